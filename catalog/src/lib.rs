@@ -1,2 +1,12 @@
 //! Where tables are named: the [`Catalog`] trait, its implementations and the conformance suite that each
 //! of them passes.
+//!
+//! A catalog maps a table's name to the location of its current metadata file and moves that pointer by
+//! compare-and-swap. It knows nothing of Kafka or of what a snapshot holds. What it must tell exactly is
+//! what became of a commit: see [`CommitOutcome`].
+
+mod catalog;
+mod error;
+
+pub use catalog::{Catalog, CommitOutcome, LoadedTable, TableChange};
+pub use error::{CatalogError, Entry};
