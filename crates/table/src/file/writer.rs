@@ -1,0 +1,179 @@
+//! One open data file.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat, Struct};
+use object_store::PutPayload;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+use super::bounds::LONGEST_IN_PARQUET;
+use super::metrics::Metrics;
+use super::nan_counts::NanCounts;
+use super::sink::Sink;
+use super::{Encodings, FileError, FileSchema, FileSettings};
+
+/// A whole data file, in memory.
+#[derive(Debug, Clone)]
+pub struct EncodedFile {
+    /// Where it is to be put; the same as `data_file.file_path()`.
+    pub path: String,
+    /// Its bytes, in blocks that can be uploaded as they are (`Bytes::from(payload)` joins them).
+    pub payload: PutPayload,
+    /// What a manifest says about it.
+    pub data_file: DataFile,
+}
+
+/// Encodes the rows of one partition value into one Parquet file.
+#[derive(Debug)]
+pub struct FileWriter {
+    schema: Arc<FileSchema>,
+    partition: Struct,
+    path: String,
+    parquet: ArrowWriter<Sink>,
+    nan_counts: NanCounts,
+    rows: u64,
+}
+
+impl FileWriter {
+    pub fn new(
+        settings: &FileSettings,
+        schema: Arc<FileSchema>,
+        encodings: &Encodings,
+        partition: Struct,
+        path: String,
+    ) -> Result<Self, FileError> {
+        let level = ZstdLevel::try_new(settings.zstd_level).map_err(|_| FileError::ZstdLevel {
+            level: settings.zstd_level,
+        })?;
+        let properties = WriterProperties::builder()
+            .set_created_by(concat!("tabletopic ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_compression(Compression::ZSTD(level))
+            .set_max_row_group_bytes(Some(settings.row_group_size))
+            .set_statistics_truncate_length(Some(LONGEST_IN_PARQUET))
+            .set_column_index_truncate_length(Some(LONGEST_IN_PARQUET));
+        let options = ArrowWriterOptions::new()
+            .with_properties(encodings.set(properties).build())
+            .with_parquet_schema(schema.parquet().clone())
+            // Iceberg readers go by field ids and Parquet types.
+            .with_skip_arrow_metadata(true);
+        let parquet = ArrowWriter::try_new_with_options(Sink::new(), Arc::clone(schema.arrow()), options)
+            .map_err(|source| FileError::Parquet {
+                path: path.clone(),
+                source,
+            })?;
+        Ok(Self {
+            nan_counts: NanCounts::new(schema.schema()),
+            schema,
+            partition,
+            path,
+            parquet,
+            rows: 0,
+        })
+    }
+
+    pub fn partition(&self) -> &Struct {
+        &self.partition
+    }
+
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Appends the rows of `batch`, which has the schema of [`FileSchema::arrow`].
+    ///
+    /// # Errors
+    /// On a batch of another schema nothing is written. After any other error the file is lost.
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), FileError> {
+        self.check(batch)?;
+        self.parquet.write(batch).map_err(|source| self.failed(source))?;
+        self.nan_counts.add(batch);
+        self.rows += batch.num_rows() as u64;
+        Ok(())
+    }
+
+    /// Bytes of memory held: finished row groups, and the pages and dictionaries in progress.
+    pub fn memory_size(&self) -> usize {
+        self.parquet.inner().len() + self.parquet.memory_size()
+    }
+
+    /// Bytes that the file would about have if it were finished now.
+    pub fn encoded_size(&self) -> usize {
+        self.parquet.bytes_written() + self.parquet.in_progress_size()
+    }
+
+    /// Closes the file.
+    pub fn finish(mut self) -> Result<EncodedFile, FileError> {
+        let metadata = self.parquet.finish().map_err(|source| self.failed(source))?;
+        let metrics = Metrics::new(&metadata, self.schema.schema(), self.nan_counts.by_field_id());
+        let path = self.path;
+        let payload = self
+            .parquet
+            .into_inner()
+            .map_err(|source| FileError::Parquet {
+                path: path.clone(),
+                source,
+            })?
+            .into_payload();
+        let mut data_file = DataFileBuilder::default();
+        data_file
+            .content(DataContentType::Data)
+            .file_path(path.clone())
+            .file_format(DataFileFormat::Parquet)
+            .partition(self.partition)
+            .partition_spec_id(self.schema.spec().spec_id())
+            .record_count(self.rows)
+            .file_size_in_bytes(payload.content_length() as u64);
+        metrics.describe(&mut data_file);
+        let data_file = data_file.build().map_err(|error| FileError::DataFile {
+            path: path.clone(),
+            source: iceberg::Error::new(iceberg::ErrorKind::Unexpected, error.to_string()),
+        })?;
+        Ok(EncodedFile {
+            path,
+            payload,
+            data_file,
+        })
+    }
+
+    /// The Parquet writer would take surplus columns, and nulls in required ones, without a word.
+    fn check(&self, batch: &RecordBatch) -> Result<(), FileError> {
+        let wrong = |problem: String| FileError::WrongBatch {
+            path: self.path.clone(),
+            problem,
+        };
+        let expected = self.schema.arrow().fields();
+        if batch.num_columns() != expected.len() {
+            return Err(wrong(format!(
+                "{} columns instead of {}",
+                batch.num_columns(),
+                expected.len()
+            )));
+        }
+        for (field, column) in expected.iter().zip(batch.columns()) {
+            let name = field.name();
+            if !field.data_type().equals_datatype(column.data_type()) {
+                let (found, expected) = (column.data_type(), field.data_type());
+                return Err(wrong(format!("column `{name}` is {found} instead of {expected}")));
+            }
+            if !field.is_nullable() && column.null_count() > 0 {
+                let nulls = column.null_count();
+                return Err(wrong(format!(
+                    "column `{name}` is required and holds {nulls} nulls"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, source: ParquetError) -> FileError {
+        FileError::Parquet {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
