@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef as ArrowSchemaRef;
-use iceberg::spec::{PartitionSpecRef, SchemaRef};
+use iceberg::spec::{PartitionSpecRef, PrimitiveType, Schema, SchemaRef, Type};
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::schema::types::SchemaDescriptor;
+use parquet::basic::LogicalType;
+use parquet::errors::ParquetError;
+use parquet::schema::types::{SchemaDescriptor, Type as ParquetType};
 
 use super::FileError;
 use crate::schema::arrow_schema;
@@ -26,6 +28,8 @@ impl FileSchema {
         let parquet = ArrowSchemaConverter::new()
             .schema_root("table")
             .convert(&arrow)
+            .and_then(|converted| annotate_uuids(converted.root_schema(), &schema))
+            .map(|root| SchemaDescriptor::new(Arc::new(root)))
             .map_err(FileError::Unwritable)?;
         Ok(Arc::new(Self {
             schema,
@@ -53,4 +57,38 @@ impl FileSchema {
     pub fn parquet(&self) -> &SchemaDescriptor {
         &self.parquet
     }
+}
+
+/// Arrow has no UUID, so the converter leaves its annotation out, which Iceberg's spec asks for.
+fn annotate_uuids(node: &ParquetType, schema: &Schema) -> Result<ParquetType, ParquetError> {
+    let info = node.get_basic_info();
+    let repetition = info.has_repetition().then(|| info.repetition());
+    let id = info.has_id().then(|| info.id());
+    if node.is_group() {
+        let children = node
+            .get_fields()
+            .iter()
+            .map(|child| annotate_uuids(child, schema).map(Arc::new));
+        let mut group = ParquetType::group_type_builder(node.name())
+            .with_converted_type(info.converted_type())
+            .with_logical_type(info.logical_type_ref().cloned())
+            .with_fields(children.collect::<Result<_, _>>()?)
+            .with_id(id);
+        if let Some(repetition) = repetition {
+            group = group.with_repetition(repetition);
+        }
+        return group.build();
+    }
+    let ty = id
+        .and_then(|id| schema.field_by_id(id))
+        .map(|field| field.field_type.as_ref());
+    let (Some(Type::Primitive(PrimitiveType::Uuid)), Some(repetition)) = (ty, repetition) else {
+        return Ok(node.clone());
+    };
+    ParquetType::primitive_type_builder(node.name(), node.get_physical_type())
+        .with_repetition(repetition)
+        .with_length(16)
+        .with_logical_type(Some(LogicalType::Uuid))
+        .with_id(id)
+        .build()
 }

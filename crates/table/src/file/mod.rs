@@ -23,6 +23,8 @@ mod nan_counts;
 mod open_files;
 mod settings;
 mod sink;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use thiserror::Error;

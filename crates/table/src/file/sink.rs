@@ -11,11 +11,13 @@ const BLOCK: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Sink(PutPayloadMut);
 
-impl Sink {
-    pub(super) fn new() -> Self {
+impl Default for Sink {
+    fn default() -> Self {
         Self(PutPayloadMut::new().with_block_size(BLOCK))
     }
+}
 
+impl Sink {
     pub(super) fn len(&self) -> usize {
         self.0.content_length()
     }

@@ -61,7 +61,7 @@ impl FileWriter {
             .with_parquet_schema(schema.parquet().clone())
             // Iceberg readers go by field ids and Parquet types.
             .with_skip_arrow_metadata(true);
-        let parquet = ArrowWriter::try_new_with_options(Sink::new(), Arc::clone(schema.arrow()), options)
+        let parquet = ArrowWriter::try_new_with_options(Sink::default(), Arc::clone(schema.arrow()), options)
             .map_err(|source| FileError::Parquet {
                 path: path.clone(),
                 source,
@@ -111,14 +111,8 @@ impl FileWriter {
         let metadata = self.parquet.finish().map_err(|source| self.failed(source))?;
         let metrics = Metrics::new(&metadata, self.schema.schema(), self.nan_counts.by_field_id());
         let path = self.path;
-        let payload = self
-            .parquet
-            .into_inner()
-            .map_err(|source| FileError::Parquet {
-                path: path.clone(),
-                source,
-            })?
-            .into_payload();
+        // Not `into_inner`, which would write a second footer.
+        let payload = std::mem::take(self.parquet.inner_mut()).into_payload();
         let mut data_file = DataFileBuilder::default();
         data_file
             .content(DataContentType::Data)

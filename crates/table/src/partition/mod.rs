@@ -6,6 +6,8 @@
 mod partition_spec;
 mod path;
 mod splitter;
+#[cfg(test)]
+mod tests;
 
 use thiserror::Error;
 

@@ -8,6 +8,8 @@ mod arrow;
 mod compatible;
 mod evolve;
 mod promotion;
+#[cfg(test)]
+mod tests;
 
 use iceberg::spec::Type;
 use thiserror::Error;
