@@ -1,5 +1,12 @@
 //! The Iceberg side: schema, partitions, data files, and the commit protocol that ties them to offsets.
 
+pub mod commit;
 pub mod file;
+pub mod follower;
+mod lake;
 pub mod partition;
+pub mod rows;
 pub mod schema;
+pub mod snapshot;
+
+pub use lake::Lake;

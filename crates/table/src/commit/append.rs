@@ -1,0 +1,159 @@
+//! Commits units (commit protocol, section 3): guards each against the base and the units already accepted into
+//! the snapshot, and puts those that pass into one snapshot.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use iceberg::spec::Schema;
+use tabletopic_clock::Millis;
+use tabletopic_offsets::{Fenced, FollowerPosition, Follower, Kind, OutboxLimits, PendingFile, TableState};
+
+use super::base::Base;
+use super::change::Change;
+use super::engine::Plan;
+use super::error::CommitError;
+use super::halt::Halt;
+use super::tag_state::{Note, SnapshotAt};
+use super::unit::{LOOK_UP_AFTER, OLDEST, Unit};
+use crate::follower::entry;
+use crate::lake::Lake;
+use crate::schema::compatible;
+use crate::snapshot::build::FileChange;
+
+/// Why a unit was left out. Its worker goes back to the table's progress.
+#[derive(Debug, Clone)]
+pub enum Dropped {
+    Fenced(Fenced),
+    /// The schema or the partition spec that it was written under no longer fits.
+    Incompatible(String),
+    TooOld { age: Millis },
+    FileGone { path: String },
+}
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fenced(fenced) => fenced.fmt(f),
+            Self::Incompatible(why) => write!(f, "the table changed under it: {why}"),
+            Self::TooOld { age } => write!(f, "it waited for {} hours", age / 3_600_000),
+            Self::FileGone { path } => write!(f, "its file {path} is gone"),
+        }
+    }
+}
+
+/// What became of a unit, in the order in which the units were given.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    Committed,
+    Dropped(Dropped),
+}
+
+/// A plan that appends units.
+#[derive(Debug)]
+pub struct Append<'a> {
+    lake: &'a Lake,
+    units: &'a [Unit],
+    /// Where the followers were last seen, so that the outbox lets go of what they hold.
+    followers: &'a [(Follower, FollowerPosition)],
+    limits: OutboxLimits,
+    fates: Vec<Fate>,
+}
+
+impl<'a> Append<'a> {
+    pub fn new(lake: &'a Lake, units: &'a [Unit], followers: &'a [(Follower, FollowerPosition)]) -> Self {
+        Self { lake, units, followers, limits: OutboxLimits::default(), fates: Vec::new() }
+    }
+
+    /// Valid once the commit has ended.
+    pub fn into_fates(self) -> Vec<Fate> {
+        self.fates
+    }
+
+    /// Everything about a unit but the offsets.
+    async fn fits(&self, base: &Base<TableState>, unit: &Unit) -> Result<Result<(), Dropped>, CommitError> {
+        if let Err(why) = fits_table(base, &unit.schema, unit.spec_id) {
+            return Ok(Err(Dropped::Incompatible(why)));
+        }
+        let age = self.lake.clock.now() - unit.created;
+        if age > OLDEST {
+            return Ok(Err(Dropped::TooOld { age }));
+        }
+        if age > LOOK_UP_AFTER {
+            let letters = unit.dead_letters.iter().map(|letters| &letters.file);
+            for file in unit.files.iter().chain(letters) {
+                if !self.lake.file_io.exists(file.file_path()).await? {
+                    return Ok(Err(Dropped::FileGone { path: file.file_path().to_owned() }));
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// Section 3.3: every field id written must still exist with a type that it may be promoted to, and the spec must
+/// exist.
+fn fits_table(base: &Base<TableState>, written: &Schema, spec_id: i32) -> Result<(), String> {
+    let metadata = base.metadata();
+    if written.schema_id() != metadata.current_schema_id() {
+        compatible(written, metadata.current_schema()).map_err(|error| error.to_string())?;
+    }
+    match metadata.partition_spec_by_id(spec_id) {
+        Some(_) => Ok(()),
+        None => Err(format!("partition spec {spec_id} is gone")),
+    }
+}
+
+#[async_trait]
+impl Plan<TableState> for Append<'_> {
+    async fn plan(
+        &mut self,
+        base: &Base<TableState>,
+        at: SnapshotAt,
+    ) -> Result<Option<Change<TableState>>, CommitError> {
+        let mut state = match base.state() {
+            Some(state) => state.next(Kind::Append),
+            None => return Err(never_anchored(base)),
+        };
+        for (follower, position) in self.followers {
+            // A follower that stands elsewhere is its own halt, raised by its drain.
+            let _ = state.outbox.acknowledge(*follower, position.clone());
+        }
+        if let Some(full) = state.outbox.is_full(at.timestamp_ms, &self.limits) {
+            return Err(Halt::OutboxFull { table: base.table.ident.clone(), seen: full.to_string() }.into());
+        }
+
+        self.fates.clear();
+        let mut files = FileChange::default();
+        for unit in self.units {
+            let verdict = match self.fits(base, unit).await? {
+                Ok(()) => state.accept(&unit.ranges).map_err(Dropped::Fenced),
+                Err(dropped) => Err(dropped),
+            };
+            self.fates.push(match verdict {
+                Ok(()) => {
+                    files.add.extend(unit.files.iter().map(|file| (unit.spec_id, file.clone())));
+                    if let Some(letters) = &unit.dead_letters {
+                        state.outbox.dead_letters.push(PendingFile {
+                            snapshot: at.snapshot_ref(),
+                            entry: entry::write(&letters.file)?,
+                            ranges: letters.ranges.clone(),
+                            time_ms: at.timestamp_ms,
+                        });
+                    }
+                    Fate::Committed
+                }
+                Err(dropped) => Fate::Dropped(dropped),
+            });
+        }
+        if self.fates.iter().all(|fate| matches!(fate, Fate::Dropped(_))) {
+            return Ok(None);
+        }
+        let note = Note { actor: self.lake.actor.to_string(), ..Note::default() };
+        Ok(Some(Change { files, ..Change::empty(state, note) }))
+    }
+}
+
+/// Units only come from workers that were started from the table's state.
+pub(super) fn never_anchored(base: &Base<TableState>) -> CommitError {
+    Halt::TagMissing { table: base.table.ident.clone() }.into()
+}

@@ -1,0 +1,87 @@
+//! A table as it was loaded, with our state read through the tag (commit protocol, section 1).
+
+use iceberg::spec::{FormatVersion, MAIN_BRANCH, SnapshotRef, TableMetadata};
+use tabletopic_catalog::LoadedTable;
+
+use super::halt::Halt;
+use super::tag_state::TagState;
+
+/// The tag of a table, on our newest snapshot. It moves in the commit that adds the snapshot.
+pub const TAG: &str = "tabletopic";
+
+/// Table property that the first commit sets: this table is ours. It is never progress; a table that has it
+/// and no readable tag is a halt, not a fresh start.
+pub const WITNESS: &str = "tabletopic.table";
+
+/// A freshly loaded table and what our tag says in it. Every decision of a commit is made on one of these.
+#[derive(Debug, Clone)]
+pub struct Base<S> {
+    pub table: LoadedTable,
+    /// Our newest snapshot and the state that it carries. `None` before the first commit of ours.
+    pub tagged: Option<Tagged<S>>,
+}
+
+/// Our newest snapshot.
+#[derive(Debug, Clone)]
+pub struct Tagged<S> {
+    pub snapshot: SnapshotRef,
+    pub state: S,
+}
+
+impl<S: TagState> Base<S> {
+    /// Reads the state of a loaded table.
+    ///
+    /// # Errors
+    /// Halts where the witness stands without a tag, where the tag's state can't be read, and at a format version
+    /// that we do not write.
+    pub fn read(table: LoadedTable) -> Result<Self, Halt> {
+        let version = table.metadata.format_version();
+        if version != FormatVersion::V2 {
+            return Err(Halt::FormatVersion { table: table.ident.clone(), found: version.to_string() });
+        }
+        let tagged = match table.metadata.snapshot_for_ref(TAG) {
+            Some(snapshot) => {
+                let summary = &snapshot.summary().additional_properties;
+                let state = S::decode(summary).map_err(|error| Halt::StateUnreadable {
+                    table: table.ident.clone(),
+                    snapshot_id: snapshot.snapshot_id(),
+                    detail: error,
+                })?;
+                Some(Tagged { snapshot: snapshot.clone(), state })
+            }
+            None if table.metadata.properties().contains_key(WITNESS) => {
+                return Err(Halt::TagMissing { table: table.ident.clone() });
+            }
+            None => None,
+        };
+        Ok(Self { table, tagged })
+    }
+
+    pub fn metadata(&self) -> &TableMetadata {
+        &self.table.metadata
+    }
+
+    /// The snapshot that readers see.
+    pub fn head(&self) -> Option<&SnapshotRef> {
+        self.metadata().snapshot_for_ref(MAIN_BRANCH)
+    }
+
+    pub fn state(&self) -> Option<&S> {
+        self.tagged.as_ref().map(|tagged| &tagged.state)
+    }
+
+    /// Whether one of these snapshots is in the table: at the tag or among its ancestors. This is how a commit
+    /// whose answer was lost is found again (section 3.6).
+    ///
+    /// Any snapshot of the metadata counts, since ids are never used twice and a snapshot only gets into the
+    /// metadata by the very commit that moves the tag.
+    pub fn find(&self, attempts: &[i64]) -> Option<&SnapshotRef> {
+        attempts.iter().find_map(|id| self.metadata().snapshot_by_id(*id))
+    }
+
+    /// Whether anything that a body built on `self` depends on differs in `now` (section 3.6). The metadata
+    /// location covers it all for catalogs of ours: any commit of anybody moves it.
+    pub fn has_moved(&self, now: &Self) -> bool {
+        self.table.metadata_location != now.table.metadata_location
+    }
+}

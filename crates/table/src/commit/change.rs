@@ -1,0 +1,105 @@
+//! What one commit is to do, decided on a base; and the body that asks the catalog for it.
+
+use std::collections::HashMap;
+
+use iceberg::spec::{
+    MAIN_BRANCH, Operation, Schema, SnapshotReference, SnapshotRetention, TableMetadata, TableMetadataBuilder,
+    UnboundPartitionSpec,
+};
+use iceberg::TableRequirement;
+use tabletopic_catalog::TableChange;
+
+use super::base::{Base, TAG, WITNESS};
+use super::error::CommitError;
+use super::tag_state::{Note, SnapshotAt, TagState};
+use crate::lake::Lake;
+use crate::snapshot::build::{self, FileChange};
+
+/// A decided change: one snapshot, and what else goes into the same commit.
+#[derive(Debug, Clone)]
+pub struct Change<S> {
+    pub operation: Operation,
+    pub state: S,
+    pub note: Note,
+    pub files: FileChange,
+    /// Becomes the current schema, before the snapshot.
+    pub schema: Option<Schema>,
+    /// Becomes the default partition spec.
+    pub spec: Option<UnboundPartitionSpec>,
+    /// Snapshots that leave the table in the same commit (abandoned ones, section 7).
+    pub remove_snapshots: Vec<i64>,
+}
+
+impl<S> Change<S> {
+    /// A snapshot without files: anchors, renewals, schema changes.
+    pub fn empty(state: S, note: Note) -> Self {
+        Self {
+            operation: Operation::Append,
+            state,
+            note,
+            files: FileChange::default(),
+            schema: None,
+            spec: None,
+            remove_snapshots: Vec::new(),
+        }
+    }
+}
+
+/// Writes the snapshot's files and makes the body: requirements table uuid, `main` and tag at the base, schema
+/// and spec; updates that add the snapshot and move `main` and tag (section 3.4).
+pub(super) async fn body<S: TagState>(
+    lake: &Lake,
+    base: &Base<S>,
+    change: &Change<S>,
+    at: SnapshotAt,
+) -> Result<TableChange, CommitError> {
+    let metadata = base.metadata();
+    // What the new snapshot is written under: the metadata with the new schema and spec already in it.
+    let under = match (&change.schema, &change.spec) {
+        (None, None) => metadata.clone(),
+        _ => with_schema_and_spec(metadata, change)?.build()?.metadata,
+    };
+
+    let at = SnapshotAt { schema_id: under.current_schema_id(), ..at };
+    let state = change.state.encode(at, &change.note);
+    let snapshot =
+        build::build(lake, &under, base.head(), at, change.operation.clone(), &change.files, state).await?;
+
+    let tag = SnapshotReference::new(at.snapshot_id, SnapshotRetention::Tag { max_ref_age_ms: Some(i64::MAX) });
+    let mut builder = with_schema_and_spec(metadata, change)?
+        .set_branch_snapshot(snapshot, MAIN_BRANCH)?
+        .set_ref(TAG, tag)?
+        .remove_snapshots(&change.remove_snapshots);
+    if base.tagged.is_none() {
+        builder = builder.set_properties(HashMap::from([(WITNESS.to_owned(), "1".to_owned())]))?;
+    }
+    Ok(TableChange { requirements: requirements(base, metadata), updates: builder.build()?.changes })
+}
+
+fn with_schema_and_spec<S>(metadata: &TableMetadata, change: &Change<S>) -> Result<TableMetadataBuilder, CommitError> {
+    let mut builder = metadata.clone().into_builder(None);
+    if let Some(schema) = &change.schema {
+        builder = builder.add_current_schema(schema.clone())?;
+    }
+    if let Some(spec) = &change.spec {
+        builder = builder.add_default_partition_spec(spec.clone())?;
+    }
+    Ok(builder)
+}
+
+fn requirements<S: TagState>(base: &Base<S>, metadata: &TableMetadata) -> Vec<TableRequirement> {
+    vec![
+        TableRequirement::UuidMatch { uuid: metadata.uuid() },
+        TableRequirement::RefSnapshotIdMatch {
+            r#ref: MAIN_BRANCH.to_owned(),
+            snapshot_id: base.head().map(|head| head.snapshot_id()),
+        },
+        TableRequirement::RefSnapshotIdMatch {
+            r#ref: TAG.to_owned(),
+            snapshot_id: base.tagged.as_ref().map(|tagged| tagged.snapshot.snapshot_id()),
+        },
+        TableRequirement::CurrentSchemaIdMatch { current_schema_id: metadata.current_schema_id() },
+        TableRequirement::LastAssignedFieldIdMatch { last_assigned_field_id: metadata.last_column_id() },
+        TableRequirement::DefaultSpecIdMatch { default_spec_id: metadata.default_partition_spec_id() },
+    ]
+}

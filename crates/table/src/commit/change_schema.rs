@@ -1,0 +1,48 @@
+//! Changes the schema in a commit of its own, before the data that needs it (section 8). The commit's note names
+//! the record that caused it.
+
+use async_trait::async_trait;
+use tabletopic_offsets::{Kind, TableState};
+
+use super::append::never_anchored;
+use super::base::Base;
+use super::change::Change;
+use super::engine::Plan;
+use super::error::CommitError;
+use super::halt::Halt;
+use super::tag_state::{Note, SnapshotAt};
+use crate::lake::Lake;
+use crate::schema::{SchemaChange, evolve};
+
+/// Two processes that see the same new field propose the same change: the second finds it done.
+#[derive(Debug)]
+pub struct ChangeSchema<'a> {
+    pub lake: &'a Lake,
+    pub changes: &'a [SchemaChange],
+    /// Such as `orders/3 offset 1200`.
+    pub cause: String,
+}
+
+#[async_trait]
+impl Plan<TableState> for ChangeSchema<'_> {
+    async fn plan(
+        &mut self,
+        base: &Base<TableState>,
+        _at: SnapshotAt,
+    ) -> Result<Option<Change<TableState>>, CommitError> {
+        let Some(state) = base.state() else { return Err(never_anchored(base)) };
+        let metadata = base.metadata();
+        let refused = |error: crate::schema::SchemaError| Halt::Schema {
+            table: base.table.ident.clone(),
+            detail: format!("{} asks for a schema change that is refused: {error}", self.cause),
+        };
+        let current = metadata.current_schema();
+        let (schema, last_column_id) =
+            evolve(current, metadata.last_column_id(), self.changes).map_err(refused)?;
+        if last_column_id == metadata.last_column_id() && schema.as_struct() == current.as_struct() {
+            return Ok(None);
+        }
+        let note = Note { actor: self.lake.actor.to_string(), reason: self.cause.clone(), ..Note::default() };
+        Ok(Some(Change { schema: Some(schema), ..Change::empty(state.next(Kind::Schema), note) }))
+    }
+}

@@ -1,0 +1,82 @@
+//! Why a table stops, and which command goes on from there (commit protocol, section 7).
+
+use iceberg::TableIdent;
+use thiserror::Error;
+use uuid::Uuid;
+
+/// A reason to stop committing to a table until somebody has looked. Fails closed: nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Halt {
+    #[error(
+        "table {table}: the property `tabletopic.table` says that the table is ours, but its tag `tabletopic` is \
+         gone, so its progress can't be read. Set the tag back to our newest snapshot (look for \
+         `tabletopic.version` in the snapshot summaries), or run `tabletopic resolve {table} --rewind`"
+    )]
+    TagMissing { table: TableIdent },
+    #[error(
+        "table {table}: the state in snapshot {snapshot_id}, where the tag `tabletopic` points, can't be read: \
+         {detail}. If a newer tabletopic wrote it, run that version; else point the tag at an older snapshot of \
+         ours and run `tabletopic resolve {table} --rewind`"
+    )]
+    StateUnreadable { table: TableIdent, snapshot_id: i64, detail: String },
+    #[error(
+        "table {table}: our snapshot {snapshot_id} is no longer in `main`: {seen}. Somebody rolled the table \
+         back. To read again from Kafka what the rollback removed, run `tabletopic resolve {table} --rewind`; to \
+         accept it as lost, run `tabletopic resolve {table} --declare-lost`"
+    )]
+    RolledBack { table: TableIdent, snapshot_id: i64, seen: String },
+    #[error(
+        "table {table}: cannot tell whether our snapshot {snapshot_id} is still in `main`, because the snapshots \
+         between were expired and no file of it is live ({seen}). If the table was rolled back, run `tabletopic \
+         resolve {table} --rewind`; if rows were deleted on purpose, run `tabletopic resolve {table} \
+         --declare-lost`"
+    )]
+    HistoryExpired { table: TableIdent, snapshot_id: i64, seen: String },
+    #[error(
+        "table {table}: its uuid was {expected} and is now {found}: somebody dropped and created it again. Remove \
+         or rename the new table, or restart to begin a new one"
+    )]
+    UuidChanged { table: TableIdent, expected: Uuid, found: Uuid },
+    #[error(
+        "table {table}: the catalog refuses the commit for good, in its own words: {words}. Nothing was written; \
+         the records are read again once this is mended and tabletopic is restarted"
+    )]
+    Refused { table: TableIdent, words: String },
+    #[error(
+        "table {table}: the unit's ranges begin above the table's progress: {seen}. Records between were never \
+         written. If the broker no longer has them, run `tabletopic resolve {table} --declare-lost`"
+    )]
+    Ahead { table: TableIdent, seen: String },
+    #[error(
+        "table {table}: {detail}. Give one of the two another table, or set the `job` key back to its old value \
+         if the job was renamed"
+    )]
+    Anchor { table: TableIdent, detail: String },
+    #[error(
+        "table {table}: the outbox for the dead-letter and ledger tables is full ({seen}); they have not been \
+         written to for too long. Look at what the log says of `{table}__dead_letters` and `{table}__ledger`; \
+         cuts go on by themselves once these can be committed to"
+    )]
+    OutboxFull { table: TableIdent, seen: String },
+    #[error(
+        "table {table}: it stands at snapshot {snapshot_id} of {main} (sequence number {sequence_number}), which \
+         {main} does not list: one of the two was rolled back. Set the tag and `main` of {table} back to its newest \
+         snapshot that has `tabletopic.follows`"
+    )]
+    FollowerAstray { table: TableIdent, main: TableIdent, sequence_number: i64, snapshot_id: i64 },
+    #[error(
+        "table {table}: it has format version {found}; only version 2 is supported. Create a version 2 table under \
+         another name and set `table` to it"
+    )]
+    FormatVersion { table: TableIdent, found: String },
+    #[error(
+        "table {table}: the dead-letter file {path} is gone before it was added to the table; it held letters of \
+         {offsets}. Restore the file from a backup (orphan removal by another tool is the usual cause), or run \
+         `tabletopic resolve` with `--rewind` on the main table after a rollback below these offsets"
+    )]
+    DeadLettersGone { table: TableIdent, path: String, offsets: String },
+    #[error("table {table}: {detail}")]
+    Resolve { table: TableIdent, detail: String },
+    #[error("table {table}: {detail}")]
+    Schema { table: TableIdent, detail: String },
+}

@@ -1,0 +1,34 @@
+//! The commit protocol: how units become snapshots, exactly once (`docs/protocol/`).
+//!
+//! [`commit`] is the one loop that talks to the catalog. What a commit does is a [`Plan`], decided again on every
+//! base: [`Append`] for units, [`Anchor`] for starts, [`ChangeSchema`] for columns, [`Renew`] for the tag, and one
+//! plan for each command of `resolve`.
+
+mod anchor;
+mod append;
+mod base;
+mod change;
+mod change_schema;
+mod engine;
+mod error;
+mod halt;
+mod renew;
+pub mod resolve;
+mod standing;
+mod tag_state;
+mod unit;
+mod wait;
+
+pub use anchor::Anchor;
+pub use append::{Append, Dropped, Fate};
+pub use base::{Base, TAG, Tagged, WITNESS};
+pub use change::Change;
+pub use change_schema::ChangeSchema;
+pub use engine::{Committed, Plan, commit};
+pub use error::CommitError;
+pub use halt::Halt;
+pub use renew::Renew;
+pub use standing::{Counted, Walk, check as check_standing, walk};
+pub use tag_state::{Note, SnapshotAt, TagState};
+pub use unit::{DeadLetterFile, Unit};
+pub use wait::{LogWaiting, Waiting};

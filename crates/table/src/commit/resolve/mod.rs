@@ -1,0 +1,84 @@
+//! The answers to a halt (commit protocol, section 7), each a commit of its own kind, for all jobs and partitions
+//! of the table at once. They raise the generation, so that units which were read before are dropped.
+
+mod adopt_topic;
+mod declare_lost;
+mod rewind;
+
+use std::collections::BTreeMap;
+
+use iceberg::spec::SnapshotRef as IcebergSnapshotRef;
+use tabletopic_offsets::{Held, SnapshotRef, TableState};
+
+pub use adopt_topic::AdoptTopic;
+pub use declare_lost::{DeclareGaps, DeclareMissing};
+pub use rewind::Rewind;
+
+use super::base::Base;
+use super::error::CommitError;
+use super::halt::Halt;
+use super::tag_state::TagState;
+use crate::lake::Lake;
+use crate::rows;
+
+/// Our nearest snapshot in the history of `main`, with its state.
+fn nearest(base: &Base<TableState>) -> Result<Option<(IcebergSnapshotRef, TableState)>, CommitError> {
+    let mut at = base.head();
+    while let Some(snapshot) = at {
+        let summary = &snapshot.summary().additional_properties;
+        if summary.contains_key("tabletopic.version") {
+            let state = <TableState as TagState>::decode(summary).map_err(|detail| Halt::StateUnreadable {
+                table: base.table.ident.clone(),
+                snapshot_id: snapshot.snapshot_id(),
+                detail,
+            })?;
+            return Ok(Some((snapshot.clone(), state)));
+        }
+        at = snapshot.parent_snapshot_id().and_then(|parent| base.metadata().snapshot_by_id(parent));
+    }
+    Ok(None)
+}
+
+fn snapshot_ref(snapshot: &IcebergSnapshotRef) -> SnapshotRef {
+    SnapshotRef { sequence_number: snapshot.sequence_number(), snapshot_id: snapshot.snapshot_id() }
+}
+
+/// Our snapshots that `main` no longer leads to. They leave the table with the answer to the halt, so that nobody
+/// can cherry-pick them back.
+fn abandoned(base: &Base<TableState>, since: Option<SnapshotRef>) -> Vec<i64> {
+    let above = since.map_or(0, |since| since.sequence_number);
+    let ours = |snapshot: &&IcebergSnapshotRef| {
+        let summary = &snapshot.summary().additional_properties;
+        snapshot.sequence_number() > above && summary.contains_key("tabletopic.version")
+    };
+    let history: Vec<i64> = history(base);
+    base.metadata()
+        .snapshots()
+        .filter(ours)
+        .map(|snapshot| snapshot.snapshot_id())
+        .filter(|id| !history.contains(id))
+        .collect()
+}
+
+/// Ids of the snapshots that `main` leads to.
+fn history(base: &Base<TableState>) -> Vec<i64> {
+    let parent = |snapshot: &&IcebergSnapshotRef| {
+        snapshot.parent_snapshot_id().and_then(|parent| base.metadata().snapshot_by_id(parent))
+    };
+    std::iter::successors(base.head(), parent).map(|snapshot| snapshot.snapshot_id()).collect()
+}
+
+/// The offsets of the rows that `main` holds.
+async fn held(lake: &Lake, base: &Base<TableState>, state: &TableState) -> Result<Held, CommitError> {
+    let mut jobs = state.jobs.keys();
+    let (Some(job), None) = (jobs.next(), jobs.next()) else {
+        let detail = "several jobs feed it, and its rows do not tell which topic they came from".to_owned();
+        return Err(Halt::Resolve { table: base.table.ident.clone(), detail }.into());
+    };
+    let ranges = match base.head() {
+        Some(head) => rows::ranges(lake, &base.table, head.snapshot_id()).await?,
+        None => BTreeMap::new(),
+    };
+    let by_partition = ranges.into_iter().map(|(partition, ranges)| (partition, ranges.into_iter().collect()));
+    Ok(Held::from([(job.clone(), by_partition.collect())]))
+}

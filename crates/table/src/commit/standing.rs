@@ -1,0 +1,113 @@
+//! Is the tag's snapshot still in `main`? (commit protocol, section 4)
+//!
+//! Expiry removes snapshots between a tag and `main`, so a broken parent chain is not a rollback. The walk
+//! over parents is pure; only where it ends at a parent that is missing is evidence looked for in the files.
+
+use std::collections::BTreeMap;
+
+use iceberg::spec::{SnapshotRef, TableMetadata};
+
+use super::base::{Base, Tagged};
+use super::error::CommitError;
+use super::halt::Halt;
+use tabletopic_offsets::TableState;
+
+use super::tag_state::TagState;
+use crate::lake::Lake;
+use crate::rows::{self, Held};
+use crate::snapshot::live;
+
+/// What the parents of `main` say about the tag's snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Walk {
+    /// The tag's snapshot is the head of `main` or one of its ancestors.
+    InMain,
+    /// `main` was rolled back: what was seen.
+    NotInMain(String),
+    /// A parent is missing, so the snapshots alone do not tell.
+    Unknown { missing: i64 },
+}
+
+/// Walks from the head of `main` to its oldest known ancestor.
+pub fn walk(metadata: &TableMetadata, head: Option<&SnapshotRef>, tagged: &SnapshotRef) -> Walk {
+    let Some(mut at) = head else {
+        return Walk::NotInMain("`main` has no snapshot".to_owned());
+    };
+    loop {
+        if at.snapshot_id() == tagged.snapshot_id() {
+            return Walk::InMain;
+        }
+        if at.sequence_number() <= tagged.sequence_number() {
+            return Walk::NotInMain(format!(
+                "`main` leads to snapshot {} with sequence number {}, ours has {}",
+                at.snapshot_id(),
+                at.sequence_number(),
+                tagged.sequence_number()
+            ));
+        }
+        let Some(parent) = at.parent_snapshot_id() else {
+            return Walk::NotInMain(format!("`main` begins at snapshot {}, which has no parent", at.snapshot_id()));
+        };
+        match metadata.snapshot_by_id(parent) {
+            Some(snapshot) => at = snapshot,
+            None => return Walk::Unknown { missing: parent },
+        }
+    }
+}
+
+/// Rows that a state says the table holds, by topic partition number; `None` for states that keep no counts.
+pub trait Counted {
+    fn held(&self) -> Option<BTreeMap<i32, Held>>;
+}
+
+/// Passes if the tag's snapshot is in `main`; every commit of ours begins with this.
+///
+/// # Errors
+/// Halts after a rollback, and where expiry has removed what could tell.
+pub async fn check<S: TagState + Counted>(lake: &Lake, base: &Base<S>) -> Result<(), CommitError> {
+    let Some(tagged) = &base.tagged else { return Ok(()) };
+    let table = base.table.ident.clone();
+    let snapshot_id = tagged.snapshot.snapshot_id();
+    match walk(base.metadata(), base.head(), &tagged.snapshot) {
+        Walk::InMain => Ok(()),
+        Walk::NotInMain(seen) => Err(Halt::RolledBack { table, snapshot_id, seen }.into()),
+        Walk::Unknown { missing } => {
+            if evidence(lake, base, tagged).await? {
+                Ok(())
+            } else {
+                let seen = format!("the parent {missing} is missing, and the rows differ from our counts");
+                Err(Halt::HistoryExpired { table, snapshot_id, seen }.into())
+            }
+        }
+    }
+}
+
+/// A live file of the tag's snapshot, or rows that equal the tag's counters. The second is needed because
+/// anchors, renewals and foreign compaction leave no entry with our snapshot's id.
+async fn evidence<S: TagState + Counted>(
+    lake: &Lake,
+    base: &Base<S>,
+    tagged: &Tagged<S>,
+) -> Result<bool, CommitError> {
+    let Some(head) = base.head() else { return Ok(false) };
+    if live::has_entry_of(lake, base.metadata(), head, tagged.snapshot.snapshot_id()).await? {
+        return Ok(true);
+    }
+    let Some(expected) = tagged.state.held() else { return Ok(false) };
+    Ok(rows::held(lake, &base.table, head.snapshot_id()).await? == expected)
+}
+
+impl Counted for TableState {
+    /// Jobs are added up by partition number: rows do not always tell their topic.
+    fn held(&self) -> Option<BTreeMap<i32, Held>> {
+        let mut held = BTreeMap::<i32, Held>::new();
+        for (partition, state) in self.jobs.values().flat_map(|job| &job.partitions) {
+            if state.counts.rows > 0 {
+                let total = held.entry(*partition).or_default();
+                total.rows += state.counts.rows;
+                total.offset_sum = total.offset_sum.wrapping_add(state.counts.offset_sum);
+            }
+        }
+        Some(held)
+    }
+}

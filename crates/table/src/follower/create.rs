@@ -1,0 +1,65 @@
+//! Creates tables of ours: version 2, and with properties that keep foreign maintenance harmless.
+
+use std::collections::HashMap;
+
+use iceberg::spec::{Schema, UnboundPartitionSpec};
+use iceberg::{TableCreation, TableIdent};
+use tabletopic_catalog::{CatalogError, LoadedTable};
+use tabletopic_offsets::Follower;
+
+use super::{dead_letters, ident, ledger};
+use crate::commit::CommitError;
+use crate::lake::Lake;
+
+/// Loads a table, or creates it if it does not exist. Of two processes that create it at once one wins and the
+/// other loads (commit protocol, section 2).
+///
+/// # Errors
+/// Those of the catalog.
+pub async fn table(
+    lake: &Lake,
+    table: &TableIdent,
+    schema: Schema,
+    spec: Option<UnboundPartitionSpec>,
+) -> Result<LoadedTable, CommitError> {
+    match lake.catalog.load(table).await {
+        Err(CatalogError::NotFound { .. }) => {}
+        loaded => return Ok(loaded?),
+    }
+    match lake.catalog.create_namespace(&table.namespace).await {
+        Ok(()) | Err(CatalogError::AlreadyExists { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let creation = TableCreation::builder()
+        .name(table.name.clone())
+        .schema(schema)
+        .partition_spec_opt(spec)
+        .properties(properties())
+        .build();
+    match lake.catalog.create(&table.namespace, creation).await {
+        Err(CatalogError::AlreadyExists { .. }) => Ok(lake.catalog.load(table).await?),
+        created => Ok(created?),
+    }
+}
+
+/// Loads or creates the followers of a main table.
+///
+/// # Errors
+/// Those of the catalog.
+pub async fn followers(lake: &Lake, main: &TableIdent) -> Result<(), CommitError> {
+    table(lake, &ident(main, Follower::DeadLetters), dead_letters::schema()?, None).await?;
+    table(lake, &ident(main, Follower::Ledger), ledger::schema()?, None).await?;
+    Ok(())
+}
+
+/// `gc.enabled` stays on, so that foreign expiry works; old metadata files go with the commit that expires them.
+fn properties() -> HashMap<String, String> {
+    HashMap::from(
+        [
+            ("write.parquet.compression-codec", "zstd"),
+            ("write.metadata.delete-after-commit.enabled", "true"),
+            ("write.metadata.previous-versions-max", "50"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned())),
+    )
+}

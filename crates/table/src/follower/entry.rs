@@ -1,0 +1,23 @@
+//! A dead-letter file's manifest entry as text, for the outbox.
+
+use iceberg::spec::{
+    DataFile, FormatVersion, StructType, TableMetadata, deserialize_data_file_from_json, serialize_data_file_to_json,
+};
+
+use crate::commit::CommitError;
+
+/// All that a manifest entry needs. The dead-letter table is not partitioned.
+///
+/// # Errors
+/// None in practice: every file that we write can be written as JSON.
+pub fn write(file: &DataFile) -> Result<String, CommitError> {
+    Ok(serialize_data_file_to_json(file.clone(), &StructType::new(Vec::new()), FormatVersion::V2)?)
+}
+
+/// Reads [`write`]'s text for the dead-letter table with this metadata.
+///
+/// # Errors
+/// The text was not written by [`write`], or the table has another schema.
+pub fn read(text: &str, metadata: &TableMetadata) -> Result<DataFile, CommitError> {
+    Ok(deserialize_data_file_from_json(text, 0, &StructType::new(Vec::new()), metadata.current_schema())?)
+}

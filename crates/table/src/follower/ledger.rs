@@ -1,0 +1,91 @@
+//! The ledger: one row for each snapshot of ours, topic partition and range. Append-only; what an auditor reads,
+//! in any engine, years after the snapshots themselves were expired.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::SchemaRef as ArrowSchemaRef;
+use iceberg::arrow::schema_to_arrow_schema;
+use iceberg::spec::{NestedField, PrimitiveType, Schema, Type};
+use tabletopic_offsets::{LedgerRange, LedgerRow};
+
+use crate::commit::CommitError;
+
+/// Columns of `<table>__ledger`. A snapshot without ranges (a renewal, a schema change) is one row whose job,
+/// topic, partition and offsets are null.
+///
+/// # Errors
+/// None in practice: the schema is fixed.
+pub fn schema() -> Result<Schema, iceberg::Error> {
+    use PrimitiveType::{Int, Long, String, Timestamptz};
+    let columns = [
+        ("sequence_number", Long, true),
+        ("snapshot_id", Long, true),
+        ("kind", String, true),
+        ("job", String, false),
+        ("topic", String, false),
+        ("partition", Int, false),
+        ("start_offset", Long, false),
+        ("end_offset", Long, false),
+        ("rows", Long, true),
+        ("dead_letters", Long, true),
+        ("filtered", Long, true),
+        ("lost", Long, true),
+        ("schema_id", Int, true),
+        ("actor", String, true),
+        ("reason", String, true),
+        ("committed_at", Timestamptz, true),
+        ("abandons_since", Long, false),
+    ];
+    let fields = columns.into_iter().zip(1..).map(|((name, ty, required), id)| {
+        Arc::new(NestedField::new(id, name, Type::Primitive(ty), required))
+    });
+    Schema::builder().with_fields(fields).build()
+}
+
+/// Ledger rows as a batch in the layout of [`schema`].
+///
+/// # Errors
+/// None in practice: the columns are those of the schema.
+pub fn batch(rows: &[LedgerRow<'_>]) -> Result<RecordBatch, CommitError> {
+    let arrow: ArrowSchemaRef = Arc::new(schema_to_arrow_schema(&schema()?)?);
+    let committed_at =
+        TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.stamp.time_ms * 1000));
+    let columns = vec![
+        long(rows, |row| Some(row.stamp.snapshot.sequence_number)),
+        long(rows, |row| Some(row.stamp.snapshot.snapshot_id)),
+        text(rows, |row| Some(row.kind.name())),
+        text(rows, |row| row.range.map(|range| range.job.as_str())),
+        text(rows, |row| row.range.map(|range| &*range.topic)),
+        int(rows, |row| row.range.map(|range| range.partition)),
+        long(rows, |row| row.range.map(|range| range.range.start)),
+        long(rows, |row| row.range.map(|range| range.range.end)),
+        long(rows, |row| Some(counted(row, |range| range.counts.rows))),
+        long(rows, |row| Some(counted(row, |range| range.counts.dead_letters))),
+        long(rows, |row| Some(counted(row, |range| range.counts.filtered))),
+        long(rows, |row| Some(counted(row, |range| range.counts.lost))),
+        int(rows, |row| Some(row.stamp.schema_id)),
+        text(rows, |row| Some(row.stamp.actor.as_str())),
+        text(rows, |row| Some(row.stamp.reason.as_str())),
+        Arc::new(committed_at.with_timezone("+00:00")),
+        long(rows, |row| row.stamp.abandons_since.map(|since| since.snapshot_id)),
+    ];
+    RecordBatch::try_new(arrow, columns).map_err(|error| CommitError::Encode(error.to_string()))
+}
+
+/// Iceberg has no unsigned integers; counts stay far below 2^63.
+fn counted(row: &LedgerRow<'_>, of: fn(&LedgerRange) -> u64) -> i64 {
+    row.range.map_or(0, |range| of(range) as i64)
+}
+
+fn long<'a>(rows: &[LedgerRow<'a>], of: fn(&LedgerRow<'a>) -> Option<i64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter(rows.iter().map(of)))
+}
+
+fn int<'a>(rows: &[LedgerRow<'a>], of: fn(&LedgerRow<'a>) -> Option<i32>) -> ArrayRef {
+    Arc::new(Int32Array::from_iter(rows.iter().map(of)))
+}
+
+fn text<'a>(rows: &[LedgerRow<'a>], of: fn(&LedgerRow<'a>) -> Option<&'a str>) -> ArrayRef {
+    Arc::new(StringArray::from_iter(rows.iter().map(of)))
+}

@@ -1,0 +1,165 @@
+//! Writes the manifests and the manifest list of one snapshot.
+//!
+//! File names hold the snapshot id, which is new for every attempt, so no attempt ever overwrites a file of
+//! another one. Nothing written here is ever deleted by the commit: an attempt whose answer was lost may have
+//! been applied.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use futures::future::try_join_all;
+use iceberg::spec::{
+    DataFile, ManifestContentType, ManifestFile, ManifestListWriter, ManifestWriter,
+    ManifestWriterBuilder, Operation, Snapshot, SnapshotRef, Summary, TableMetadata,
+};
+
+use super::live::{self, LiveFile};
+use super::summary;
+use crate::commit::{CommitError, SnapshotAt};
+use crate::lake::Lake;
+
+/// What a snapshot changes in the files of the table.
+#[derive(Debug, Clone, Default)]
+pub struct FileChange {
+    /// New data files, each with the id of the partition spec that it was written under.
+    pub add: Vec<(i32, DataFile)>,
+    /// Paths of live data files that go.
+    pub remove: BTreeSet<String>,
+}
+
+/// Builds the snapshot `at` on top of `parent`, its manifests and manifest list written.
+///
+/// # Errors
+/// Those of the store; a file to remove that is not live in `parent`.
+pub async fn build(
+    lake: &Lake,
+    metadata: &TableMetadata,
+    parent: Option<&SnapshotRef>,
+    at: SnapshotAt,
+    operation: Operation,
+    change: &FileChange,
+    state: BTreeMap<String, String>,
+) -> Result<Snapshot, CommitError> {
+    let kept = match parent {
+        Some(parent) => live::manifests(lake, metadata, parent).await?,
+        None => Vec::new(),
+    };
+    let (kept, rewritten, removed) = without_removed(lake, metadata, at, kept, &change.remove).await?;
+    let added = write_added(lake, metadata, at, &change.add).await?;
+
+    let manifests = added.into_iter().chain(rewritten).chain(kept).collect();
+    let manifest_list = write_list(lake, metadata, parent, at, manifests).await?;
+
+    let files: Vec<&DataFile> = change.add.iter().map(|(_, file)| file).collect();
+    let removed: Vec<&DataFile> = removed.iter().map(|live| &live.file).collect();
+    let before = parent.map(|parent| &parent.summary().additional_properties);
+    let mut properties: HashMap<String, String> =
+        summary::counters(before, &files, &removed).into_iter().collect();
+    properties.extend(state);
+
+    Ok(Snapshot::builder()
+        .with_snapshot_id(at.snapshot_id)
+        .with_parent_snapshot_id(parent.map(|parent| parent.snapshot_id()))
+        .with_sequence_number(at.sequence_number)
+        .with_timestamp_ms(at.timestamp_ms)
+        .with_manifest_list(manifest_list)
+        .with_summary(Summary { operation, additional_properties: properties })
+        .with_schema_id(at.schema_id)
+        .build())
+}
+
+/// One new manifest for each partition spec among the added files.
+async fn write_added(
+    lake: &Lake,
+    metadata: &TableMetadata,
+    at: SnapshotAt,
+    add: &[(i32, DataFile)],
+) -> Result<Vec<ManifestFile>, CommitError> {
+    let mut by_spec = BTreeMap::<i32, Vec<&DataFile>>::new();
+    for (spec_id, file) in add {
+        by_spec.entry(*spec_id).or_default().push(file);
+    }
+    let manifests = by_spec.into_iter().map(|(spec_id, files)| async move {
+        let mut writer = manifest_writer(lake, metadata, at, spec_id, &format!("a{spec_id}"))?;
+        for file in files {
+            // Unassigned: the file inherits the sequence number of this snapshot.
+            writer.add_file(file.clone(), -1)?;
+        }
+        Ok::<_, CommitError>(writer.write_manifest_file().await?)
+    });
+    try_join_all(manifests).await
+}
+
+/// Rewrites the manifests that list removed files; answers the untouched ones, the rewritten ones and the
+/// entries that went.
+async fn without_removed(
+    lake: &Lake,
+    metadata: &TableMetadata,
+    at: SnapshotAt,
+    manifests: Vec<ManifestFile>,
+    remove: &BTreeSet<String>,
+) -> Result<(Vec<ManifestFile>, Vec<ManifestFile>, Vec<LiveFile>), CommitError> {
+    let mut kept = Vec::new();
+    let mut rewritten = Vec::new();
+    let mut removed = Vec::new();
+    for (number, manifest) in manifests.into_iter().enumerate() {
+        if remove.is_empty() || manifest.content != ManifestContentType::Data {
+            kept.push(manifest);
+            continue;
+        }
+        let files = live::files(lake, &manifest).await?;
+        if !files.iter().any(|live| remove.contains(live.file.file_path())) {
+            kept.push(manifest);
+            continue;
+        }
+        let mut writer = manifest_writer(lake, metadata, at, manifest.partition_spec_id, &format!("r{number}"))?;
+        for live in files {
+            let (sequence, file_sequence) = (live.sequence_number, live.file_sequence_number);
+            if remove.contains(live.file.file_path()) {
+                writer.add_delete_file(live.file.clone(), sequence, file_sequence)?;
+                removed.push(live);
+            } else {
+                writer.add_existing_file(live.file, live.snapshot_id, sequence, file_sequence)?;
+            }
+        }
+        rewritten.push(writer.write_manifest_file().await?);
+    }
+    if removed.len() != remove.len() {
+        let found: BTreeSet<&str> = removed.iter().map(|live| live.file.file_path()).collect();
+        let missing = remove.iter().find(|path| !found.contains(path.as_str()));
+        return Err(CommitError::Encode(format!("file to remove is not live: {missing:?}")));
+    }
+    Ok((kept, rewritten, removed))
+}
+
+fn manifest_writer(
+    lake: &Lake,
+    metadata: &TableMetadata,
+    at: SnapshotAt,
+    spec_id: i32,
+    name: &str,
+) -> Result<ManifestWriter, CommitError> {
+    let spec = metadata
+        .partition_spec_by_id(spec_id)
+        .ok_or_else(|| CommitError::Encode(format!("partition spec {spec_id} is not in the table")))?;
+    let path = format!("{}/metadata/{}-{name}.avro", metadata.location(), at.snapshot_id);
+    let schema = metadata.schema_by_id(at.schema_id).unwrap_or_else(|| metadata.current_schema());
+    let output = lake.file_io.new_output(path)?;
+    let writer = ManifestWriterBuilder::new(output, Some(at.snapshot_id), schema.clone(), spec.as_ref().clone());
+    Ok(writer.build_v2_data())
+}
+
+async fn write_list(
+    lake: &Lake,
+    metadata: &TableMetadata,
+    parent: Option<&SnapshotRef>,
+    at: SnapshotAt,
+    manifests: Vec<ManifestFile>,
+) -> Result<String, CommitError> {
+    let path = format!("{}/metadata/snap-{}.avro", metadata.location(), at.snapshot_id);
+    let file = lake.file_io.new_output(&path)?.writer().await?;
+    let parent = parent.map(|parent| parent.snapshot_id());
+    let mut writer = ManifestListWriter::v2(file, at.snapshot_id, parent, at.sequence_number);
+    writer.add_manifests(manifests.into_iter())?;
+    writer.close().await?;
+    Ok(path)
+}
