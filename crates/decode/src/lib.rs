@@ -1,0 +1,101 @@
+//! Bytes to Arrow: turns the records of one topic into a `RecordBatch` that has exactly the columns
+//! of the topic's table. It knows neither the Kafka client nor storage.
+//!
+//! Decoding is strict against the table's schema. What a record holds that the table lacks comes back
+//! as [`Proposal`]s, and the caller evolves the table and decodes the same records again; what does
+//! not fit comes back as [`BadRecord`]s, beside the rows of the good ones. `docs/json.md` says which
+//! JSON value becomes which type.
+//!
+//! One file per format, and one `match` (in [`decoder`]) that lists them.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use iceberg::spec::{NestedFieldRef, PrimitiveType, Schema, Type};
+use tabletopic_records::Record;
+
+mod bad;
+mod ddl;
+mod error;
+mod json;
+pub mod kafka_columns;
+mod raw;
+mod rows;
+mod schema;
+mod settings;
+
+pub use bad::{BadRecord, Reason};
+pub use ddl::{DdlError, parse_ddl};
+pub use error::DecodeError;
+pub use schema::{PLACEHOLDER_ID, create_schema};
+pub use settings::{
+    DecodeSettings, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, TimestampUnit,
+};
+
+/// The most bytes of values that one call of `decode` takes.
+pub const MAX_BATCH_BYTES: usize = 1 << 30;
+
+/// What one call of `decode` makes of a slice of records.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The rows of the good records, in their order: every column of the table (Kafka columns
+    /// included), with `PARQUET:field_id` metadata. Empty when `grown` is not.
+    pub batch: RecordBatch,
+    /// The records without a row, and the fields that became null; in the order of the records.
+    pub bad: Vec<BadRecord>,
+    /// What the table lacks. If there is any, evolve the table, make a new decoder and decode the
+    /// same records again: `batch` is empty and `bad` provisional.
+    pub grown: Vec<Proposal>,
+    /// Fields that neither the table nor a proposal has (inference is off, or the name is refused).
+    pub unknown_fields: u64,
+}
+
+/// A change of the table that a record asks for, merged over all records of the batch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    pub change: Change,
+    /// Index of the first record that asks for it.
+    pub caused_by: usize,
+}
+
+/// Only what Iceberg can do without rewriting data.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A new optional column. `parent` is the path of the struct that gets it (empty: the table;
+    /// with `element` and `value` for lists and maps). Field ids within `ty` are [`PLACEHOLDER_ID`].
+    AddColumn {
+        parent: Vec<String>,
+        name: String,
+        ty: Type,
+    },
+    /// int to long, float to double, or a decimal of more digits.
+    Widen { path: Vec<String>, to: PrimitiveType },
+}
+
+/// Decodes the records of one topic for one version of its table's schema.
+pub trait Decoder: Send {
+    /// Never fails because of what a record holds.
+    fn decode(&mut self, records: &[Record<'_>]) -> Result<Decoded, DecodeError>;
+
+    /// The schema of every batch.
+    fn arrow_schema(&self) -> SchemaRef;
+}
+
+/// Builds the decoder for a table's schema.
+///
+/// Errors: settings that contradict themselves or the schema (no such event-time column, a column
+/// type that the format cannot fill, no Kafka columns).
+pub fn decoder(settings: &DecodeSettings, schema: &Schema) -> Result<Box<dyn Decoder>, DecodeError> {
+    match settings.format {
+        Format::Raw => Ok(Box::new(raw::Raw::new(settings, schema)?)),
+        Format::Json => Ok(Box::new(json::Json::new(settings, schema)?)),
+    }
+}
+
+/// The record's own columns for a new table, from a sample; ids are placeholders. Pass them to
+/// [`create_schema`]. Records that do not parse are left out: the decoder will report them.
+pub fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Result<Vec<NestedFieldRef>, DecodeError> {
+    match settings.format {
+        Format::Raw => Ok(raw::fields()),
+        Format::Json => json::infer(records, settings),
+    }
+}

@@ -1,0 +1,114 @@
+//! Iceberg fields without a table yet: placeholder ids, and a new table's schema with real ones.
+
+use std::sync::Arc;
+
+use iceberg::spec::{ListType, MapType, NestedField, NestedFieldRef, Schema, StructType, Type};
+
+use crate::error::DecodeError;
+use crate::kafka_columns::{self, KafkaColumn};
+use crate::settings::{DecodeSettings, Format, KafkaColumns};
+
+/// The id of a field that is not in a table yet.
+pub const PLACEHOLDER_ID: i32 = 0;
+
+/// The schema of a new table: the record's own columns first, because people read them first, then
+/// the Kafka columns. Ids run from 1, each level before the levels below it, as Iceberg assigns them.
+///
+/// A column that is named like a Kafka column must be that column; it is then not added twice.
+///
+/// Errors: two names that differ only in case, or a `_kafka_` name that is not ours.
+pub fn create_schema(fields: &[NestedFieldRef], settings: &DecodeSettings) -> Result<Schema, DecodeError> {
+    let options = match settings.format {
+        // A raw table is the whole record; its key has a column of its own.
+        Format::Raw => KafkaColumns {
+            headers: true,
+            ..settings.kafka_columns
+        },
+        Format::Json => settings.kafka_columns,
+    };
+    let mut all = fields.to_vec();
+    let kafka = kafka_columns::fields(options);
+    all.extend(
+        kafka
+            .into_iter()
+            .filter(|column| !fields.iter().any(|field| field.name == column.name)),
+    );
+
+    let mut names = std::collections::HashSet::new();
+    for field in &all {
+        let problem = if !names.insert(field.name.to_lowercase()) {
+            "another column has this name, or one that differs only in case"
+        } else if field
+            .name
+            .to_lowercase()
+            .starts_with(kafka_columns::RESERVED_PREFIX)
+            && KafkaColumn::by_name(&field.name)
+                .is_none_or(|ours| !same_type(&ours.field().field_type, &field.field_type))
+        {
+            "names that start with _kafka_ are reserved"
+        } else {
+            continue;
+        };
+        return Err(DecodeError::Column {
+            topic: settings.topic.clone(),
+            column: field.name.clone(),
+            problem: problem.into(),
+        });
+    }
+    let numbered = number(&all, &mut 1);
+    Schema::builder()
+        .with_fields(numbered)
+        .build()
+        .map_err(|source| DecodeError::Schema {
+            topic: settings.topic.clone(),
+            source: Box::new(source),
+        })
+}
+
+/// Whether two types are the same but for their field ids and docs.
+pub(crate) fn same_type(a: &Type, b: &Type) -> bool {
+    let same_field = |a: &NestedFieldRef, b: &NestedFieldRef| {
+        a.name == b.name && a.required == b.required && same_type(&a.field_type, &b.field_type)
+    };
+    match (a, b) {
+        (Type::Primitive(a), Type::Primitive(b)) => a == b,
+        (Type::Struct(a), Type::Struct(b)) => {
+            a.fields().len() == b.fields().len()
+                && a.fields().iter().zip(b.fields()).all(|(a, b)| same_field(a, b))
+        }
+        (Type::List(a), Type::List(b)) => same_field(&a.element_field, &b.element_field),
+        (Type::Map(a), Type::Map(b)) => {
+            same_field(&a.key_field, &b.key_field) && same_field(&a.value_field, &b.value_field)
+        }
+        _ => false,
+    }
+}
+
+/// The same fields with ids from `next` on.
+fn number(fields: &[NestedFieldRef], next: &mut i32) -> Vec<NestedFieldRef> {
+    let first = *next;
+    *next += fields.len() as i32;
+    let with_ids = |(field, id): (&NestedFieldRef, i32)| {
+        let mut field = NestedField::clone(field);
+        field.id = id;
+        *field.field_type = number_type(&field.field_type, next);
+        Arc::new(field)
+    };
+    fields.iter().zip(first..).map(with_ids).collect()
+}
+
+fn number_type(ty: &Type, next: &mut i32) -> Type {
+    match ty {
+        Type::Primitive(_) => ty.clone(),
+        Type::Struct(fields) => Type::Struct(StructType::new(number(fields.fields(), next))),
+        Type::List(list) => {
+            let mut fields = number(std::slice::from_ref(&list.element_field), next);
+            Type::List(ListType::new(fields.remove(0)))
+        }
+        Type::Map(map) => {
+            let mut fields = number(&[map.key_field.clone(), map.value_field.clone()], next);
+            let key = fields.remove(0);
+            Type::Map(MapType::new(key, fields.remove(0)))
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What a job decides about decoding. Plain data: `decoder` checks it against the table's schema.
+
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// How the bytes of a record's value are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Key and value as they are, in two binary columns.
+    Raw,
+    /// One JSON object (RFC 8259) per value.
+    Json,
+}
+
+/// What happens to a record that does not fit the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnBadRecord {
+    /// The partition stops there. (The decoder reports it like `DeadLetter`; the caller halts.)
+    #[default]
+    Halt,
+    /// The record goes to the dead-letter table.
+    DeadLetter,
+    /// Only the field to blame becomes null, where one is to blame, its column is optional and it is
+    /// not the event time; any other bad record is a dead letter.
+    NullField,
+}
+
+/// The unit of a number in a `timestamp` or `timestamptz` column: time since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimestampUnit {
+    S,
+    #[default]
+    Ms,
+    Us,
+}
+
+/// Iceberg v2 keeps microseconds: what happens to a time with digits below them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nanos {
+    /// It is a bad value.
+    #[default]
+    Refuse,
+    /// The digits below a microsecond are cut off (towards the past).
+    Truncate,
+}
+
+/// The type of an inferred column whose values are JSON numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(try_from = "String")]
+pub enum JsonNumbers {
+    /// Integers are `long`, fractions and exponents `double`.
+    #[default]
+    Infer,
+    /// All are `double`: integers above 2^53 lose digits.
+    Double,
+    /// All are `decimal(precision, scale)`.
+    Decimal { precision: u32, scale: u32 },
+}
+
+impl FromStr for JsonNumbers {
+    type Err = String;
+
+    /// `infer`, `double` or `decimal(p,s)` with 1 <= p <= 38 and s <= p.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let decimal = |text: &str| {
+            let (precision, scale) = text
+                .strip_prefix("decimal(")?
+                .strip_suffix(')')?
+                .split_once(',')?;
+            let (precision, scale) = (precision.trim().parse().ok()?, scale.trim().parse().ok()?);
+            ((1..=38).contains(&precision) && scale <= precision)
+                .then_some(Self::Decimal { precision, scale })
+        };
+        match text {
+            "infer" => Ok(Self::Infer),
+            "double" => Ok(Self::Double),
+            _ => decimal(text).ok_or_else(|| {
+                format!("{text:?} is none of \"infer\", \"double\", \"decimal(p,s)\" with s <= p <= 38")
+            }),
+        }
+    }
+}
+
+impl TryFrom<String> for JsonNumbers {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+/// Which of the optional Kafka columns a new table gets. `_kafka_partition`, `_kafka_offset` and
+/// `_kafka_timestamp` are always there. A decoder fills whichever columns its table has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KafkaColumns {
+    pub topic: bool,
+    pub key: bool,
+    pub headers: bool,
+}
+
+/// What one record may cost before it is a bad record, so that no input can exhaust memory or stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of a record's value (for `raw`: of key and value together).
+    pub max_record_bytes: usize,
+    /// Objects and arrays within each other; at most [`Limits::DEEPEST`].
+    pub max_depth: usize,
+    /// Object keys, plus for each element of an array the columns it fills.
+    pub max_fields: usize,
+    /// Columns (nested ones included) up to which inference grows a table; further new fields are
+    /// counted as unknown.
+    pub max_columns: usize,
+    /// Event times outside these years (first and last included, UTC) are absurd.
+    pub first_year: i32,
+    pub last_year: i32,
+}
+
+impl Limits {
+    /// What `max_depth` can be at most: the stack is the limit, not the input.
+    pub const DEEPEST: usize = 200;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_record_bytes: 16 << 20,
+            max_depth: 64,
+            max_fields: 100_000,
+            max_columns: 2_000,
+            first_year: 1970,
+            last_year: 2200,
+        }
+    }
+}
+
+/// Everything a decoder needs to know besides the table's schema.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecodeSettings {
+    pub topic: String,
+    pub format: Format,
+    pub on_bad_record: OnBadRecord,
+    /// The field (dotted when nested in objects) that says when the event happened; `None` is the
+    /// record's Kafka timestamp.
+    pub event_time: Option<String>,
+    pub timestamp_unit: TimestampUnit,
+    pub nanos: Nanos,
+    pub limits: Limits,
+    pub json_numbers: JsonNumbers,
+    /// Whether fields that the table lacks become columns. Off when a DDL file states the schema.
+    pub infer: bool,
+    pub kafka_columns: KafkaColumns,
+}
+
+impl DecodeSettings {
+    /// The defaults for a topic.
+    pub fn new(topic: impl Into<String>, format: Format) -> Self {
+        Self {
+            topic: topic.into(),
+            format,
+            on_bad_record: OnBadRecord::default(),
+            event_time: None,
+            timestamp_unit: TimestampUnit::default(),
+            nanos: Nanos::default(),
+            limits: Limits::default(),
+            json_numbers: JsonNumbers::default(),
+            infer: true,
+            kafka_columns: KafkaColumns::default(),
+        }
+    }
+}
