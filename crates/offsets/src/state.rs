@@ -1,0 +1,246 @@
+//! What every snapshot of ours carries: the whole state of all jobs that feed the table.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Counts, Generation, JobId, LedgerEntry, LedgerRange, Offset, OffsetRange, Outbox, Progress, RangeSet,
+    Stamp, TopicIdentity, TopicPartition,
+};
+
+/// Why a snapshot was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// New partitions or a new topic id, at their starts. Also the answer to a recreated topic.
+    Anchor,
+    Append,
+    /// Rows were replaced or removed, as after a truncated log.
+    Replace,
+    DeclareLost,
+    Redrive,
+    Schema,
+    /// Compaction, expiry, renewal of the tag.
+    Maintenance,
+    Rewind,
+}
+
+/// One topic partition of one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionState {
+    pub progress: Progress,
+    /// The leader epoch at the position that was committed last.
+    pub leader_epoch: Option<i32>,
+    /// Cumulative since the first anchor, over all topic ids that this partition had.
+    pub counts: Counts,
+    /// The part of `counts` that earlier topic ids made, before the topic was adopted.
+    pub inherited: Counts,
+    /// Offsets of this topic id that were declared lost.
+    pub lost: RangeSet,
+    /// Offsets of this topic id that a rewind gave up and that progress does not cover again yet.
+    pub abandoned: RangeSet,
+}
+
+impl PartitionState {
+    pub fn anchored(at: Offset) -> Self {
+        Self {
+            progress: Progress::anchored(at),
+            leader_epoch: None,
+            counts: Counts::default(),
+            inherited: Counts::default(),
+            lost: RangeSet::new(),
+            abandoned: RangeSet::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobState {
+    pub identity: TopicIdentity,
+    pub generation: Generation,
+    pub partitions: BTreeMap<i32, PartitionState>,
+    /// End offsets that `--until-end` runs read up to; empty when nobody asked.
+    pub until: BTreeMap<i32, Offset>,
+}
+
+impl JobState {
+    pub fn topic_partition(&self, partition: i32) -> TopicPartition {
+        TopicPartition {
+            topic: self.identity.topic.clone(),
+            partition,
+        }
+    }
+}
+
+/// Offsets that this very snapshot accounts for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddedRange {
+    pub job: JobId,
+    pub partition: i32,
+    pub range: OffsetRange,
+    /// Of this range alone.
+    pub counts: Counts,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableState {
+    pub kind: Kind,
+    pub jobs: BTreeMap<JobId, JobState>,
+    /// Sorted by job, partition and start; ranges that meet are one.
+    pub added: Vec<AddedRange>,
+    pub outbox: Outbox,
+}
+
+/// Why a job could not be anchored. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AnchorError {
+    #[error(
+        "job {job}: topic {identity} feeds this table already, as job {fed_by}; two jobs of one topic would \
+         double its rows. Give it the id {fed_by} again, or another table"
+    )]
+    TopicAlreadyFed {
+        job: JobId,
+        identity: TopicIdentity,
+        fed_by: JobId,
+    },
+    #[error(
+        "job {job} reads {found} now, but the table was fed by {expected}. If the topic was created again on \
+         purpose, answer with `resolve --adopt-topic`"
+    )]
+    OtherTopic {
+        job: JobId,
+        expected: Box<TopicIdentity>,
+        found: Box<TopicIdentity>,
+    },
+    #[error("{topic_partition}: {start} is no offset to start at")]
+    NegativeStart {
+        topic_partition: TopicPartition,
+        start: Offset,
+    },
+}
+
+impl TableState {
+    /// The state of a table that has no snapshot of ours.
+    pub fn empty() -> Self {
+        Self {
+            kind: Kind::Anchor,
+            jobs: BTreeMap::new(),
+            added: Vec::new(),
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// The state to build the next snapshot from: it carries everything on and has added nothing yet.
+    #[must_use]
+    pub fn next(&self, kind: Kind) -> Self {
+        Self {
+            kind,
+            added: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    pub fn job(&self, job: &JobId) -> Option<&JobState> {
+        self.jobs.get(job)
+    }
+
+    pub fn partition(&self, job: &JobId, partition: i32) -> Option<&PartitionState> {
+        self.jobs.get(job)?.partitions.get(&partition)
+    }
+
+    /// Writes down where partitions start that the table does not know yet, and ids that it did not
+    /// know; partitions that it knows keep their progress. True when there is something to commit.
+    pub fn anchor(
+        &mut self,
+        job: &JobId,
+        identity: &TopicIdentity,
+        starts: &BTreeMap<i32, Offset>,
+    ) -> Result<bool, AnchorError> {
+        if let Some((partition, start)) = starts.iter().find(|(_, start)| **start < 0) {
+            let topic_partition = TopicPartition {
+                topic: identity.topic.clone(),
+                partition: *partition,
+            };
+            return Err(AnchorError::NegativeStart {
+                topic_partition,
+                start: *start,
+            });
+        }
+        if let Some(fed_by) = self.other_feeder(job, identity) {
+            return Err(AnchorError::TopicAlreadyFed {
+                job: job.clone(),
+                identity: identity.clone(),
+                fed_by,
+            });
+        }
+        if let Some(known) = self
+            .jobs
+            .get(job)
+            .filter(|known| !known.identity.agrees(identity))
+        {
+            let (expected, found) = (Box::new(known.identity.clone()), Box::new(identity.clone()));
+            return Err(AnchorError::OtherTopic {
+                job: job.clone(),
+                expected,
+                found,
+            });
+        }
+        let mut changed = !self.jobs.contains_key(job);
+        let state = self.jobs.entry(job.clone()).or_insert_with(|| JobState {
+            identity: identity.clone(),
+            generation: Generation::default(),
+            partitions: BTreeMap::new(),
+            until: BTreeMap::new(),
+        });
+        changed |= state.identity.learn(identity);
+        for (partition, start) in starts {
+            state.partitions.entry(*partition).or_insert_with(|| {
+                changed = true;
+                PartitionState::anchored(*start)
+            });
+        }
+        Ok(changed)
+    }
+
+    /// Another job that feeds the same topic into this table.
+    pub(crate) fn other_feeder(&self, job: &JobId, identity: &TopicIdentity) -> Option<JobId> {
+        let feeds = |(id, state): &(&JobId, &JobState)| *id != job && state.identity.feeds_the_same(identity);
+        self.jobs.iter().find(feeds).map(|(id, _)| id.clone())
+    }
+
+    /// Notes that this snapshot accounts for a range.
+    pub(crate) fn note_added(&mut self, added: AddedRange) {
+        let key = |a: &AddedRange| (a.job.clone(), a.partition, a.range.start);
+        let position = self.added.partition_point(|held| key(held) < key(&added));
+        self.added.insert(position, added);
+        self.added.dedup_by(|right, left| {
+            let meet = left.job == right.job
+                && left.partition == right.partition
+                && left.range.end == right.range.start;
+            if meet {
+                left.range.end = right.range.end;
+                left.counts.add(right.counts);
+            }
+            meet
+        });
+    }
+
+    /// The last step before encoding: puts this snapshot into the outbox, with a ledger entry that
+    /// names the ranges it added.
+    pub fn record(&mut self, stamp: Stamp) {
+        let ranges = self.added.iter().map(|added| LedgerRange {
+            job: added.job.clone(),
+            topic: self
+                .jobs
+                .get(&added.job)
+                .map_or_else(|| "".into(), |job| job.identity.topic.clone()),
+            partition: added.partition,
+            range: added.range,
+            counts: added.counts,
+        });
+        self.outbox.ledger.push(LedgerEntry {
+            kind: self.kind,
+            ranges: ranges.collect(),
+            stamp: stamp.clone(),
+        });
+        self.outbox.snapshots.push(stamp.snapshot);
+    }
+}
