@@ -30,8 +30,9 @@ pub struct TableChange {
 
 /// What became of a commit. Each variant but the first carries the catalog's own words.
 ///
-/// The rule for implementations: `Conflict` and `Rejected` are proofs that this attempt changed nothing and
-/// never will; whatever is not proven is `Unknown`. Files are never deleted because of any of the last three.
+/// The rule for implementations: `Conflict`, `Rejected` and `Unavailable` are proofs that this attempt changed
+/// nothing and never will; whatever is not proven is `Unknown`. Files are never deleted because of any of the
+/// four.
 #[derive(Debug, Clone)]
 #[must_use = "a commit that was not applied has to be settled"]
 pub enum CommitOutcome {
@@ -42,6 +43,10 @@ pub enum CommitOutcome {
     Conflict(String),
     /// The catalog refuses this body whatever the table's state: sending it again cannot help.
     Rejected(String),
+    /// Not applied, because of something that passes (a locked catalog, a full disk, a store that cannot be
+    /// reached): send the same body again later. Kept apart from `Conflict` and `Rejected`, which with an
+    /// unmoved table are permanent.
+    Unavailable(String),
     /// It may have been applied, or still be: load and look for the snapshot before doing anything else.
     Unknown(String),
 }

@@ -6,7 +6,15 @@
 //! what became of a commit: see [`CommitOutcome`].
 
 mod catalog;
+mod change;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod error;
+mod location;
+mod memory;
+mod sqlite;
 
 pub use catalog::{Catalog, CommitOutcome, LoadedTable, TableChange};
 pub use error::{CatalogError, Entry};
+pub use memory::MemoryCatalog;
+pub use sqlite::{SqliteCatalog, SqliteOptions};

@@ -1,0 +1,255 @@
+//! The catalog proper: metadata files and the pointer to the current one.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use iceberg::spec::{MetadataLog, TableMetadata};
+use iceberg::{ErrorKind, NamespaceIdent, TableCreation, TableIdent};
+use tracing::warn;
+
+use super::SqliteCatalog;
+use super::backend::Swap;
+use crate::change::{self, Refused};
+use crate::location::{metadata_file, table_location};
+use crate::{Catalog, CatalogError, CommitOutcome, Entry, LoadedTable, TableChange};
+
+/// Table property: whether metadata files that leave the metadata log are deleted.
+const DELETE_AFTER_COMMIT: &str = "write.metadata.delete-after-commit.enabled";
+
+#[async_trait]
+impl Catalog for SqliteCatalog {
+    fn name(&self) -> &str {
+        &self.backend.catalog
+    }
+
+    async fn create_namespace(&self, namespace: &NamespaceIdent) -> Result<(), CatalogError> {
+        let there = self.backend.namespaces().await?.contains(namespace);
+        if there || !self.backend.insert_namespace(namespace).await? {
+            return Err(self.already_exists(Entry::Namespace(namespace.clone())));
+        }
+        Ok(())
+    }
+
+    async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>, CatalogError> {
+        Ok(self.backend.namespaces().await?.into_iter().collect())
+    }
+
+    async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>, CatalogError> {
+        self.require_namespace(namespace).await?;
+        self.backend.tables(namespace).await
+    }
+
+    async fn load(&self, table: &TableIdent) -> Result<LoadedTable, CatalogError> {
+        let mut location = self.require_location(table).await?;
+        loop {
+            match TableMetadata::read_from(&self.file_io, &location).await {
+                Ok(metadata) => {
+                    let metadata = Arc::new(metadata);
+                    return Ok(LoadedTable {
+                        ident: table.clone(),
+                        metadata_location: location,
+                        metadata,
+                    });
+                }
+                Err(error) => {
+                    // A file that left the metadata log between the two reads is not a loss.
+                    let now = self.require_location(table).await?;
+                    if now == location {
+                        return Err(self.unreadable(table, location, error).await);
+                    }
+                    location = now;
+                }
+            }
+        }
+    }
+
+    async fn create(
+        &self,
+        namespace: &NamespaceIdent,
+        mut creation: TableCreation,
+    ) -> Result<LoadedTable, CatalogError> {
+        let ident = TableIdent::new(namespace.clone(), creation.name.clone());
+        let entry = Entry::Table(ident.clone());
+        let rejected = |reason: String| CatalogError::Rejected {
+            catalog: self.name().to_owned(),
+            operation: format!("create {entry}"),
+            reason,
+        };
+        if ident.name.is_empty() {
+            return Err(rejected("a table needs a name".to_owned()));
+        }
+        self.require_namespace(namespace).await?;
+        if self.backend.location(&ident).await?.is_some() {
+            return Err(self.already_exists(entry));
+        }
+        let uuid = self.entropy.uuid();
+        creation
+            .location
+            .get_or_insert_with(|| table_location(&self.warehouse, &ident, uuid));
+        let metadata =
+            change::create(creation, uuid, self.clock.now()).map_err(|error| rejected(error.to_string()))?;
+        let location = metadata_file(&metadata, None, self.entropy.uuid())
+            .map_err(|error| rejected(error.to_string()))?;
+        metadata
+            .write_to(&self.file_io, &location)
+            .await
+            .map_err(|error| CatalogError::Unavailable {
+                catalog: self.name().to_owned(),
+                operation: format!("create {entry}"),
+                reason: format!("its metadata file {location} cannot be written: {error}"),
+                check: "the warehouse's free space and permissions".to_owned(),
+                source: Some(error.into()),
+            })?;
+        let metadata_location = location.to_string();
+        if !self.backend.insert_table(&ident, &metadata_location).await? {
+            return Err(self.already_exists(entry));
+        }
+        Ok(LoadedTable {
+            ident,
+            metadata_location,
+            metadata: Arc::new(metadata),
+        })
+    }
+
+    async fn commit(&self, base: &LoadedTable, change: TableChange) -> CommitOutcome {
+        let entry = Entry::Table(base.ident.clone());
+        // Before anything is written; the swap asks again.
+        match self.backend.location(&base.ident).await {
+            Ok(Some(location)) if location == base.metadata_location => {}
+            Ok(Some(location)) => {
+                let then = &base.metadata_location;
+                return CommitOutcome::Conflict(format!("{entry} is at {location} now, no longer at {then}"));
+            }
+            Ok(None) => return CommitOutcome::Conflict(format!("{entry} does not exist any more")),
+            Err(error) => return not_applied(error),
+        }
+        let built = match change::apply(base, change, self.clock.now()) {
+            Ok(built) => built,
+            Err(Refused::Conflict(words)) => return CommitOutcome::Conflict(words),
+            Err(Refused::Rejected(words)) => return CommitOutcome::Rejected(words),
+        };
+        let location = match metadata_file(
+            &built.metadata,
+            Some(&base.metadata_location),
+            self.entropy.uuid(),
+        ) {
+            Ok(location) => location,
+            Err(error) => return CommitOutcome::Rejected(error.to_string()),
+        };
+        if let Err(error) = built.metadata.write_to(&self.file_io, &location).await {
+            return CommitOutcome::Unavailable(format!(
+                "metadata file {location} of {entry} cannot be written: {error}"
+            ));
+        }
+        let metadata_location = location.to_string();
+        match self
+            .backend
+            .swap(&base.ident, &base.metadata_location, &metadata_location)
+            .await
+        {
+            Swap::Done => {}
+            Swap::Moved => {
+                let then = &base.metadata_location;
+                return CommitOutcome::Conflict(format!("{entry} left {then} while this commit was written"));
+            }
+            Swap::NotSent(error) => return not_applied(error),
+            Swap::Unanswered(words) => return CommitOutcome::Unknown(format!("COMMIT for {entry}: {words}")),
+        }
+        if built
+            .metadata
+            .properties()
+            .get(DELETE_AFTER_COMMIT)
+            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        {
+            self.delete_expired(&entry, &built.expired_metadata_logs).await;
+        }
+        let metadata = Arc::new(built.metadata);
+        CommitOutcome::Applied(LoadedTable {
+            ident: base.ident.clone(),
+            metadata_location,
+            metadata,
+        })
+    }
+
+    async fn drop_table(&self, table: &TableIdent) -> Result<(), CatalogError> {
+        if self.backend.delete_table(table).await? {
+            Ok(())
+        } else {
+            Err(self.not_found(Entry::Table(table.clone())))
+        }
+    }
+}
+
+impl SqliteCatalog {
+    async fn require_namespace(&self, namespace: &NamespaceIdent) -> Result<(), CatalogError> {
+        if self.backend.namespaces().await?.contains(namespace) {
+            Ok(())
+        } else {
+            Err(self.not_found(Entry::Namespace(namespace.clone())))
+        }
+    }
+
+    async fn require_location(&self, table: &TableIdent) -> Result<String, CatalogError> {
+        let location = self.backend.location(table).await?;
+        location.ok_or_else(|| self.not_found(Entry::Table(table.clone())))
+    }
+
+    /// What it means that the current metadata file cannot be read.
+    async fn unreadable(&self, table: &TableIdent, location: String, error: iceberg::Error) -> CatalogError {
+        let entry = Entry::Table(table.clone());
+        let catalog = self.name().to_owned();
+        match self.file_io.exists(&location).await {
+            Ok(false) => CatalogError::Corrupt {
+                catalog,
+                entry,
+                location,
+                reason: "the file does not exist".to_owned(),
+            },
+            Ok(true) if error.kind() == ErrorKind::DataInvalid => CatalogError::Corrupt {
+                catalog,
+                entry,
+                location,
+                reason: error.to_string(),
+            },
+            _ => CatalogError::Unavailable {
+                catalog,
+                operation: format!("load {entry}"),
+                reason: format!("its metadata file {location} cannot be read: {error}"),
+                check: location,
+                source: Some(error.into()),
+            },
+        }
+    }
+
+    /// Only tidies up: the commit is applied whatever happens here, so that a failure is logged. The orphan
+    /// removal finds what stays behind.
+    async fn delete_expired(&self, entry: &Entry, expired: &[MetadataLog]) {
+        for log in expired {
+            if let Err(error) = self.file_io.delete(&log.metadata_file).await {
+                warn!(table = %entry, file = log.metadata_file, %error, "an old metadata file could not be deleted");
+            }
+        }
+    }
+
+    fn not_found(&self, entry: Entry) -> CatalogError {
+        CatalogError::NotFound {
+            catalog: self.name().to_owned(),
+            entry,
+        }
+    }
+
+    fn already_exists(&self, entry: Entry) -> CatalogError {
+        CatalogError::AlreadyExists {
+            catalog: self.name().to_owned(),
+            entry,
+        }
+    }
+}
+
+/// The outcome of a commit that failed before `COMMIT` was sent: a proof that it did not happen.
+fn not_applied(error: CatalogError) -> CommitOutcome {
+    match error {
+        CatalogError::Unavailable { .. } => CommitOutcome::Unavailable(error.to_string()),
+        permanent => CommitOutcome::Rejected(permanent.to_string()),
+    }
+}
