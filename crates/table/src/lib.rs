@@ -8,5 +8,6 @@ pub mod partition;
 pub mod rows;
 pub mod schema;
 pub mod snapshot;
+pub mod storage;
 
 pub use lake::Lake;
