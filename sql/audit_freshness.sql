@@ -1,0 +1,26 @@
+-- How far each topic partition has come, and when.
+--
+-- A row, for each job and topic partition: the table holds everything below `progress`; the last snapshot that moved it
+-- is of `last_commit`, `seconds_since_commit` ago; its newest record was made at `newest_record`, and was in the table
+-- `seconds_to_commit` after that.
+-- Who needs it: whoever is asked whether the table is current. It reports, and judges nothing: a partition without new
+-- records commits nothing, and is current all the same. Lag against the topic itself only the broker can tell.
+
+WITH moved AS (
+    SELECT job, topic, "partition", max(end_offset) AS progress, max(committed_at) AS last_commit
+    FROM ledger
+    WHERE kind IN ('anchor', 'append', 'declare-lost') AND start_offset IS NOT NULL
+    GROUP BY job, topic, "partition"
+),
+newest AS (
+    SELECT _kafka_topic, _kafka_partition, max(_kafka_timestamp) AS newest_record
+    FROM main_table
+    GROUP BY _kafka_topic, _kafka_partition
+)
+SELECT m.job, m.topic, m."partition" AS kafka_partition, m.progress, m.last_commit,
+       extract(epoch FROM current_timestamp - m.last_commit) AS seconds_since_commit,
+       n.newest_record,
+       extract(epoch FROM m.last_commit - n.newest_record) AS seconds_to_commit
+FROM moved m
+LEFT JOIN newest n ON n._kafka_topic = m.topic AND n._kafka_partition = m."partition"
+ORDER BY m.job, m.topic, m."partition";

@@ -1,0 +1,80 @@
+"""The lake as outside readers see it: tables through PyIceberg's SQL catalog, and DuckDB with its Iceberg extension."""
+
+import argparse
+import importlib.resources
+import json
+import os
+import sys
+
+import duckdb
+from pyiceberg.catalog.sql import SqlCatalog
+
+DIFFERS = 3  # exit code: the program ran, and its verdict is "not as it should be"
+
+
+def arguments(description):
+    """A parser with the options that every reader of a table has."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--catalog", required=True, metavar="FILE", help="the SQLite catalog")
+    parser.add_argument("--catalog-name", default="tabletopic")
+    parser.add_argument("--table", required=True, metavar="NAMESPACE.TABLE")
+    return parser
+
+
+def open_catalog(options):
+    """The catalog as it is: a reader makes none, nor any table in it."""
+    if not os.path.exists(options.catalog):
+        sys.exit(f"no catalog file {options.catalog}")
+    return SqlCatalog(
+        options.catalog_name,
+        uri=f"sqlite:///{os.path.abspath(options.catalog)}",
+        init_catalog_tables="false",
+    )
+
+
+def open_table(options):
+    return open_catalog(options).load_table(options.table)
+
+
+def open_duckdb():
+    """DuckDB with the extensions of its own packages: nothing is fetched, nothing is written to the home folder."""
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    for name in ("avro", "iceberg"):
+        folder = importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
+        connection.execute(f"LOAD '{folder / name}.duckdb_extension'")
+    connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+    return connection
+
+
+def scan(metadata_location):
+    """SQL for DuckDB's own reading of the table whose metadata file this is."""
+    path = metadata_location.removeprefix("file://").replace("'", "''")
+    return f"iceberg_scan('{path}')"
+
+
+def quoted(name):
+    return '"' + name.replace('"', '""') + '"'
+
+
+def rows(result):
+    """A DuckDB result as a list of objects that JSON can hold."""
+    # Through Arrow: DuckDB's own way to Python's times with a zone needs one more package.
+    return [plain(row) for row in result.to_arrow_table().to_pylist()]
+
+
+def plain(value):
+    if isinstance(value, (bytes, bytearray)):
+        return bytes(value).decode(errors="backslashreplace")
+    if isinstance(value, (list, tuple)):
+        return [plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): plain(each) for key, each in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)
+
+
+def answer(result):
+    """Prints the result, one JSON object, as every reader does."""
+    json.dump(plain(result), sys.stdout, indent=1, ensure_ascii=False)
+    print()
