@@ -1,0 +1,29 @@
+//! Where records come from: Kafka, or memory for the simulation and for tests.
+//!
+//! A worker thread owns one [`Source`] and learns everything from the events of [`Source::poll`].
+//! It decides where each partition starts, from what its table holds; a source never does, and
+//! never reads a consumer group's offsets. [`Broker`] answers what only the broker knows: which
+//! topics there are, under which id, and how far their logs reach.
+//!
+//! ```text
+//! Assigned --start(position)--> reading --Records*, Positions--> ... --Revoked | Lost--> gone
+//!                ^                 |
+//!                '-- PartitionError (stopped until started again)
+//! ```
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod broker;
+mod event;
+mod kafka;
+mod librdkafka;
+mod memory;
+mod settings;
+mod source;
+
+pub use broker::{Broker, BrokerError, LogOffsets, TopicDescription};
+pub use event::{PartitionError, Position, SourceEvent};
+pub use kafka::{KafkaBroker, KafkaSource};
+pub use memory::{MemoryBroker, MemoryRecord, MemorySource};
+pub use settings::{GroupProtocol, KafkaSettings, SettingsError};
+pub use source::{Source, SourceError, Subscription};

@@ -1,0 +1,75 @@
+//! The [`Broker`] trait: questions that only the broker can answer.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
+
+use crate::PartitionError;
+
+/// A topic as the broker has it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicDescription {
+    /// Cluster id and topic id are `None` where the broker has none (before Kafka 0.10.1 and 2.8,
+    /// and some compatible brokers): a recreated topic cannot be noticed there.
+    pub identity: TopicIdentity,
+    /// Ascending.
+    pub partitions: Vec<i32>,
+}
+
+/// The part of a log that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogOffsets {
+    /// The first offset that is still there; retention and `DeleteRecords` raise it.
+    pub start: Offset,
+    /// The last stable offset: where the first open transaction begins, else the end of the log.
+    pub end: Offset,
+}
+
+/// Admin questions. Each call blocks, at most for the time-out that the implementation was made
+/// with, and may come from any thread: asynchronous callers hand it to
+/// `tokio::task::spawn_blocking` (an `Arc<dyn Broker>` is cheap to move there); the simulation
+/// calls it directly. Answers stand in the order of the question.
+pub trait Broker: Debug + Send + Sync {
+    /// The names of all topics that we may see, ascending, internal ones left out.
+    fn topics(&self) -> Result<Vec<Arc<str>>, BrokerError>;
+
+    /// Identity and partitions of each topic.
+    fn describe(
+        &self,
+        topics: &[Arc<str>],
+    ) -> Result<Vec<Result<TopicDescription, PartitionError>>, BrokerError>;
+
+    /// Log start and last stable offset of each partition.
+    fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<LogOffsets, PartitionError>>, BrokerError>;
+
+    /// The first offset of each partition whose record is at or after `timestamp` (milliseconds
+    /// since the Unix epoch), or its last stable offset if there is none.
+    fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+    ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError>;
+}
+
+/// Why the brokers gave no answer. Nothing is retried here: the caller knows how long to wait.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BrokerError {
+    /// Ask again later.
+    #[error("{bootstrap} gave no answer to {question}: {reason}")]
+    Unreachable {
+        bootstrap: String,
+        question: &'static str,
+        reason: String,
+    },
+    /// Asking again gives the same answer.
+    #[error("{bootstrap} refuses {question}: {reason}; check the credentials and their ACLs")]
+    Refused {
+        bootstrap: String,
+        question: &'static str,
+        reason: String,
+    },
+}

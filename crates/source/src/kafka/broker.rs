@@ -1,0 +1,238 @@
+//! The admin side: a client that joins no group.
+
+use std::ffi::CString;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
+
+use super::context::{ClientEvent, Context};
+use super::error::{is_refusal, partition_error};
+use crate::librdkafka::describe_topics;
+use crate::{Broker, BrokerError, KafkaSettings, LogOffsets, PartitionError, SourceError, TopicDescription};
+
+/// ListOffsets understands two timestamps that are none.
+const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
+
+/// One client, to be shared by the whole process.
+pub struct KafkaBroker {
+    client: BaseConsumer<Context>,
+    bootstrap: String,
+    timeout: Duration,
+}
+
+impl KafkaBroker {
+    /// `timeout` bounds each request of a call; a call makes at most two.
+    ///
+    /// # Errors
+    /// A setting that is not allowed, or that the client does not take.
+    pub fn new(settings: &KafkaSettings, timeout: Duration) -> Result<Self, SourceError> {
+        let client = BaseConsumer::from_config_and_context(&settings.client()?, Context::default())
+            .map_err(|error| SourceError::Client(error.to_string()))?;
+        Ok(Self {
+            client,
+            bootstrap: settings.bootstrap.clone(),
+            timeout,
+        })
+    }
+
+    fn list_offsets(
+        &self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+    ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError> {
+        const QUESTION: &str = "ListOffsets";
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = TopicPartitionList::new();
+        for tp in partitions {
+            list.add_partition_offset(&tp.topic, tp.partition, KafkaOffset::from_raw(timestamp))
+                .map_err(|error| self.failed(QUESTION, &error))?;
+        }
+        // With `isolation.level=read_committed` the latest offset is the last stable one.
+        let answered = match self.client.offsets_for_times(list, self.timeout) {
+            Ok(answered) => answered,
+            // Of one list, librdkafka answers every partition or fails as a whole.
+            Err(error) => return self.list_offsets_apart(partitions, timestamp, &error),
+        };
+        let answer = |tp: &TopicPartition| {
+            let element = answered
+                .find_partition(&tp.topic, tp.partition)
+                .ok_or(PartitionError::UnknownTopicOrPartition)?;
+            element.error().map_err(|error| of_partition(&error))?;
+            Ok(element.offset().to_raw().unwrap_or(LATEST))
+        };
+        Ok(partitions.iter().map(answer).collect())
+    }
+
+    /// One deleted topic must not hide the answers for all others.
+    fn list_offsets_apart(
+        &self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+        error: &KafkaError,
+    ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError> {
+        match (partitions, of_partition(error)) {
+            ([_], of_one @ (PartitionError::UnknownTopicOrPartition | PartitionError::Unauthorized)) => {
+                Ok(vec![Err(of_one)])
+            }
+            ([_], _) | (_, PartitionError::Other { .. }) => Err(self.failed("ListOffsets", error)),
+            (several, _) => {
+                let mut answers = Vec::with_capacity(several.len());
+                for tp in several {
+                    answers.extend(self.list_offsets(std::slice::from_ref(tp), timestamp)?);
+                }
+                Ok(answers)
+            }
+        }
+    }
+
+    fn failed(&self, question: &'static str, error: &KafkaError) -> BrokerError {
+        self.unanswered(question, error.rdkafka_error_code(), error.to_string())
+    }
+
+    fn unanswered(
+        &self,
+        question: &'static str,
+        code: Option<RDKafkaErrorCode>,
+        reason: String,
+    ) -> BrokerError {
+        // What the client met in the background says more than "timed out".
+        while self.client.poll(Duration::ZERO).is_some() {}
+        let met = self
+            .client
+            .context()
+            .take()
+            .into_iter()
+            .filter_map(|event| match event {
+                ClientEvent::Outage(reason) => Some(reason),
+                ClientEvent::Assigned(_) | ClientEvent::Revoked(_) | ClientEvent::Lost(_) => None,
+            });
+        let reason = met
+            .last()
+            .map_or(reason.clone(), |met| format!("{reason} ({met})"));
+        let bootstrap = self.bootstrap.clone();
+        if code.is_some_and(is_refusal) {
+            BrokerError::Refused {
+                bootstrap,
+                question,
+                reason,
+            }
+        } else {
+            BrokerError::Unreachable {
+                bootstrap,
+                question,
+                reason,
+            }
+        }
+    }
+}
+
+impl Broker for KafkaBroker {
+    fn topics(&self) -> Result<Vec<Arc<str>>, BrokerError> {
+        let metadata = self
+            .client
+            .fetch_metadata(None, self.timeout)
+            .map_err(|error| self.failed("Metadata", &error))?;
+        let mut topics: Vec<Arc<str>> = metadata
+            .topics()
+            .iter()
+            .map(|topic| topic.name())
+            .filter(|name| !name.starts_with("__"))
+            .map(Arc::from)
+            .collect();
+        topics.sort();
+        Ok(topics)
+    }
+
+    fn describe(
+        &self,
+        topics: &[Arc<str>],
+    ) -> Result<Vec<Result<TopicDescription, PartitionError>>, BrokerError> {
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A name with a zero byte cannot exist, and the empty name is answered as unknown.
+        let names: Vec<_> = topics
+            .iter()
+            .map(|topic| CString::new(&**topic).unwrap_or_default())
+            .collect();
+        let described = describe_topics(self.client.client(), &names, self.timeout)
+            .map_err(|(code, reason)| self.unanswered("DescribeTopics", Some(code), reason))?;
+        let cluster_id = self.client.client().fetch_cluster_id(self.timeout);
+        let describe = |(topic, answer): (&Arc<str>, Result<crate::librdkafka::DescribedTopic, _>)| {
+            let answer = answer.map_err(|(code, reason)| partition_error(code, reason, 0))?;
+            let mut partitions = answer.partitions;
+            partitions.sort_unstable();
+            Ok(TopicDescription {
+                identity: TopicIdentity {
+                    cluster_id: cluster_id.clone(),
+                    topic: topic.clone(),
+                    topic_id: answer.id,
+                },
+                partitions,
+            })
+        };
+        Ok(topics.iter().zip(described).map(describe).collect())
+    }
+
+    fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<LogOffsets, PartitionError>>, BrokerError> {
+        let starts = self.list_offsets(partitions, EARLIEST)?;
+        let ends = self.list_offsets(partitions, LATEST)?;
+        Ok(starts
+            .into_iter()
+            .zip(ends)
+            .map(|(start, end)| {
+                Ok(LogOffsets {
+                    start: start?,
+                    end: end?,
+                })
+            })
+            .collect())
+    }
+
+    fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+    ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError> {
+        let mut answers = self.list_offsets(partitions, timestamp.max(0))?;
+        // Nothing at or after the timestamp: the end.
+        let late: Vec<_> = (0..answers.len())
+            .filter(|index| answers[*index] == Ok(LATEST))
+            .collect();
+        let asked: Vec<_> = late.iter().map(|index| partitions[*index].clone()).collect();
+        for (index, end) in late.into_iter().zip(self.list_offsets(&asked, LATEST)?) {
+            answers[index] = end;
+        }
+        Ok(answers)
+    }
+}
+
+fn of_partition(error: &KafkaError) -> PartitionError {
+    match error.rdkafka_error_code() {
+        Some(code) => partition_error(code, error.to_string(), 0),
+        None => PartitionError::Other {
+            code: "Client".to_owned(),
+            message: error.to_string(),
+        },
+    }
+}
+
+impl fmt::Debug for KafkaBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaBroker")
+            .field("bootstrap", &self.bootstrap)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,427 @@
+//! Kafka settings: which librdkafka properties a configuration may set, and what we set ourselves.
+//!
+//! It is an allow-list, because librdkafka can load plugins and run commands by property, and
+//! because several properties would silently break the commit protocol.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rdkafka::ClientConfig;
+
+/// How members of a group agree on who reads what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GroupProtocol {
+    /// Cooperative rebalancing, computed by a member; every broker since Kafka 2.4 has it.
+    #[default]
+    Classic,
+    /// KIP-848, computed by the broker; Kafka 4.0 and later.
+    Consumer,
+}
+
+/// What a client needs to know. [`KafkaSettings::validate`] says whether it is allowed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KafkaSettings {
+    /// `host:port`, several with commas.
+    pub bootstrap: String,
+    pub group: String,
+    pub group_protocol: GroupProtocol,
+    /// Static membership: a member that comes back under the same id within `session.timeout.ms`
+    /// gets its partitions back without a rebalance. Unique per client, so per worker.
+    pub instance_id: Option<String>,
+    /// Further librdkafka properties, by librdkafka's names.
+    pub properties: BTreeMap<String, String>,
+}
+
+impl KafkaSettings {
+    pub fn new(bootstrap: impl Into<String>, group: impl Into<String>) -> Self {
+        Self {
+            bootstrap: bootstrap.into(),
+            group: group.into(),
+            group_protocol: GroupProtocol::default(),
+            instance_id: None,
+            properties: BTreeMap::new(),
+        }
+    }
+
+    /// # Errors
+    /// The first property that may not be set, why, and what to write instead. Values are judged
+    /// later, by the client itself.
+    pub fn validate(&self) -> Result<(), SettingsError> {
+        if self.bootstrap.trim().is_empty() {
+            return Err(SettingsError::Empty { key: "bootstrap" });
+        }
+        if self.group.trim().is_empty() {
+            return Err(SettingsError::Empty { key: "group" });
+        }
+        self.properties.keys().try_for_each(|property| judge(property))
+    }
+
+    /// The configuration of a consuming client.
+    pub(crate) fn consumer(&self) -> Result<ClientConfig, SettingsError> {
+        let mut config = self.client()?;
+        config.set("group.id", &self.group);
+        for (property, value) in DEFAULTS {
+            if !self.properties.contains_key(*property) {
+                config.set(*property, *value);
+            }
+        }
+        match self.group_protocol {
+            GroupProtocol::Classic => {
+                config.set("group.protocol", "classic");
+                config.set("partition.assignment.strategy", "cooperative-sticky");
+            }
+            GroupProtocol::Consumer => {
+                config.set("group.protocol", "consumer");
+            }
+        }
+        if let Some(id) = &self.instance_id {
+            config.set("group.instance.id", id);
+        }
+        Ok(config)
+    }
+
+    /// The configuration of a client that joins no group.
+    pub(crate) fn client(&self) -> Result<ClientConfig, SettingsError> {
+        self.validate()?;
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.bootstrap);
+        config.set("client.id", "tabletopic");
+        for (property, value) in &self.properties {
+            config.set(property, value);
+        }
+        for (property, value, _) in FIXED {
+            if let Some(value) = value {
+                config.set(*property, *value);
+            }
+        }
+        Ok(config)
+    }
+}
+
+/// Property values may be credentials, under names that nobody can list for certain: none prints.
+impl fmt::Debug for KafkaSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSettings")
+            .field("bootstrap", &self.bootstrap)
+            .field("group", &self.group)
+            .field("group_protocol", &self.group_protocol)
+            .field("instance_id", &self.instance_id)
+            .field("properties", &self.properties.keys())
+            .finish()
+    }
+}
+
+/// Why a setting is refused. No variant carries a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    #[error("kafka.{key} is empty")]
+    Empty { key: &'static str },
+    #[error("kafka property \"{property}\" cannot be set: it runs code or loads code from files")]
+    RunsCode { property: String },
+    #[error("kafka property \"{property}\" cannot be set: {because}")]
+    Fixed { property: String, because: &'static str },
+    #[error(
+        "kafka property \"{property}\" is not among those that can be set; the nearest one is \"{nearest}\""
+    )]
+    NotAllowed { property: String, nearest: &'static str },
+}
+
+fn judge(property: &str) -> Result<(), SettingsError> {
+    if ALLOWED.contains(&property) {
+        return Ok(());
+    }
+    let property = property.to_owned();
+    if RUNS_CODE.contains(&property.as_str()) {
+        return Err(SettingsError::RunsCode { property });
+    }
+    if let Some((_, _, because)) = FIXED.iter().find(|(name, ..)| *name == property) {
+        return Err(SettingsError::Fixed { property, because });
+    }
+    let nearest = ALLOWED
+        .iter()
+        .copied()
+        .max_by(|a, b| strsim::jaro_winkler(a, &property).total_cmp(&strsim::jaro_winkler(b, &property)))
+        .unwrap_or_default();
+    Err(SettingsError::NotAllowed { property, nearest })
+}
+
+/// What we set unless the user does.
+///
+/// One client prefetches at most `queued.max.messages.kbytes` (all its partitions together, since
+/// they share one queue) plus one response per broker of `fetch.max.bytes`. Both are far below
+/// librdkafka's defaults: buffers that outgrow the processor's caches make reading slower, and with
+/// them a client takes about 48 MiB at most. A message larger than either still passes.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("queued.max.messages.kbytes", "32768"),
+    ("max.partition.fetch.bytes", "1048576"),
+    ("fetch.max.bytes", "16777216"),
+    // How long a partition rests once the queue is full. librdkafka's 1 s is long enough for the
+    // worker to empty the queue and idle.
+    ("fetch.queue.backoff.ms", "20"),
+    // A new partition or topic is read this soon.
+    ("topic.metadata.refresh.interval.ms", "30000"),
+];
+
+/// What the protocol (or a key of our own) decides: property, the value that we set, why.
+const FIXED: &[(&str, Option<&str>, &str)] = &[
+    (
+        "isolation.level",
+        Some("read_committed"),
+        "records of aborted transactions must not reach a table",
+    ),
+    (
+        "enable.auto.commit",
+        Some("false"),
+        "the table holds the progress, group offsets are only mirrored",
+    ),
+    (
+        "enable.auto.offset.store",
+        Some("false"),
+        "the table holds the progress, group offsets are only mirrored",
+    ),
+    (
+        "auto.offset.reset",
+        Some("error"),
+        "a lost position must halt, not skip or repeat records",
+    ),
+    (
+        "enable.partition.eof",
+        Some("false"),
+        "end-of-partition events move the position one too far",
+    ),
+    (
+        "allow.auto.create.topics",
+        Some("false"),
+        "reading must not create topics",
+    ),
+    ("offset.store.method", None, "the table holds the progress"),
+    (
+        "auto.commit.interval.ms",
+        None,
+        "the table holds the progress, nothing is committed automatically",
+    ),
+    ("partition.assignment.strategy", None, "it is cooperative-sticky"),
+    ("group.remote.assignor", None, "the broker's default is used"),
+    ("bootstrap.servers", None, "write it as `bootstrap`"),
+    ("metadata.broker.list", None, "write it as `bootstrap`"),
+    ("group.id", None, "write it as `group`"),
+    ("group.protocol", None, "write it as `group_protocol`"),
+    ("group.instance.id", None, "write it as `instance_id`"),
+    ("enabled_events", None, "the client's own events are needed"),
+    ("log_level", None, "logging is configured for the whole process"),
+    (
+        "debug",
+        None,
+        "its output may show credentials and record contents in the log",
+    ),
+    ("statistics.interval.ms", None, "nothing reads the statistics"),
+];
+
+const RUNS_CODE: &[&str] = &[
+    "plugin.library.paths",
+    "interceptors",
+    "sasl.kerberos.kinit.cmd",
+    "ssl.engine.location",
+    "ssl.engine.id",
+    "ssl_engine_callback_data",
+    "ssl.providers",
+];
+
+const ALLOWED: &[&str] = &[
+    "api.version.fallback.ms",
+    "api.version.request.timeout.ms",
+    "broker.address.family",
+    "broker.address.ttl",
+    "broker.version.fallback",
+    "check.crcs",
+    "client.id",
+    "client.rack",
+    "connections.max.idle.ms",
+    "coordinator.query.interval.ms",
+    "enable.sasl.oauthbearer.unsecure.jwt",
+    "enable.ssl.certificate.verification",
+    "fetch.error.backoff.ms",
+    "fetch.max.bytes",
+    "fetch.message.max.bytes",
+    "fetch.min.bytes",
+    "fetch.queue.backoff.ms",
+    "fetch.wait.max.ms",
+    "heartbeat.interval.ms",
+    "https.ca.location",
+    "https.ca.pem",
+    "log.connection.close",
+    "max.in.flight",
+    "max.in.flight.requests.per.connection",
+    "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
+    "message.max.bytes",
+    "metadata.max.age.ms",
+    "metadata.recovery.rebootstrap.trigger.ms",
+    "metadata.recovery.strategy",
+    "queued.max.messages.kbytes",
+    "queued.min.messages",
+    "receive.message.max.bytes",
+    "reconnect.backoff.max.ms",
+    "reconnect.backoff.ms",
+    "retry.backoff.max.ms",
+    "retry.backoff.ms",
+    "sasl.kerberos.keytab",
+    "sasl.kerberos.min.time.before.relogin",
+    "sasl.kerberos.principal",
+    "sasl.kerberos.service.name",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.oauthbearer.client.id",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
+    "sasl.oauthbearer.extensions",
+    "sasl.oauthbearer.method",
+    "sasl.oauthbearer.scope",
+    "sasl.oauthbearer.token.endpoint.url",
+    "sasl.password",
+    "sasl.username",
+    "security.protocol",
+    "session.timeout.ms",
+    "socket.connection.setup.timeout.ms",
+    "socket.keepalive.enable",
+    "socket.max.fails",
+    "socket.nagle.disable",
+    "socket.receive.buffer.bytes",
+    "socket.send.buffer.bytes",
+    "socket.timeout.ms",
+    "ssl.ca.location",
+    "ssl.ca.pem",
+    "ssl.certificate.location",
+    "ssl.certificate.pem",
+    "ssl.cipher.suites",
+    "ssl.crl.location",
+    "ssl.curves.list",
+    "ssl.endpoint.identification.algorithm",
+    "ssl.key.location",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.sigalgs.list",
+    "topic.metadata.propagation.max.ms",
+    "topic.metadata.refresh.fast.interval.ms",
+    "topic.metadata.refresh.interval.ms",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(property: &str, value: &str) -> KafkaSettings {
+        let mut settings = KafkaSettings::new("localhost:9092", "tabletopic");
+        settings.properties.insert(property.to_owned(), value.to_owned());
+        settings
+    }
+
+    #[test]
+    fn what_runs_code_is_refused() {
+        for property in [
+            "plugin.library.paths",
+            "sasl.kerberos.kinit.cmd",
+            "ssl.engine.location",
+            "ssl.providers",
+        ] {
+            let refused = with(property, "x").validate();
+            assert_eq!(
+                refused,
+                Err(SettingsError::RunsCode {
+                    property: property.to_owned()
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_protocol_needs_is_refused_with_the_reason() {
+        let refused = with("isolation.level", "read_uncommitted")
+            .consumer()
+            .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "kafka property \"isolation.level\" cannot be set: \
+             records of aborted transactions must not reach a table"
+        );
+        let refused = with("group.id", "g").validate().unwrap_err();
+        assert!(refused.to_string().ends_with("write it as `group`"), "{refused}");
+    }
+
+    #[test]
+    fn a_slip_is_answered_with_the_nearest_name() {
+        let refused = with("fetch.max.byte", "1").validate();
+        assert_eq!(
+            refused,
+            Err(SettingsError::NotAllowed {
+                property: "fetch.max.byte".to_owned(),
+                nearest: "fetch.max.bytes"
+            })
+        );
+    }
+
+    #[test]
+    fn no_property_is_in_two_lists() {
+        for property in ALLOWED {
+            assert!(!RUNS_CODE.contains(property), "{property}");
+            assert!(!FIXED.iter().any(|(name, ..)| name == property), "{property}");
+        }
+    }
+
+    /// The client itself knows each name that we allow or set, so none is misspelt.
+    #[test]
+    fn the_client_knows_every_name() {
+        let names = ALLOWED.iter().chain(DEFAULTS.iter().map(|(name, _)| name));
+        let ours = FIXED
+            .iter()
+            .filter(|(_, value, _)| value.is_some())
+            .map(|(name, ..)| name);
+        for name in names.chain(ours) {
+            let mut config = ClientConfig::new();
+            config.set(*name, "no such value");
+            let answer = config.create_native_config().map(|_| ());
+            assert!(
+                !format!("{answer:?}").contains("No such configuration property"),
+                "{answer:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn defaults_give_way_and_fixed_ones_do_not() {
+        let config = with("queued.max.messages.kbytes", "1024").consumer().unwrap();
+        assert_eq!(config.get("queued.max.messages.kbytes"), Some("1024"));
+        assert_eq!(config.get("fetch.max.bytes"), Some("16777216"));
+        assert_eq!(config.get("auto.offset.reset"), Some("error"));
+        assert_eq!(
+            config.get("partition.assignment.strategy"),
+            Some("cooperative-sticky")
+        );
+        assert!(config.create_native_config().is_ok());
+    }
+
+    #[test]
+    fn kip_848_sets_no_assignor_of_the_old_protocol() {
+        let mut settings = KafkaSettings::new("localhost:9092", "g");
+        settings.group_protocol = GroupProtocol::Consumer;
+        settings.instance_id = Some("worker-0".to_owned());
+        let config = settings.consumer().unwrap();
+        assert_eq!(config.get("group.protocol"), Some("consumer"));
+        assert_eq!(config.get("partition.assignment.strategy"), None);
+        assert_eq!(config.get("group.instance.id"), Some("worker-0"));
+        assert!(config.create_native_config().is_ok());
+    }
+
+    #[test]
+    fn values_never_print() {
+        let printed = format!("{:?}", with("sasl.password", "hunter2"));
+        assert!(
+            printed.contains("sasl.password") && !printed.contains("hunter2"),
+            "{printed}"
+        );
+        let refused = with("sasl.pasword", "hunter2").validate().unwrap_err();
+        assert!(!format!("{refused:?} {refused}").contains("hunter2"));
+    }
+}
