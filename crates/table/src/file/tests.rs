@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,8 +12,8 @@ use arrow::datatypes::DataType;
 use bytes::Bytes;
 use iceberg::arrow::arrow_primitive_to_literal;
 use iceberg::spec::{
-    DataFile, Datum, ListType, Literal, NestedField, PartitionSpec, PrimitiveLiteral, PrimitiveType, Schema,
-    Struct, StructType, Type,
+    DataContentType, DataFile, DataFileBuilder, DataFileFormat, Datum, ListType, Literal, NestedField,
+    PartitionSpec, PrimitiveLiteral, PrimitiveType, Schema, Struct, StructType, Type,
 };
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Encoding, LogicalType};
@@ -20,6 +21,7 @@ use parquet::file::metadata::ParquetMetaData;
 use proptest::prelude::*;
 use tabletopic_clock::SeededEntropy;
 
+use super::metrics::Metrics;
 use super::{EncodedFile, Encodings, FileError, FileNames, FileSchema, FileSettings, FileWriter, OpenFiles};
 use crate::partition::parse_partition_by;
 
@@ -367,6 +369,56 @@ fn the_parquet_schema_has_field_ids_and_iceberg_types() {
     assert_eq!(columns[17].path().string(), "list.list.element");
 }
 
+/// Statistics of one row group are taken away: what is left says nothing about the whole file.
+#[test]
+fn a_bound_that_a_row_group_lacks_is_no_bound() {
+    let schema = unpartitioned(table(vec![("name", PrimitiveType::String.into())]));
+    let batches = ["a", "e"].map(|name| {
+        let column = Arc::new(StringArray::from(vec![name]));
+        RecordBatch::try_new(Arc::clone(schema.arrow()), vec![column]).unwrap()
+    });
+    let settings = FileSettings {
+        row_group_size: 1,
+        ..FileSettings::default()
+    };
+    let file = encode(&settings, &schema, &batches);
+    assert_eq!(file.data_file.upper_bounds()[&1], Datum::string("e"));
+
+    let whole = reader(&file, &schema).metadata().clone();
+    let mut groups = whole.row_groups().to_vec();
+    let bare = groups[1]
+        .column(0)
+        .clone()
+        .into_builder()
+        .clear_statistics()
+        .build()
+        .unwrap();
+    groups[1] = groups[1]
+        .clone()
+        .into_builder()
+        .set_column_metadata(vec![bare])
+        .build()
+        .unwrap();
+    let partial = ParquetMetaData::new(whole.file_metadata().clone(), groups);
+    let metrics = Metrics::new(&partial, schema.schema(), HashMap::new());
+    let mut described = DataFileBuilder::default();
+    metrics.describe(&mut described);
+    let described = described
+        .content(DataContentType::Data)
+        .file_path(PATH.to_owned())
+        .file_format(DataFileFormat::Parquet)
+        .record_count(2)
+        .file_size_in_bytes(1)
+        .build()
+        .unwrap();
+    assert_eq!(described.value_counts()[&1], 2);
+    assert!(described.lower_bounds().is_empty() && described.upper_bounds().is_empty());
+    assert!(
+        described.null_value_counts().is_empty(),
+        "nor is a partial count a count"
+    );
+}
+
 fn encodings_of(file: &EncodedFile, schema: &FileSchema, column: usize) -> Vec<Encoding> {
     reader(file, schema)
         .metadata()
@@ -533,9 +585,11 @@ fn late_rows_do_not_close_the_hot_file() {
     });
     let mut closed = Vec::new();
     for batch in 0..20 {
-        // The hot partition comes first, so by recency it would be the one to go.
-        let late = (0..6).map(|late| (100 + batch * 6 + late, 1));
-        closed.extend(open.write(&std::iter::once((1, 1000)).chain(late).collect::<Vec<_>>()));
+        // By recency the hot file would be the one to go: it is the last that the batch before touched
+        // when its rows come last, and the first of this one when they come first.
+        let mut parts: Vec<_> = (0..6).map(|late| (100 + batch * 6 + late, 1)).collect();
+        parts.insert(if batch % 2 == 0 { 0 } else { 6 }, (1, 1000));
+        closed.extend(open.write(&parts));
     }
     assert!(closed.iter().all(|(id, _)| *id != 1), "{closed:?}");
     let rest: Vec<_> = open.files.close_all().unwrap().iter().map(summary).collect();
