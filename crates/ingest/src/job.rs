@@ -1,0 +1,37 @@
+//! A job: one topic feeding one table, and how.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use iceberg::TableIdent;
+use iceberg::spec::NestedFieldRef;
+use tabletopic_clock::Millis;
+use tabletopic_decode::DecodeSettings;
+use tabletopic_offsets::JobId;
+use tabletopic_table::file::FileSettings;
+
+/// Everything that configuration says about a job.
+#[derive(Debug, Clone)]
+pub struct Job {
+    pub id: JobId,
+    pub topic: Arc<str>,
+    pub table: TableIdent,
+    pub decode: DecodeSettings,
+    /// The columns of a DDL file; else the table's own, or inference.
+    pub ddl: Option<Vec<NestedFieldRef>>,
+    /// Such as `day(created_at)`; empty means day of the event time.
+    pub partition_by: Vec<String>,
+    pub start: Start,
+    pub files: FileSettings,
+    /// Oldest record that may wait in open files before they are cut.
+    pub commit_interval: Duration,
+}
+
+/// Where a partition starts that the table does not know yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    Earliest,
+    Latest,
+    /// The first record at or after this time.
+    Timestamp(Millis),
+}

@@ -1,0 +1,148 @@
+//! One batch of one job: decode, set aside what is bad, split, append.
+
+use std::collections::BTreeMap;
+
+use tabletopic_clock::{Entropy, Millis};
+use tabletopic_decode::{BadRecord, Change, Decoded, OnBadRecord, Proposal};
+use tabletopic_offsets::Offset;
+use tabletopic_records::Record;
+use tabletopic_table::schema::SchemaChange;
+
+use super::error::WriteError;
+use super::message::Effect;
+use super::partition::Phase;
+use super::slot::Slot;
+
+/// Takes in the records of one topic.
+pub fn take(
+    slot: &mut Slot,
+    now: Millis,
+    records: &[Record<'_>],
+    entropy: &dyn Entropy,
+    effects: &mut Vec<Effect>,
+) -> Result<(), WriteError> {
+    let mut scratch = Vec::new();
+    let records = slot.expected(records, &mut scratch);
+    let Some(writing) = slot.writing.as_mut().filter(|_| !records.is_empty()) else { return Ok(()) };
+    let decoded = writing.decoder.decode(records)?;
+    if !decoded.grown.is_empty() {
+        return grow(slot, now, records, &decoded.grown, entropy, effects);
+    }
+    let halts = match slot.job.decode.on_bad_record {
+        OnBadRecord::Halt => first_bad(records, &decoded.bad),
+        OnBadRecord::DeadLetter | OnBadRecord::NullField => BTreeMap::new(),
+    };
+    if halts.is_empty() {
+        return append(slot, now, records, decoded, entropy, effects);
+    }
+    let before: Vec<Record<'_>> = records
+        .iter()
+        .filter(|record| halts.get(&record.partition).is_none_or(|(offset, _)| record.offset < *offset))
+        .copied()
+        .collect();
+    if !before.is_empty() {
+        let decoded = writing.decoder.decode(&before)?;
+        append(slot, now, &before, decoded, entropy, effects)?;
+    }
+    for (partition, (offset, bad)) in halts {
+        halt_at(slot, partition, offset, &bad, effects);
+    }
+    if slot.is_dirty() {
+        slot.opened.get_or_insert(now);
+    }
+    Ok(())
+}
+
+/// The first bad record of each partition.
+fn first_bad(records: &[Record<'_>], bad: &[BadRecord]) -> BTreeMap<i32, (Offset, BadRecord)> {
+    let mut first = BTreeMap::new();
+    for bad in bad.iter().filter(|bad| !bad.nulled) {
+        let record = &records[bad.index];
+        first.entry(record.partition).or_insert_with(|| (record.offset, bad.clone()));
+    }
+    first
+}
+
+/// `on_bad_record = "halt"`: the partition stops right before the record, and everything else goes on.
+fn halt_at(slot: &mut Slot, partition: i32, offset: Offset, bad: &BadRecord, effects: &mut Vec<Effect>) {
+    if let Some(state) = slot.partitions.get_mut(&partition) {
+        state.halt_at(offset);
+    }
+    effects.push(Effect::Pause(vec![slot.topic_partition(partition)]));
+    let field = bad.field.as_ref().map(|field| format!(" in field `{field}`")).unwrap_or_default();
+    effects.push(Effect::Halt {
+        job: slot.job.id.clone(),
+        partition: Some(partition),
+        message: format!(
+            "topic {} partition {partition} offset {offset}: bad record ({}{field}): {}. Set `on_bad_record = \
+             \"dead-letter\"` or `\"null-field\"` for this topic and restart to set such records aside",
+            slot.job.topic, bad.reason, bad.detail
+        ),
+    });
+}
+
+/// The table lacks columns: what is open is cut, the change is asked for, and all partitions of the job stop where
+/// they are. Their records are read again under the new schema.
+fn grow(
+    slot: &mut Slot,
+    now: Millis,
+    records: &[Record<'_>],
+    grown: &[Proposal],
+    entropy: &dyn Entropy,
+    effects: &mut Vec<Effect>,
+) -> Result<(), WriteError> {
+    super::cut(slot, now, entropy, effects);
+    effects.push(Effect::Pause(slot.in_phase(Phase::Reading)));
+    for partition in slot.partitions.values_mut().filter(|partition| partition.phase == Phase::Reading) {
+        partition.phase = Phase::Suspended;
+    }
+    let first = grown.iter().map(|proposal| proposal.caused_by).min().unwrap_or(0);
+    let record = &records[first];
+    effects.push(Effect::ChangeSchema {
+        job: slot.job.id.clone(),
+        changes: grown.iter().map(|proposal| schema_change(&proposal.change)).collect(),
+        cause: format!("{}/{} offset {}", slot.job.topic, record.partition, record.offset),
+    });
+    Ok(())
+}
+
+/// The decoder's words for a change, in the table's.
+pub fn schema_change(change: &Change) -> SchemaChange {
+    match change {
+        Change::AddColumn { parent, name, ty } => {
+            SchemaChange::AddColumn { parent: parent.clone(), name: name.clone(), ty: ty.clone() }
+        }
+        Change::Widen { path, to } => SchemaChange::Widen { path: path.clone(), to: to.clone() },
+    }
+}
+
+fn append(
+    slot: &mut Slot,
+    now: Millis,
+    records: &[Record<'_>],
+    decoded: Decoded,
+    entropy: &dyn Entropy,
+    effects: &mut Vec<Effect>,
+) -> Result<(), WriteError> {
+    let Some(writing) = slot.writing.as_mut() else { return Ok(()) };
+    let parts = writing.splitter.split(&decoded.batch)?;
+    for file in writing.open.write(&parts, entropy)? {
+        writing.note(&file);
+        effects.push(Effect::Upload { job: slot.job.id.clone(), file });
+    }
+    let mut bad = decoded.bad.iter().filter(|bad| !bad.nulled).peekable();
+    for (index, record) in records.iter().enumerate() {
+        let Some(partition) = slot.partitions.get_mut(&record.partition) else { continue };
+        match bad.next_if(|bad| bad.index == index) {
+            Some(bad) => {
+                partition.add_dead_letter(record.offset);
+                if let Some(identity) = &slot.identity {
+                    writing.letters.push(&slot.job, identity, record, bad);
+                }
+            }
+            None => partition.add_row(record.offset),
+        }
+    }
+    slot.opened.get_or_insert(now);
+    Ok(())
+}

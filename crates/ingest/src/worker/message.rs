@@ -1,0 +1,67 @@
+//! What goes into a worker and what comes out of it, apart from the source's events.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use iceberg::spec::{PartitionSpecRef, SchemaRef};
+use tabletopic_offsets::{Generation, JobId, Offset, TopicIdentity, TopicPartition};
+use tabletopic_source::{PartitionError, Position};
+use tabletopic_table::commit::Unit;
+use tabletopic_table::file::{EncodedFile, FileNames, FileSchema};
+use tabletopic_table::schema::SchemaChange;
+
+/// One version of a table, as far as a worker writes for it.
+#[derive(Debug, Clone)]
+pub struct TableVersion {
+    pub schema: SchemaRef,
+    pub spec: PartitionSpecRef,
+    pub files: FileNames,
+    pub dead_letter_schema: Arc<FileSchema>,
+    pub dead_letter_files: FileNames,
+}
+
+/// What the table says about a job: under which meaning of offsets to read, and from where.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    pub version: Arc<TableVersion>,
+    pub identity: TopicIdentity,
+    pub generation: Generation,
+    pub positions: BTreeMap<i32, Position>,
+}
+
+/// From the committer of a table, handled between batches.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// Read from these positions.
+    Granted { job: JobId, grant: Grant },
+    /// The table has the columns that were asked for; go on where the worker stopped.
+    SchemaChanged { job: JobId, version: Arc<TableVersion> },
+    /// A unit of this worker is in the table, up to these offsets.
+    Committed { job: JobId, ends: Vec<(i32, Offset)> },
+    /// A unit was dropped, or the meaning of offsets has changed: forget what is open, and ask again.
+    Restart { job: JobId },
+    /// Stop reading: the whole job, or one partition of it.
+    Halted { job: JobId, partition: Option<i32> },
+}
+
+/// What a worker wants done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Ask the committer of the job's table for a [`Grant`] for these partitions.
+    Ask { job: JobId, partitions: Vec<i32> },
+    Start(Vec<(TopicPartition, Position)>),
+    Pause(Vec<TopicPartition>),
+    Resume(Vec<TopicPartition>),
+    /// Store a closed file. It belongs to the next unit of its job.
+    Upload { job: JobId, file: EncodedFile },
+    /// Commit a unit once its files are stored.
+    Submit { job: JobId, incarnation: u64, unit: Unit },
+    /// Commit these schema changes; `cause` names the record that needs them.
+    ChangeSchema { job: JobId, changes: Vec<SchemaChange>, cause: String },
+    /// Find out what this means for the partition at `position`, and say so.
+    Diagnose { job: JobId, partition: i32, position: Offset, error: PartitionError },
+    /// The partition was stopped here, by this record or by an error of ours.
+    Halt { job: JobId, partition: Option<i32>, message: String },
+    /// For lag tools.
+    Mirror(Vec<(TopicPartition, Offset)>),
+}

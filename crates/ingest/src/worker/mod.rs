@@ -1,0 +1,303 @@
+//! The worker: owns a set of topic partitions and runs each batch to completion: decode, split, append to
+//! Parquet. It cuts units by time, by bytes, and when it is asked to.
+//!
+//! A plain state machine: the thread that drives it ([`crate::run`]) and the simulation feed it events and carry
+//! out the effects; time and randomness are passed in. It never waits and does no I/O.
+
+mod batch;
+mod dead_letters;
+mod error;
+mod message;
+mod partition;
+mod slot;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tabletopic_clock::{Entropy, Millis};
+use tabletopic_offsets::{JobId, TopicPartition};
+use tabletopic_source::{PartitionError, Position, SourceEvent};
+
+pub use error::WriteError;
+pub use message::{Effect, Grant, Reply, TableVersion};
+use partition::{Partition, Phase};
+use slot::Slot;
+
+use crate::job::Job;
+
+/// Units of one job that may wait for their commit before its partitions are paused.
+pub const MAX_UNITS_IN_FLIGHT: usize = 8;
+
+/// See the module.
+pub struct Worker {
+    /// By topic: the source's events name topics.
+    slots: BTreeMap<Arc<str>, Slot>,
+    entropy: Arc<dyn Entropy>,
+    /// Bytes of open files that this worker may hold.
+    memory_budget: usize,
+}
+
+impl Worker {
+    pub fn new(jobs: Vec<Arc<Job>>, entropy: Arc<dyn Entropy>, memory_budget: usize) -> Self {
+        let slots = jobs.into_iter().map(|job| (job.topic.clone(), Slot::new(job))).collect();
+        Self { slots, entropy, memory_budget }
+    }
+
+    /// Handles an event of the source.
+    pub fn source_event(&mut self, now: Millis, event: SourceEvent<'_>, effects: &mut Vec<Effect>) {
+        match event {
+            SourceEvent::Assigned(partitions) => self.assigned(&partitions, effects),
+            SourceEvent::Revoked(partitions) | SourceEvent::Lost(partitions) => {
+                self.revoked(now, &partitions, effects);
+            }
+            SourceEvent::Records { topic, records } => {
+                let Some(slot) = self.slots.get_mut(topic) else { return };
+                if let Err(error) = batch::take(slot, now, records, self.entropy.as_ref(), effects) {
+                    fail(slot, &error, effects);
+                }
+                self.keep_within_budget(effects);
+            }
+            SourceEvent::Positions(positions) => self.advance(now, positions),
+            SourceEvent::PartitionError { tp, error } => self.partition_error(&tp, error, effects),
+            // Shown by the driver; there is nothing to decide.
+            SourceEvent::Outage(_) | SourceEvent::Fatal(_) => {}
+        }
+    }
+
+    /// Handles what the committer of a table says.
+    pub fn reply(&mut self, now: Millis, reply: Reply, effects: &mut Vec<Effect>) {
+        let job = match &reply {
+            Reply::Granted { job, .. }
+            | Reply::SchemaChanged { job, .. }
+            | Reply::Committed { job, .. }
+            | Reply::Restart { job }
+            | Reply::Halted { job, .. } => job.clone(),
+        };
+        let entropy = self.entropy.clone();
+        let Some(slot) = self.slot_of(&job) else { return };
+        let handled = match reply {
+            Reply::Granted { grant, .. } => granted(slot, now, &grant, entropy.as_ref(), effects),
+            Reply::SchemaChanged { version, .. } => {
+                let changed = slot.write_as(version);
+                resume_suspended(slot, effects);
+                changed
+            }
+            Reply::Committed { ends, .. } => {
+                slot.in_flight = slot.in_flight.saturating_sub(1);
+                let ends = ends.into_iter().map(|(partition, end)| (slot.topic_partition(partition), end));
+                effects.push(Effect::Mirror(ends.collect()));
+                release(slot, effects);
+                Ok(())
+            }
+            Reply::Restart { .. } => restart(slot, effects),
+            Reply::Halted { partition, .. } => {
+                halt(slot, partition, effects);
+                Ok(())
+            }
+        };
+        if let Err(error) = handled {
+            fail(slot, &error, effects);
+        }
+    }
+
+    /// Cuts what has been open for the commit interval.
+    pub fn tick(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        for slot in self.slots.values_mut() {
+            let interval = slot.job.commit_interval.as_millis() as Millis;
+            if slot.opened.is_some_and(|opened| now - opened >= interval) {
+                cut(slot, now, self.entropy.as_ref(), effects);
+            }
+        }
+    }
+
+    /// Cuts everything: the process is about to leave.
+    pub fn cut_all(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        for slot in self.slots.values_mut() {
+            cut(slot, now, self.entropy.as_ref(), effects);
+        }
+    }
+
+    /// Whether a unit of ours waits for its commit, or offsets for their unit.
+    pub fn is_idle(&self) -> bool {
+        self.slots.values().all(|slot| slot.in_flight == 0 && !slot.is_dirty())
+    }
+
+    /// Bytes held by open files.
+    pub fn memory_size(&self) -> usize {
+        self.slots.values().filter_map(|slot| slot.writing.as_ref()).map(slot::Writing::memory_size).sum()
+    }
+
+    fn slot_of(&mut self, job: &JobId) -> Option<&mut Slot> {
+        self.slots.values_mut().find(|slot| slot.job.id == *job)
+    }
+
+    fn assigned(&mut self, partitions: &[TopicPartition], effects: &mut Vec<Effect>) {
+        for slot in self.slots.values_mut() {
+            let new: Vec<i32> =
+                partitions.iter().filter(|tp| tp.topic == slot.job.topic).map(|tp| tp.partition).collect();
+            if new.is_empty() {
+                continue;
+            }
+            slot.partitions.extend(new.iter().map(|partition| (*partition, Partition::asking())));
+            effects.push(Effect::Ask { job: slot.job.id.clone(), partitions: new });
+        }
+    }
+
+    /// Submits what was read of them without waiting: the guard makes a commit that comes too late harmless.
+    fn revoked(&mut self, now: Millis, partitions: &[TopicPartition], effects: &mut Vec<Effect>) {
+        for slot in self.slots.values_mut() {
+            let gone: Vec<i32> =
+                partitions.iter().filter(|tp| tp.topic == slot.job.topic).map(|tp| tp.partition).collect();
+            let dirty = |partition: &i32| slot.partitions.get(partition).is_some_and(Partition::is_dirty);
+            if gone.iter().any(dirty) {
+                cut(slot, now, self.entropy.as_ref(), effects);
+            }
+            slot.partitions.retain(|partition, _| !gone.contains(partition));
+        }
+    }
+
+    fn advance(&mut self, now: Millis, positions: &[(TopicPartition, Position)]) {
+        for (tp, position) in positions {
+            let Some(slot) = self.slots.get_mut(&tp.topic) else { continue };
+            let Some(partition) = slot.partitions.get_mut(&tp.partition) else { continue };
+            partition.advance(*position);
+            if slot.opened.is_none() && partition.is_dirty() {
+                slot.opened = Some(now);
+            }
+        }
+    }
+
+    fn partition_error(&mut self, tp: &TopicPartition, error: PartitionError, effects: &mut Vec<Effect>) {
+        let Some(slot) = self.slots.get_mut(&tp.topic) else { return };
+        let Some(partition) = slot.partitions.get_mut(&tp.partition) else { return };
+        if partition.phase != Phase::Reading {
+            return;
+        }
+        partition.phase = Phase::Halted;
+        effects.push(Effect::Diagnose {
+            job: slot.job.id.clone(),
+            partition: tp.partition,
+            position: partition.position().offset,
+            error,
+        });
+    }
+
+    /// Closes the largest file of the job that holds the most, until all fit.
+    fn keep_within_budget(&mut self, effects: &mut Vec<Effect>) {
+        while self.memory_size() > self.memory_budget {
+            let largest = self
+                .slots
+                .values_mut()
+                .filter(|slot| slot.writing.as_ref().is_some_and(|writing| !writing.open.is_empty()))
+                .max_by_key(|slot| slot.writing.as_ref().map_or(0, slot::Writing::memory_size));
+            let Some(slot) = largest else { return };
+            let Some(writing) = &mut slot.writing else { return };
+            match writing.open.close_largest() {
+                Ok(Some(file)) => {
+                    writing.note(&file);
+                    effects.push(Effect::Upload { job: slot.job.id.clone(), file });
+                }
+                Ok(None) => return,
+                Err(error) => return fail(slot, &error.into(), effects),
+            }
+        }
+    }
+}
+
+/// Starts the partitions that asked.
+fn granted(
+    slot: &mut Slot,
+    now: Millis,
+    grant: &Grant,
+    entropy: &dyn Entropy,
+    effects: &mut Vec<Effect>,
+) -> Result<(), WriteError> {
+    // What is open was written under the older version and the older generation.
+    cut(slot, now, entropy, effects);
+    slot.adopt(grant)?;
+    let mut start = Vec::new();
+    let topic = slot.job.topic.clone();
+    for (number, partition) in &mut slot.partitions {
+        if partition.phase != Phase::Asking {
+            continue;
+        }
+        if let Some(position) = grant.positions.get(number) {
+            partition.begin(*position);
+            start.push((TopicPartition::new(topic.clone(), *number), *position));
+        }
+    }
+    effects.push(Effect::Start(start));
+    Ok(())
+}
+
+fn resume_suspended(slot: &mut Slot, effects: &mut Vec<Effect>) {
+    let topic = slot.job.topic.clone();
+    let mut start = Vec::new();
+    for (number, partition) in &mut slot.partitions {
+        if partition.phase == Phase::Suspended {
+            let position = partition.position();
+            partition.begin(position);
+            start.push((TopicPartition::new(topic.clone(), *number), position));
+        }
+    }
+    effects.push(Effect::Start(start));
+}
+
+/// Everything that is not in the table is read again.
+fn restart(slot: &mut Slot, effects: &mut Vec<Effect>) -> Result<(), WriteError> {
+    effects.push(Effect::Pause(slot.in_phase(Phase::Reading)));
+    slot.discard()?;
+    for partition in slot.partitions.values_mut() {
+        *partition = Partition::asking();
+    }
+    if !slot.partitions.is_empty() {
+        let partitions = slot.partitions.keys().copied().collect();
+        effects.push(Effect::Ask { job: slot.job.id.clone(), partitions });
+    }
+    Ok(())
+}
+
+fn halt(slot: &mut Slot, only: Option<i32>, effects: &mut Vec<Effect>) {
+    let mut stopped = Vec::new();
+    for (number, partition) in &mut slot.partitions {
+        if only.is_none_or(|only| only == *number) && partition.phase != Phase::Halted {
+            partition.phase = Phase::Halted;
+            stopped.push(TopicPartition::new(slot.job.topic.clone(), *number));
+        }
+    }
+    effects.push(Effect::Pause(stopped));
+}
+
+/// An error that no record is to blame for stops the whole job.
+fn fail(slot: &mut Slot, error: &WriteError, effects: &mut Vec<Effect>) {
+    halt(slot, None, effects);
+    effects.push(Effect::Halt { job: slot.job.id.clone(), partition: None, message: error.to_string() });
+}
+
+fn cut(slot: &mut Slot, now: Millis, entropy: &dyn Entropy, effects: &mut Vec<Effect>) {
+    match slot.cut(now, entropy) {
+        Ok(Some((unit, files))) => {
+            let job = slot.job.id.clone();
+            effects.extend(files.into_iter().map(|file| Effect::Upload { job: job.clone(), file }));
+            slot.in_flight += 1;
+            effects.push(Effect::Submit { job, incarnation: slot.incarnation, unit });
+            hold_back(slot, effects);
+        }
+        Ok(None) => {}
+        Err(error) => fail(slot, &error, effects),
+    }
+}
+
+fn hold_back(slot: &mut Slot, effects: &mut Vec<Effect>) {
+    if slot.in_flight >= MAX_UNITS_IN_FLIGHT && !slot.held_back {
+        slot.held_back = true;
+        effects.push(Effect::Pause(slot.in_phase(Phase::Reading)));
+    }
+}
+
+fn release(slot: &mut Slot, effects: &mut Vec<Effect>) {
+    if slot.held_back && slot.in_flight < MAX_UNITS_IN_FLIGHT {
+        slot.held_back = false;
+        effects.push(Effect::Resume(slot.in_phase(Phase::Reading)));
+    }
+}

@@ -1,0 +1,159 @@
+//! One assigned topic partition of a worker.
+
+use tabletopic_offsets::{Counts, Offset, OffsetRange};
+use tabletopic_source::Position;
+
+/// What the worker may do with a partition's records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Not started: the table's progress is being asked for.
+    Asking,
+    Reading,
+    /// Stopped at its position while the table's schema changes.
+    Suspended,
+    /// Nothing more is read until somebody has looked.
+    Halted,
+}
+
+/// A partition and the part of the open unit that is its own.
+#[derive(Debug, Clone)]
+pub struct Partition {
+    pub phase: Phase,
+    /// Where the open unit begins for this partition.
+    start: Offset,
+    /// Up to here everything was read: the consumer's own position, which passes control records.
+    position: Position,
+    /// The lowest offset that the next record may have.
+    next: Offset,
+    counts: Counts,
+    /// First and last offset set aside in the open unit.
+    letters: Option<(Offset, Offset)>,
+}
+
+impl Partition {
+    pub fn asking() -> Self {
+        Self {
+            phase: Phase::Asking,
+            start: 0,
+            position: Position::new(0, None),
+            next: 0,
+            counts: Counts::default(),
+            letters: None,
+        }
+    }
+
+    /// Begins to read at a position, with nothing open.
+    pub fn begin(&mut self, at: Position) {
+        *self = Self { phase: Phase::Reading, start: at.offset, position: at, next: at.offset, ..Self::asking() };
+    }
+
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The lowest offset that the next record may have; `None` while nothing is read.
+    pub fn next_expected(&self) -> Option<Offset> {
+        (self.phase == Phase::Reading).then_some(self.next)
+    }
+
+    pub fn add_row(&mut self, offset: Offset) {
+        self.next = offset + 1;
+        self.counts.rows += 1;
+        self.counts.offset_sum = self.counts.offset_sum.wrapping_add(offset as u64);
+    }
+
+    pub fn add_dead_letter(&mut self, offset: Offset) {
+        self.next = offset + 1;
+        self.counts.dead_letters += 1;
+        self.letters = Some((self.letters.map_or(offset, |(first, _)| first), offset));
+    }
+
+    /// The consumer has moved. A position below what was read is stale.
+    pub fn advance(&mut self, to: Position) {
+        if self.phase == Phase::Reading && to.offset >= self.next && to.offset >= self.position.offset {
+            self.next = to.offset;
+            self.position = to;
+        }
+    }
+
+    /// Stops right before `offset`, which is neither read nor accounted for.
+    pub fn halt_at(&mut self, offset: Offset) {
+        self.phase = Phase::Halted;
+        self.position = Position::new(offset.max(self.start), self.position.leader_epoch);
+    }
+
+    /// Whether the open unit accounts for any offset.
+    pub fn is_dirty(&self) -> bool {
+        self.position.offset > self.start
+    }
+
+    /// Ends the open unit here: its range and counts, if it has any, and the offsets set aside.
+    pub fn cut(&mut self) -> Option<CutPartition> {
+        if !self.is_dirty() {
+            return None;
+        }
+        let cut = CutPartition {
+            range: OffsetRange::new(self.start, self.position.offset),
+            leader_epoch: self.position.leader_epoch,
+            counts: self.counts,
+            letters: self.letters.map(|(first, last)| OffsetRange::new(first, last + 1)),
+        };
+        self.start = self.position.offset;
+        self.counts = Counts::default();
+        self.letters = None;
+        Some(cut)
+    }
+}
+
+/// A partition's part of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutPartition {
+    pub range: OffsetRange,
+    pub leader_epoch: Option<i32>,
+    pub counts: Counts,
+    pub letters: Option<OffsetRange>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(at: Offset) -> Partition {
+        let mut partition = Partition::asking();
+        partition.begin(Position::new(at, Some(1)));
+        partition
+    }
+
+    #[test]
+    fn a_range_runs_from_the_start_to_the_consumers_position() {
+        let mut partition = reading(10);
+        partition.add_row(12);
+        partition.add_dead_letter(13);
+        partition.add_row(14);
+        partition.advance(Position::new(17, Some(2)));
+        let cut = partition.cut().expect("it has read");
+        assert_eq!(cut.range, OffsetRange::new(10, 17));
+        assert_eq!(cut.leader_epoch, Some(2));
+        assert_eq!(cut.counts, Counts { rows: 2, dead_letters: 1, offset_sum: 26, ..Counts::default() });
+        assert_eq!(cut.letters, Some(OffsetRange::new(13, 14)));
+        assert_eq!(partition.cut(), None, "nothing was read since");
+    }
+
+    #[test]
+    fn stale_records_and_positions_are_not_expected() {
+        let mut partition = reading(10);
+        partition.add_row(12);
+        assert_eq!(partition.next_expected(), Some(13));
+        partition.advance(Position::new(11, None));
+        assert!(!partition.is_dirty(), "a position below the last record is from before a seek");
+    }
+
+    #[test]
+    fn a_halt_leaves_the_offset_for_later() {
+        let mut partition = reading(10);
+        partition.add_row(10);
+        partition.halt_at(11);
+        assert_eq!(partition.cut().map(|cut| cut.range), Some(OffsetRange::new(10, 11)));
+        assert_eq!(partition.next_expected(), None);
+    }
+}
