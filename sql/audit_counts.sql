@@ -26,8 +26,9 @@ WITH judged AS (
 ),
 by_ledger AS (
     SELECT topic, "partition",
-           sum(CASE WHEN abandoned THEN 0 WHEN kind = 'replace' THEN -"rows" ELSE "rows" END) AS ledger_rows,
-           sum(CASE WHEN rewound THEN 0 WHEN kind = 'replace' THEN -dead_letters ELSE dead_letters END)
+           CAST(sum(CASE WHEN abandoned THEN 0 WHEN kind = 'replace' THEN -"rows" ELSE "rows" END) AS BIGINT)
+               AS ledger_rows,
+           CAST(sum(CASE WHEN rewound THEN 0 WHEN kind = 'replace' THEN -dead_letters ELSE dead_letters END) AS BIGINT)
                AS ledger_dead_letters
     FROM judged
     GROUP BY topic, "partition"

@@ -8,8 +8,14 @@
 
 WITH moved AS (
     SELECT job, topic, "partition", max(end_offset) AS progress, max(committed_at) AS last_commit
-    FROM ledger
+    FROM ledger l
     WHERE kind IN ('anchor', 'append', 'declare-lost') AND start_offset IS NOT NULL
+      -- What a rewind or declare-lost abandoned moved nothing.
+      AND NOT EXISTS (
+          SELECT 1
+          FROM ledger w
+          WHERE w.abandons_since < l.sequence_number AND l.sequence_number < w.sequence_number
+      )
     GROUP BY job, topic, "partition"
 ),
 newest AS (

@@ -90,7 +90,10 @@ def describe(table):
     return {
         "metadata": table.metadata_location,
         "uuid": table.metadata.table_uuid,
-        "refs": {name: {"snapshot": ref.snapshot_id, "type": ref.snapshot_ref_type} for name, ref in table.metadata.refs.items()},
+        "refs": {
+            name: {"snapshot": ref.snapshot_id, "type": ref.snapshot_ref_type.value}
+            for name, ref in table.metadata.refs.items()
+        },
         "snapshots": [
             {
                 "id": s.snapshot_id, "parent": s.parent_snapshot_id, "sequence_number": s.sequence_number,
@@ -100,7 +103,9 @@ def describe(table):
             for s in sorted(table.snapshots(), key=lambda s: s.sequence_number)
         ],
         "columns": {f.name: str(f.field_type) + (" required" if f.required else "") for f in table.schema().fields},
-        "partition_spec": [f"{f.name}: {f.transform}({table.schema().find_column_name(f.source_id)})" for f in table.spec().fields],
+        "partition_spec": [
+            f"{f.name}: {f.transform} of {table.schema().find_column_name(f.source_id)}" for f in table.spec().fields
+        ],
         "properties": dict(table.properties),
     }
 

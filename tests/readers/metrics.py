@@ -6,7 +6,8 @@
 For each file: size, record count, split offsets, and by column compressed size, value, null and NaN counts, and bounds
 (exact, or truncated to 16 as Iceberg truncates: a lower bound is a prefix, an upper one a prefix with its last place
 raised); the partition values of every row by the table's transforms; in the manifest list, the counts of
-each manifest; in the snapshot's summary, the totals. Prints one JSON object; leaves with 0, or with 3 if something is not true.
+each manifest; in the snapshot's summary, the totals. Prints one JSON object; leaves with 0, or with 3 if something is
+not true.
 """
 
 import os
@@ -24,6 +25,9 @@ from pyiceberg.types import BinaryType, DoubleType, FloatType, StringType, Times
 TRUNCATED_TO = 16
 SAMPLES = 20
 ID = b"PARQUET:field_id"
+BY_COLUMN = (
+    "column_sizes", "value_counts", "null_value_counts", "nan_value_counts", "lower_bounds", "upper_bounds",
+)
 
 
 def leaves(array, field, repeated=False):
@@ -115,9 +119,9 @@ def bounds_hold(lower, upper, found, iceberg_type):
         if upper is None or upper == largest:
             # Left out where no prefix can be raised, which is rare enough to be looked at.
             return None if upper == largest else f"no upper bound, largest {largest!r}"
-        raised = as_bytes(upper) > as_bytes(largest) and len(upper) <= TRUNCATED_TO
+        raised = as_bytes(upper) > as_bytes(largest) and len(upper) <= TRUNCATED_TO < len(largest)
         same = upper[: len(upper) - 1] == largest[: len(upper) - 1]
-        return None if raised and same and len(largest) > TRUNCATED_TO else f"upper bound {upper!r}, largest {largest!r}"
+        return None if raised and same else f"upper bound {upper!r}, largest {largest!r}"
     equal = [equals(a, b) for a, b in ((lower, smallest), (upper, largest))]
     return None if all(equal) else f"bounds {lower!r} to {upper!r}, values {smallest!r} to {largest!r}"
 
@@ -151,7 +155,7 @@ def check_file(table, schema, spec, data_file):
 
     sizes = sizes_of(path, footer)
     known = set(columns)
-    for name in ("column_sizes", "value_counts", "null_value_counts", "nan_value_counts", "lower_bounds", "upper_bounds"):
+    for name in BY_COLUMN:
         for stranger in set(getattr(data_file, name) or {}) - known:
             wrong.append(f"{name}: field id {stranger} is no column of the file")
     for field_id, (values, repeated) in columns.items():

@@ -38,7 +38,7 @@ def json_value(field, duckdb_type, unit):
         return text
     if isinstance(field.field_type, (TimestampType, TimestamptzType)):
         number = f"make_timestamptz(({text})::BIGINT * {FACTORS[unit]})::{duckdb_type}"
-        return f"CASE json_type(json, {path}) WHEN 'VARCHAR' THEN ({text})::{duckdb_type} WHEN 'NULL' THEN NULL ELSE {number} END"
+        return f"CASE json_type(json, {path}) WHEN 'VARCHAR' THEN ({text})::{duckdb_type} ELSE {number} END"
     if isinstance(field.field_type, BinaryType):
         return f"encode({text})"
     if field.field_type.is_primitive:
@@ -51,9 +51,10 @@ def load_produced(db, options):
     if options.bids:
         seed, partitions, count = (int(part) for part in options.bids.split(":"))
         bids.prepare(db, seed)
+        ends = [len(range(p, count, partitions)) for p in range(partitions)]
         each = [
-            f"SELECT {p}::INT AS partition, * FROM ({bids.values(seed, p, partitions, 0, len(range(p, count, partitions)))})"
-            for p in range(partitions)
+            f"SELECT {p}::INT AS partition, * FROM ({bids.values(seed, p, partitions, 0, end)})"
+            for p, end in enumerate(ends)
         ]
         db.execute(f"""
             CREATE VIEW produced AS
@@ -61,14 +62,12 @@ def load_produced(db, options):
                    encode(value) AS value, NULL AS headers, 'record' AS kind
             FROM ({" UNION ALL ".join(each)})""")
         return
-    starts = dict(text.split("=") for text in options.start)
-    lost = [text.replace("=", "-").split("-") for text in options.lost]
-    conditions = [f"NOT (partition = {int(p)} AND \"offset\" < {int(o)})" for p, o in starts.items()]
-    conditions += [
-        f"NOT (partition = {int(p)} AND \"offset\" >= {int(start)} AND \"offset\" < {int(end)})" for p, start, end in lost
-    ]
-    db.execute(f"CREATE TABLE produced AS SELECT * FROM read_parquet($files) WHERE {' AND '.join(conditions) or 'true'}",
-               {"files": options.produced})
+    absent = [(p, 0, start) for p, start in (text.split("=") for text in options.start)]
+    absent += [text.replace("=", "-").split("-") for text in options.lost]
+    db.execute("CREATE TABLE produced AS SELECT * FROM read_parquet($files)", {"files": options.produced})
+    for partition, start, end in absent:
+        where = 'partition = ? AND "offset" >= ? AND "offset" < ?'
+        db.execute(f"DELETE FROM produced WHERE {where}", [int(partition), int(start), int(end)])
 
 
 def expect(db, table, types, options):
@@ -110,7 +109,8 @@ def verdict(db, columns, by_topic, options):
     if options.compacted:
         # The broker may have dropped a record once a later one had its key.
         superseded = """AND NOT EXISTS (SELECT 1 FROM produced p JOIN produced later
-            ON later.topic = p.topic AND later.partition = p.partition AND later.key = p.key AND later."offset" > p."offset"
+            ON later.topic = p.topic AND later.partition = p.partition AND later.key = p.key
+            AND later."offset" > p."offset"
             WHERE p.topic = e._topic AND p.partition = e._kafka_partition AND p."offset" = e._kafka_offset)"""
         # ... and a tombstone itself some time later.
         superseded += """ AND NOT EXISTS (SELECT 1 FROM produced p WHERE p.kind = 'tombstone'
@@ -124,7 +124,9 @@ def verdict(db, columns, by_topic, options):
                       f"GROUP BY {place} HAVING count(*) > 1",
     }
     if columns:
-        both = "".join(f", e.{quoted(n)} AS {quoted(n + ' expected')}, a.{quoted(n)} AS {quoted(n + ' found')}" for n in columns)
+        both = "".join(
+            f", e.{quoted(n)} AS {quoted(n + ' expected')}, a.{quoted(n)} AS {quoted(n + ' found')}" for n in columns
+        )
         found["different"] = (f"SELECT e._kafka_partition, e._kafka_offset{both} FROM expected e JOIN actual a "
                               f"ON {same_place} WHERE {' OR '.join(differing.values())}")
     counts = {name: db.execute(f"SELECT count(*) FROM ({query})").fetchone()[0] for name, query in found.items()}
@@ -179,13 +181,14 @@ def compare_dead_letters(db, ident):
 def compare_csv(db, table, path):
     """The table's columns against a CSV file (missing: NA or empty), as bags of rows: no offsets, no JSON between."""
     names = [f.name for f in table.schema().fields if not f.name.startswith("_kafka_")]
-    types = dict(db.execute(f"SELECT column_name, column_type FROM (DESCRIBE actual)").fetchall())
+    types = dict(db.execute("SELECT column_name, column_type FROM (DESCRIBE actual)").fetchall())
     columns = ", ".join(quoted(name) for name in names)
-    header = [row[0] for row in db.execute("SELECT column_name FROM (DESCRIBE SELECT * FROM read_csv($csv, all_varchar = true))", {"csv": path}).fetchall()]
+    text = "read_csv($csv, all_varchar = true, nullstr = ['NA', ''])"
+    header = [column[0] for column in db.execute(f"SELECT * FROM {text} LIMIT 0", {"csv": path}).description]
     if set(header) != set(names):
         return {"ok": False, "columns_of_csv": header, "columns_of_table": names}
     converted = ", ".join(f"{quoted(name)}::{types[name]} AS {quoted(name)}" for name in names)
-    db.execute(f"CREATE OR REPLACE TABLE source AS SELECT {converted} FROM read_csv($csv, all_varchar = true, nullstr = ['NA', ''])", {"csv": path})
+    db.execute(f"CREATE TABLE source AS SELECT {converted} FROM {text}", {"csv": path})
     sides = {
         "missing": f"SELECT {columns} FROM source EXCEPT ALL SELECT {columns} FROM actual",
         "unexpected": f"SELECT {columns} FROM actual EXCEPT ALL SELECT {columns} FROM source",
