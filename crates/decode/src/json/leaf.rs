@@ -13,7 +13,7 @@ use arrow::datatypes::DataType;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use iceberg::spec::PrimitiveType;
-use jiter::{Jiter, JiterErrorType, JsonErrorType, NumberInt, Peek};
+use jiter::{Jiter, NumberInt, Peek};
 use uuid::Uuid;
 
 use super::number::{self, Misfit};
@@ -264,18 +264,17 @@ fn integer(json: &mut Jiter<'_>, peek: Peek, reading: &mut Reading<'_>) -> Outco
     }
     match json.known_int(peek) {
         Ok(NumberInt::Int(value)) => Ok(value),
-        Err(error) => {
-            // The whole number first: it may not be one at all.
-            json.known_number_bytes(peek).map_err(syntax)?;
-            Err(match error.error_type {
-                JiterErrorType::JsonError(JsonErrorType::NumberOutOfRange) => {
-                    out_of_range(reading, "beyond 64 bits")
-                }
-                _ => Fault::of_value(
-                    Reason::WrongType,
-                    "expected an integer, got a number with a fraction or exponent",
-                ),
-            })
+        Err(_) => {
+            // jiter's integers end at 18 digits; a `long` has up to 19.
+            let number = json.known_number_bytes(peek).map_err(syntax)?;
+            if number.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+                let detail = "expected an integer, got a number with a fraction or exponent";
+                return Err(Fault::of_value(Reason::WrongType, detail));
+            }
+            let long = std::str::from_utf8(number)
+                .ok()
+                .and_then(|digits| digits.parse().ok());
+            long.ok_or_else(|| out_of_range(reading, "beyond 64 bits"))
         }
     }
 }
