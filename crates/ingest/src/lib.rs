@@ -1,7 +1,14 @@
 //! The pipeline: workers read, decode and cut; one committer per table makes snapshots of what they cut.
 //! `ARCHITECTURE.md` draws the flow with the bounds of its queues.
 
+pub mod ask_broker;
+pub mod committer;
+pub mod halts;
 pub mod job;
+pub mod prepare;
+pub mod resolve;
+pub mod run;
+pub mod status;
 pub mod worker;
 
 pub use job::{Job, Start};

@@ -90,10 +90,11 @@ impl Worker {
                 Ok(())
             }
             Reply::Restart { .. } => restart(slot, effects),
-            Reply::Halted { partition, .. } => {
-                halt(slot, partition, effects);
+            Reply::Halted { partition: Some(partition), .. } => {
+                halt_partition(slot, partition, effects);
                 Ok(())
             }
+            Reply::Halted { partition: None, .. } => halt(slot, effects),
         };
         if let Err(error) = handled {
             fail(slot, &error, effects);
@@ -120,6 +121,12 @@ impl Worker {
     /// Whether a unit of ours waits for its commit, or offsets for their unit.
     pub fn is_idle(&self) -> bool {
         self.slots.values().all(|slot| slot.in_flight == 0 && !slot.is_dirty())
+    }
+
+    /// The partitions that are being read, but for those that wait for commits.
+    pub fn reading(&self) -> Vec<TopicPartition> {
+        let free = self.slots.values().filter(|slot| !slot.held_back);
+        free.flat_map(|slot| slot.in_phase(Phase::Reading)).collect()
     }
 
     /// Bytes held by open files.
@@ -257,21 +264,30 @@ fn restart(slot: &mut Slot, effects: &mut Vec<Effect>) -> Result<(), WriteError>
     Ok(())
 }
 
-fn halt(slot: &mut Slot, only: Option<i32>, effects: &mut Vec<Effect>) {
-    let mut stopped = Vec::new();
-    for (number, partition) in &mut slot.partitions {
-        if only.is_none_or(|only| only == *number) && partition.phase != Phase::Halted {
-            partition.phase = Phase::Halted;
-            stopped.push(TopicPartition::new(slot.job.topic.clone(), *number));
-        }
+fn halt_partition(slot: &mut Slot, number: i32, effects: &mut Vec<Effect>) {
+    if let Some(partition) = slot.partitions.get_mut(&number) {
+        partition.phase = Phase::Halted;
+        effects.push(Effect::Pause(vec![slot.topic_partition(number)]));
     }
-    effects.push(Effect::Pause(stopped));
+}
+
+/// The whole job stands still, and what is not in the table will be read again.
+fn halt(slot: &mut Slot, effects: &mut Vec<Effect>) -> Result<(), WriteError> {
+    effects.push(Effect::Pause(slot.in_phase(Phase::Reading)));
+    for partition in slot.partitions.values_mut() {
+        *partition = Partition::asking();
+        partition.phase = Phase::Halted;
+    }
+    slot.discard()
 }
 
 /// An error that no record is to blame for stops the whole job.
 fn fail(slot: &mut Slot, error: &WriteError, effects: &mut Vec<Effect>) {
-    halt(slot, None, effects);
     effects.push(Effect::Halt { job: slot.job.id.clone(), partition: None, message: error.to_string() });
+    if let Err(error) = halt(slot, effects) {
+        // The job can't even be set up again; it stands still already.
+        tracing::error!(job = %slot.job.id, "{error}");
+    }
 }
 
 fn cut(slot: &mut Slot, now: Millis, entropy: &dyn Entropy, effects: &mut Vec<Effect>) {

@@ -1,0 +1,170 @@
+//! Questions to the broker from asynchronous code.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tabletopic_offsets::{Offset, TopicPartition};
+use tabletopic_source::{Broker, BrokerError, LogOffsets, PartitionError, TopicDescription};
+
+use crate::job::Start;
+
+/// How the blocking calls of a [`Broker`] are made: on a thread of their own, or (in the simulation) right here.
+#[async_trait]
+pub trait AskBroker: Debug + Send + Sync {
+    async fn topics(&self) -> Result<Vec<Arc<str>>, BrokerError>;
+    async fn describe(&self, topic: &Arc<str>) -> Result<Result<TopicDescription, PartitionError>, BrokerError>;
+    async fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<LogOffsets, PartitionError>>, BrokerError>;
+    async fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+    ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError>;
+}
+
+/// Asks on tokio's threads for blocking work.
+#[derive(Debug, Clone)]
+pub struct OnThreads(pub Arc<dyn Broker>);
+
+/// Asks right here: the in-memory broker never blocks.
+#[derive(Debug, Clone)]
+pub struct Here(pub Arc<dyn Broker>);
+
+impl OnThreads {
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Broker) -> Result<T, BrokerError> + Send + 'static,
+    ) -> Result<T, BrokerError> {
+        let broker = self.0.clone();
+        let asked = tokio::task::spawn_blocking(move || question(broker.as_ref())).await;
+        asked.unwrap_or_else(|error| {
+            Err(BrokerError::Unreachable {
+                bootstrap: "the broker".to_owned(),
+                question: "a question of ours",
+                reason: error.to_string(),
+            })
+        })
+    }
+}
+
+/// The answer to a question about one topic.
+fn only<T>(answers: Vec<Result<T, PartitionError>>) -> Result<T, PartitionError> {
+    answers.into_iter().next().unwrap_or(Err(PartitionError::UnknownTopicOrPartition))
+}
+
+#[async_trait]
+impl AskBroker for OnThreads {
+    async fn topics(&self) -> Result<Vec<Arc<str>>, BrokerError> {
+        self.ask(|broker| broker.topics()).await
+    }
+
+    async fn describe(&self, topic: &Arc<str>) -> Result<Result<TopicDescription, PartitionError>, BrokerError> {
+        let topic = topic.clone();
+        self.ask(move |broker| broker.describe(&[topic]).map(only)).await
+    }
+
+    async fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<LogOffsets, PartitionError>>, BrokerError> {
+        let partitions = partitions.to_vec();
+        self.ask(move |broker| broker.offsets(&partitions)).await
+    }
+
+    async fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+    ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError> {
+        let partitions = partitions.to_vec();
+        self.ask(move |broker| broker.offsets_at(&partitions, timestamp)).await
+    }
+}
+
+#[async_trait]
+impl AskBroker for Here {
+    async fn topics(&self) -> Result<Vec<Arc<str>>, BrokerError> {
+        self.0.topics()
+    }
+
+    async fn describe(&self, topic: &Arc<str>) -> Result<Result<TopicDescription, PartitionError>, BrokerError> {
+        self.0.describe(std::slice::from_ref(topic)).map(only)
+    }
+
+    async fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<LogOffsets, PartitionError>>, BrokerError> {
+        self.0.offsets(partitions)
+    }
+
+    async fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+    ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError> {
+        self.0.offsets_at(partitions, timestamp)
+    }
+}
+
+/// Asks until the broker answers, with growing pauses: an outage of the broker is waited out.
+///
+/// # Errors
+/// [`BrokerError::Refused`]: asking again would give the same answer.
+pub async fn patiently<T, F>(mut ask: impl FnMut() -> F) -> Result<T, BrokerError>
+where
+    F: Future<Output = Result<T, BrokerError>>,
+{
+    let mut pause = Duration::from_millis(200);
+    loop {
+        match ask().await {
+            Err(error @ BrokerError::Unreachable { .. }) => {
+                tracing::warn!(?pause, "waiting for the broker: {error}");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(10));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// The offset at which each partition of a topic starts under a start policy; partitions that the broker can't
+/// speak for are left out, and asked for again later.
+///
+/// # Errors
+/// As [`patiently`].
+pub async fn starts(
+    broker: &dyn AskBroker,
+    topic: &Arc<str>,
+    partitions: &[i32],
+    start: Start,
+) -> Result<BTreeMap<i32, Offset>, BrokerError> {
+    let asked: Vec<TopicPartition> =
+        partitions.iter().map(|partition| TopicPartition::new(topic.clone(), *partition)).collect();
+    let offsets: Vec<Option<Offset>> = match start {
+        Start::Earliest => log_offsets(broker, &asked).await?.iter().map(|log| log.map(|log| log.start)).collect(),
+        Start::Latest => log_offsets(broker, &asked).await?.iter().map(|log| log.map(|log| log.end)).collect(),
+        Start::Timestamp(at) => {
+            let answers = patiently(|| broker.offsets_at(&asked, at)).await?;
+            answers.into_iter().map(Result::ok).collect()
+        }
+    };
+    Ok(partitions.iter().copied().zip(offsets).filter_map(|(partition, offset)| Some((partition, offset?))).collect())
+}
+
+/// Log start and last stable offset of partitions; `None` where the broker can't tell now.
+///
+/// # Errors
+/// As [`patiently`].
+pub async fn log_offsets(
+    broker: &dyn AskBroker,
+    partitions: &[TopicPartition],
+) -> Result<Vec<Option<LogOffsets>>, BrokerError> {
+    let answers = patiently(|| broker.offsets(partitions)).await?;
+    Ok(answers.into_iter().map(Result::ok).collect())
+}

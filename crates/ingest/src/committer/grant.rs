@@ -1,0 +1,123 @@
+//! Tells a worker where its partitions go on: from the table, and from nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tabletopic_catalog::LoadedTable;
+use tabletopic_offsets::{Follower, JobId, Offset, TableState, TopicIdentity};
+use tabletopic_source::Position;
+use tabletopic_table::commit::{Anchor, Base, CommitError, LogWaiting, Look, commit};
+use tabletopic_table::file::{FileNames, FileSchema};
+use tabletopic_table::follower::ident;
+
+use super::Committer;
+use crate::ask_broker::{patiently, starts};
+use crate::halts::Scope;
+use crate::job::Job;
+use crate::worker::{Grant, TableVersion};
+
+impl Committer {
+    /// Progress of a job, anchored first where the table does not know a partition. `None`: the job was halted.
+    pub(super) async fn grant(&mut self, job: &JobId, partitions: &[i32]) -> Result<Option<Grant>, CommitError> {
+        let Some(job) = self.jobs.get(job).cloned() else { return Ok(None) };
+        let Some(identity) = self.identity(&job).await else { return Ok(None) };
+        let base = self.anchored(&job, &identity, partitions).await?;
+        self.saw(&base);
+        let Some(state) = base.state().and_then(|state| state.job(&job.id)) else { return Ok(None) };
+        if !state.identity.agrees(&identity) {
+            self.other_topic(&job.id, &state.identity, &identity);
+            return Ok(None);
+        }
+        let positions = state
+            .partitions
+            .iter()
+            .map(|(number, partition)| {
+                (*number, Position::new(partition.progress.live_end(), partition.leader_epoch))
+            })
+            .collect();
+        let version = self.version(&base.table).await?;
+        self.halted_at = None;
+        Ok(Some(Grant { version, identity: state.identity.clone(), generation: state.generation, positions }))
+    }
+
+    /// What the topic is now; a topic that is gone halts.
+    pub(super) async fn identity(&self, job: &Job) -> Option<TopicIdentity> {
+        let message = match patiently(|| self.broker.describe(&job.topic)).await {
+            Ok(Ok(description)) => return Some(description.identity),
+            Ok(Err(error)) => format!("topic {}: {error}", job.topic),
+            Err(error) => error.to_string(),
+        };
+        self.status.halts.raise(Scope::Topic { job: job.id.clone() }, message);
+        None
+    }
+
+    pub(super) fn other_topic(&self, job: &JobId, expected: &TopicIdentity, found: &TopicIdentity) {
+        let message = format!(
+            "topic {}: it was deleted and created again, or another cluster answers: table {} was fed from {expected}, \
+             now it is {found}. Nothing was read from the new one. To go on with it from its start, run `tabletopic \
+             resolve {} --adopt-topic`",
+            expected.topic, self.table, self.table
+        );
+        self.status.halts.raise(Scope::Topic { job: job.clone() }, message);
+    }
+
+    /// The table with an anchor for each of `partitions`. A job's first partitions start by its policy; those that
+    /// appear later start at 0, because everything in them is new (section 2).
+    async fn anchored(
+        &self,
+        job: &Job,
+        identity: &TopicIdentity,
+        partitions: &[i32],
+    ) -> Result<Base<TableState>, CommitError> {
+        let base: Base<TableState> = commit(&self.lake, &self.table, &mut Look, &LogWaiting).await?.base;
+        let known = base.state().and_then(|state| state.job(&job.id));
+        let unknown: Vec<i32> = partitions
+            .iter()
+            .copied()
+            .filter(|partition| known.is_none_or(|known| !known.partitions.contains_key(partition)))
+            .collect();
+        if unknown.is_empty() || known.is_some_and(|known| !known.identity.agrees(identity)) {
+            return Ok(base);
+        }
+        let starts: BTreeMap<i32, Offset> = match known.is_some_and(|known| !known.partitions.is_empty()) {
+            true => unknown.iter().map(|partition| (*partition, 0)).collect(),
+            false => self.first_starts(job, identity).await?,
+        };
+        let mut anchor = Anchor { lake: &self.lake, job: &job.id, identity, starts: &starts };
+        Ok(commit(&self.lake, &self.table, &mut anchor, &LogWaiting).await?.base)
+    }
+
+    /// The starts of all partitions that the topic has now, assigned to us or not: the policy is evaluated once.
+    async fn first_starts(
+        &self,
+        job: &Job,
+        identity: &TopicIdentity,
+    ) -> Result<BTreeMap<i32, Offset>, CommitError> {
+        let refused = |error: tabletopic_source::BrokerError| {
+            CommitError::Halt(tabletopic_table::commit::Halt::Anchor {
+                table: self.table.clone(),
+                detail: format!("where {identity} starts can't be found out: {error}"),
+            })
+        };
+        let described = patiently(|| self.broker.describe(&job.topic)).await.map_err(refused)?;
+        let partitions = described.map(|topic| topic.partitions).unwrap_or_default();
+        starts(self.broker.as_ref(), &job.topic, &partitions, job.start).await.map_err(refused)
+    }
+
+    /// What a worker needs to know to write for the table as it is now.
+    pub(super) async fn version(&self, table: &LoadedTable) -> Result<Arc<TableVersion>, CommitError> {
+        let letters = self.lake.catalog.load(&ident(&table.ident, Follower::DeadLetters)).await?;
+        let dead_letter_schema = FileSchema::new(
+            letters.metadata.current_schema().clone(),
+            letters.metadata.default_partition_spec().clone(),
+        )
+        .map_err(|error| CommitError::Encode(error.to_string()))?;
+        Ok(Arc::new(TableVersion {
+            schema: table.metadata.current_schema().clone(),
+            spec: table.metadata.default_partition_spec().clone(),
+            files: FileNames::new(table.metadata.location()),
+            dead_letter_schema,
+            dead_letter_files: FileNames::new(letters.metadata.location()),
+        }))
+    }
+}

@@ -1,0 +1,208 @@
+//! The committer of one table: merges the units that wait into one snapshot, answers what its workers ask, and
+//! keeps watch over the table while nothing happens.
+//!
+//! ```text
+//! workers ──requests (bound: 64)──> Committer ──commit──> catalog
+//!    ^                                  │
+//!    └──────────replies─────────────────┘   (unbounded, but each answers a request or a halt)
+//! ```
+
+mod diagnose;
+mod grant;
+mod request;
+mod submit;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use iceberg::TableIdent;
+use tabletopic_offsets::{Follower, FollowerPosition, Generation, JobId, TableState};
+use tabletopic_table::Lake;
+use tabletopic_table::commit::{Base, ChangeSchema, CommitError, LogWaiting, commit};
+use tabletopic_table::schema::SchemaChange;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::Instant;
+
+use crate::ask_broker::AskBroker;
+use crate::halts::Scope;
+use crate::job::Job;
+use crate::status::Status;
+use crate::worker::Reply;
+
+pub use request::{From, Request};
+
+/// Requests that may wait for one committer.
+pub const REQUESTS: usize = 64;
+
+/// How often a table is looked at while nothing is committed: for a rollback, for another writer's snapshot on top
+/// of ours, for an operator's answer to a halt.
+const WATCH: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub struct Committer {
+    lake: Lake,
+    table: TableIdent,
+    jobs: BTreeMap<JobId, Arc<Job>>,
+    broker: Arc<dyn AskBroker>,
+    status: Arc<Status>,
+    /// Where answers go that nobody asked for: halts and restarts.
+    workers: BTreeMap<(usize, JobId), Sender<Reply>>,
+    /// The highest incarnation of a worker's job that is void.
+    void: BTreeMap<(usize, JobId), u64>,
+    /// Workers' jobs whose last unit began above the table's progress.
+    ahead: BTreeSet<(usize, JobId)>,
+    /// The meaning of offsets that the workers were told.
+    generations: BTreeMap<JobId, Generation>,
+    followers: Vec<(Follower, FollowerPosition)>,
+    /// The metadata location at which the table halted.
+    halted_at: Option<String>,
+    drained: Option<Instant>,
+}
+
+impl Committer {
+    pub fn new(
+        lake: Lake,
+        table: TableIdent,
+        jobs: Vec<Arc<Job>>,
+        broker: Arc<dyn AskBroker>,
+        status: Arc<Status>,
+    ) -> Self {
+        Self {
+            lake,
+            table,
+            jobs: jobs.into_iter().map(|job| (job.id.clone(), job)).collect(),
+            broker,
+            status,
+            workers: BTreeMap::new(),
+            void: BTreeMap::new(),
+            ahead: BTreeSet::new(),
+            generations: BTreeMap::new(),
+            followers: Vec::new(),
+            halted_at: None,
+            drained: None,
+        }
+    }
+
+    /// Serves until all workers are gone; drains the followers last.
+    pub async fn run(mut self, mut requests: Receiver<Request>) {
+        let mut watch = tokio::time::interval(WATCH);
+        watch.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                request = requests.recv() => match request {
+                    Some(request) => self.serve(request, &mut requests).await,
+                    None => break,
+                },
+                _ = watch.tick() => self.watch().await,
+            }
+        }
+        self.drain_all().await;
+    }
+
+    async fn serve(&mut self, first: Request, requests: &mut Receiver<Request>) {
+        let mut units = Vec::new();
+        let mut next = Some(first);
+        while let Some(request) = next {
+            match request {
+                Request::Submit { from, job, incarnation, unit, uploads } => {
+                    units.push(submit::Submitted { from, job, incarnation, unit, uploads });
+                    // Whatever waits already goes into the same snapshot.
+                    next = requests.try_recv().ok();
+                    continue;
+                }
+                other => {
+                    // Units first: what follows them in the queue was asked for after they were cut.
+                    self.submit(std::mem::take(&mut units)).await;
+                    self.serve_one(other).await;
+                }
+            }
+            next = None;
+        }
+        self.submit(units).await;
+    }
+
+    async fn serve_one(&mut self, request: Request) {
+        match request {
+            Request::Ask { from, job, partitions } => {
+                self.workers.insert((from.worker, job.clone()), from.replies.clone());
+                let granted = self.grant(&job, &partitions).await;
+                match granted {
+                    Ok(Some(grant)) => {
+                        self.generations.insert(job.clone(), grant.generation);
+                        self.lift(&job);
+                        reply(&from.replies, Reply::Granted { job, grant });
+                    }
+                    Ok(None) => reply(&from.replies, Reply::Halted { job, partition: None }),
+                    Err(error) => self.halt(error).await,
+                }
+            }
+            Request::ChangeSchema { from, job, changes, cause } => {
+                self.change_schema(&from, job, &changes, cause).await;
+            }
+            Request::Diagnose { from, job, partition, position, error } => {
+                self.diagnose(&from, job, partition, position, &error).await;
+            }
+            Request::Halt { job, partition, message } => {
+                let scope = match partition {
+                    Some(partition) => Scope::Partition { job, partition },
+                    None => Scope::Topic { job },
+                };
+                self.status.halts.raise(scope, message);
+            }
+            Request::Submit { .. } => unreachable!("`serve` keeps units for itself"),
+        }
+    }
+
+    async fn change_schema(&mut self, from: &From, job: JobId, changes: &[SchemaChange], cause: String) {
+        let mut plan = ChangeSchema { lake: &self.lake, changes, cause };
+        let changed = commit(&self.lake, &self.table, &mut plan, &LogWaiting).await;
+        let version = match changed {
+            Ok(committed) => {
+                self.saw(&committed.base);
+                self.version(&committed.base.table).await
+            }
+            Err(error) => Err(error),
+        };
+        match version {
+            Ok(version) => reply(&from.replies, Reply::SchemaChanged { job, version }),
+            Err(error) => self.halt(error).await,
+        }
+    }
+
+    /// The whole table stops: nothing more is read for it until somebody has looked.
+    async fn halt(&mut self, error: CommitError) {
+        let now = self.lake.catalog.load(&self.table).await;
+        self.halted_at = Some(now.map(|table| table.metadata_location).unwrap_or_default());
+        self.status.halts.raise(Scope::Table { table: self.table.clone() }, error.to_string());
+        for ((_, job), worker) in &self.workers {
+            reply(worker, Reply::Halted { job: job.clone(), partition: None });
+        }
+    }
+
+    fn is_halted(&self) -> bool {
+        self.halted_at.is_some()
+    }
+
+    fn saw(&self, base: &Base<TableState>) {
+        if let Some(state) = base.state() {
+            self.status.saw(&self.table, state);
+        }
+    }
+
+    /// A job goes on: whatever stopped it or its partitions is over.
+    fn lift(&self, lifted: &JobId) {
+        self.status.halts.lift(|scope| match scope {
+            Scope::Partition { job, .. } | Scope::Topic { job } => job == lifted,
+            Scope::Table { table } => *table == self.table,
+        });
+    }
+}
+
+/// A worker that is gone needs no answer.
+fn reply(to: &Sender<Reply>, reply: Reply) {
+    let _ = to.send(reply);
+}

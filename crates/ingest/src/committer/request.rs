@@ -1,0 +1,28 @@
+//! What workers ask of the committer of a table.
+
+use std::sync::mpsc::Sender;
+
+use tabletopic_offsets::{JobId, Offset};
+use tabletopic_source::PartitionError;
+use tabletopic_table::commit::Unit;
+use tabletopic_table::schema::SchemaChange;
+use tokio::task::JoinHandle;
+
+use crate::worker::Reply;
+
+/// Which worker asks, and where its answers go. Workers read their answers between batches.
+#[derive(Debug, Clone)]
+pub struct From {
+    pub worker: usize,
+    pub replies: Sender<Reply>,
+}
+
+/// See [`crate::worker::Effect`], whose variants these carry on.
+#[derive(Debug)]
+pub enum Request {
+    Ask { from: From, job: JobId, partitions: Vec<i32> },
+    Submit { from: From, job: JobId, incarnation: u64, unit: Unit, uploads: Vec<JoinHandle<()>> },
+    ChangeSchema { from: From, job: JobId, changes: Vec<SchemaChange>, cause: String },
+    Diagnose { from: From, job: JobId, partition: i32, position: Offset, error: PartitionError },
+    Halt { job: JobId, partition: Option<i32>, message: String },
+}

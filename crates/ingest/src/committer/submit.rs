@@ -1,0 +1,163 @@
+//! Units become a snapshot.
+
+use std::collections::BTreeMap;
+
+use tabletopic_offsets::{JobId, Offset};
+use tabletopic_table::commit::{Append, Base, CommitError, Dropped, Fate, Halt, LogWaiting, Unit, commit};
+use tokio::task::JoinHandle;
+
+use super::{Committer, From, reply};
+use crate::halts::Scope;
+use crate::status::LastCommit;
+use crate::worker::Reply;
+
+/// A unit on its way, with the uploads of its files.
+pub(super) struct Submitted {
+    pub from: From,
+    pub job: JobId,
+    pub incarnation: u64,
+    pub unit: Unit,
+    pub uploads: Vec<JoinHandle<()>>,
+}
+
+impl Submitted {
+    fn key(&self) -> (usize, JobId) {
+        (self.from.worker, self.job.clone())
+    }
+}
+
+impl Committer {
+    pub(super) async fn submit(&mut self, submitted: Vec<Submitted>) {
+        let mut waiting = Vec::new();
+        for mut unit in submitted {
+            let void = self.void.get(&unit.key()).is_some_and(|void| unit.incarnation <= *void);
+            if void || self.is_halted() {
+                continue;
+            }
+            for upload in unit.uploads.drain(..) {
+                // An upload ends only when the file is stored, or with its process.
+                let _ = upload.await;
+            }
+            waiting.push(unit);
+        }
+        self.same_topics(&mut waiting).await;
+        if waiting.is_empty() {
+            return;
+        }
+        let units: Vec<Unit> = waiting.iter().map(|submitted| submitted.unit.clone()).collect();
+        let followers = self.followers.clone();
+        let mut plan = Append::new(&self.lake, &units, &followers);
+        let committed = commit(&self.lake, &self.table, &mut plan, &LogWaiting).await;
+        let fates = plan.into_fates();
+        match committed {
+            Ok(committed) => {
+                self.saw(&committed.base);
+                if let Some(snapshot) = &committed.snapshot {
+                    let rows = rows(&waiting, &fates);
+                    let commit =
+                        LastCommit { snapshot_id: snapshot.snapshot_id(), at: snapshot.timestamp_ms(), rows };
+                    self.status.committed(&self.table, commit);
+                    tracing::info!(
+                        table = %self.table, snapshot = snapshot.snapshot_id(), rows,
+                        units = waiting.len(), attempts = committed.attempts, "committed"
+                    );
+                }
+                self.tell(waiting, fates).await;
+                self.drain_if_due(&committed.base).await;
+            }
+            Err(error) => self.halt(error).await,
+        }
+    }
+
+    /// Drops the units of topics that are no longer what they were when they were read (section 5).
+    async fn same_topics(&mut self, waiting: &mut Vec<Submitted>) {
+        let jobs: BTreeMap<JobId, _> = waiting
+            .iter()
+            .filter_map(|submitted| Some((submitted.job.clone(), submitted.unit.ranges.first()?.identity.clone())))
+            .collect();
+        for (id, read) in jobs {
+            let Some(job) = self.jobs.get(&id).cloned() else { continue };
+            let now = self.identity(&job).await;
+            if now.as_ref().is_some_and(|now| now.agrees(&read)) {
+                continue;
+            }
+            if let Some(now) = now {
+                self.other_topic(&id, &read, &now);
+            }
+            for unit in waiting.extract_if(.., |submitted| submitted.job == id) {
+                self.void.insert(unit.key(), unit.incarnation);
+                reply(&unit.from.replies, Reply::Halted { job: id.clone(), partition: None });
+            }
+        }
+    }
+
+    async fn tell(&mut self, waiting: Vec<Submitted>, fates: Vec<Fate>) {
+        for (submitted, fate) in waiting.into_iter().zip(fates) {
+            let key = submitted.key();
+            let Submitted { from, job, incarnation, unit, .. } = submitted;
+            match fate {
+                Fate::Committed => {
+                    self.ahead.remove(&key);
+                    let ends: Vec<(i32, Offset)> =
+                        unit.ranges.iter().map(|range| (range.partition, range.range.end)).collect();
+                    reply(&from.replies, Reply::Committed { job, ends });
+                }
+                // Dropped along with an earlier one of the same worker, which said so.
+                Fate::Dropped(_) if self.void.get(&key).is_some_and(|void| incarnation <= *void) => {}
+                Fate::Dropped(dropped) => {
+                    tracing::warn!(table = %self.table, %job, "a unit was dropped and is read again: {dropped}");
+                    self.status.dropped(&self.table);
+                    self.void.insert(key.clone(), incarnation);
+                    if let Some(seen) = self.persists_ahead(key, &dropped) {
+                        let halt = Halt::Ahead { table: self.table.clone(), seen };
+                        self.halt(CommitError::Halt(halt)).await;
+                        return;
+                    }
+                    reply(&from.replies, Reply::Restart { job });
+                }
+            }
+        }
+    }
+
+    /// A unit above progress is a reason to halt only if the next one, read from progress, is so too.
+    fn persists_ahead(&mut self, key: (usize, JobId), dropped: &Dropped) -> Option<String> {
+        match dropped {
+            Dropped::Fenced(fenced) if fenced.is_ahead() => (!self.ahead.insert(key)).then(|| fenced.to_string()),
+            _ => {
+                self.ahead.remove(&key);
+                None
+            }
+        }
+    }
+
+    /// Units that were cut under an older meaning of offsets are fenced by their generation; this stops the workers
+    /// from reading on in vain, also where nothing is committed because a partition stands still.
+    pub(super) fn restart_if_superseded(&mut self, base: &Base<tabletopic_offsets::TableState>) {
+        let Some(state) = base.state() else { return };
+        let superseded: Vec<JobId> = self
+            .generations
+            .iter()
+            .filter(|(id, told)| state.job(id).is_some_and(|job| job.generation != **told))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in superseded {
+            self.restart(&id);
+        }
+    }
+
+    /// Has every worker of a job ask again.
+    pub(super) fn restart(&mut self, id: &JobId) {
+        self.generations.remove(id);
+        self.status.halts.lift(|scope| {
+            matches!(scope, Scope::Partition { job, .. } | Scope::Topic { job } if job == id)
+        });
+        for ((_, job), worker) in self.workers.iter().filter(|((_, job), _)| job == id) {
+            reply(worker, Reply::Restart { job: job.clone() });
+        }
+    }
+}
+
+fn rows(waiting: &[Submitted], fates: &[Fate]) -> u64 {
+    let committed = waiting.iter().zip(fates).filter(|(_, fate)| matches!(fate, Fate::Committed));
+    committed.flat_map(|(submitted, _)| &submitted.unit.ranges).map(|range| range.counts.rows).sum()
+}

@@ -1,0 +1,91 @@
+//! What a committer does while nothing is committed: sees rollbacks and answers to halts, renews the tag under
+//! another writer's snapshots, and brings the followers up to date.
+
+use std::time::Duration;
+
+use tabletopic_offsets::{Follower, TableState};
+use tabletopic_table::commit::{Base, CommitError, LogWaiting, Renew, commit};
+use tabletopic_table::follower::drain::drain;
+use tabletopic_table::follower::ident;
+use tokio::time::Instant;
+
+use super::Committer;
+use crate::halts::Scope;
+
+/// The ledger is brought up to date this often, or when half of the outbox is in use. Each drain is a commit to
+/// another table; the outbox is safe for a day.
+const DRAIN: Duration = Duration::from_secs(300);
+
+/// Bytes of pending entries from which a drain does not wait any longer.
+const DRAIN_BYTES: usize = 32 * 1024;
+
+impl Committer {
+    pub(super) async fn watch(&mut self) {
+        if self.generations.is_empty() && !self.is_halted() {
+            return;
+        }
+        let Ok(table) = self.lake.catalog.load(&self.table).await else { return };
+        if self.halted_at.as_ref().is_some_and(|at| *at == table.metadata_location) {
+            return;
+        }
+        let mut renew = Renew { lake: &self.lake };
+        match commit(&self.lake, &self.table, &mut renew, &LogWaiting).await {
+            Ok(committed) => {
+                self.saw(&committed.base);
+                if self.halted_at.take().is_some() {
+                    self.resume();
+                } else {
+                    self.restart_if_superseded(&committed.base);
+                }
+                self.drain_if_due(&committed.base).await;
+            }
+            Err(error) => self.halt(error).await,
+        }
+    }
+
+    /// The table can be committed to again: somebody has answered the halt.
+    fn resume(&mut self) {
+        let table = self.table.clone();
+        self.status.halts.lift(|scope| matches!(scope, Scope::Table { table: halted } if *halted == table));
+        for id in self.jobs.keys().cloned().collect::<Vec<_>>() {
+            self.restart(&id);
+        }
+    }
+
+    /// Dead letters at once, because somebody waits for them; ledger rows now and then.
+    pub(super) async fn drain_if_due(&mut self, main: &Base<TableState>) {
+        let Some(state) = main.state() else { return };
+        if !state.outbox.dead_letters.is_empty() || !state.outbox.removals.is_empty() {
+            self.drain(main, Follower::DeadLetters).await;
+        }
+        let due = self.drained.is_none_or(|last| last.elapsed() >= DRAIN);
+        if due || state.outbox.encoded_bytes() >= DRAIN_BYTES {
+            self.drained = Some(Instant::now());
+            self.drain(main, Follower::DeadLetters).await;
+            self.drain(main, Follower::Ledger).await;
+        }
+    }
+
+    /// Both followers hold all that the table says, before the process leaves.
+    pub(super) async fn drain_all(&mut self) {
+        let Ok(table) = self.lake.catalog.load(&self.table).await else { return };
+        if let Ok(main) = Base::read(table) {
+            self.drain(&main, Follower::DeadLetters).await;
+            self.drain(&main, Follower::Ledger).await;
+        }
+    }
+
+    /// A follower that can't be written to halts by itself; the main table goes on until the outbox is full.
+    async fn drain(&mut self, main: &Base<TableState>, follower: Follower) {
+        let scope = Scope::Table { table: ident(&self.table, follower) };
+        match drain(&self.lake, main, follower, &LogWaiting).await {
+            Ok(position) => {
+                self.status.halts.lift(|halted| *halted == scope);
+                self.followers.retain(|(known, _)| *known != follower);
+                self.followers.extend(position.map(|position| (follower, position)));
+            }
+            Err(CommitError::Halt(halt)) => self.status.halts.raise(scope, halt.to_string()),
+            Err(error) => tracing::warn!(table = %self.table, %follower, "not drained, tried again later: {error}"),
+        }
+    }
+}

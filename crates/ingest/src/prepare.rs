@@ -1,0 +1,73 @@
+//! Before a job is read: its table exists, with the columns that a sample of the topic (or a DDL file) asks for,
+//! and the two follower tables beside it.
+
+use iceberg::spec::Schema;
+use tabletopic_catalog::{CatalogError, LoadedTable};
+use tabletopic_decode::{DecodeError, create_schema, infer};
+use tabletopic_records::Record;
+use tabletopic_table::Lake;
+use tabletopic_table::commit::CommitError;
+use tabletopic_table::follower::create;
+use tabletopic_table::partition::{PartitionError, parse_partition_by};
+use thiserror::Error;
+
+use crate::job::Job;
+
+/// Records that the columns of a new table are inferred from.
+pub const SAMPLE: usize = 10_000;
+
+/// Why a job's table can't be had.
+#[derive(Debug, Error)]
+pub enum PrepareError {
+    #[error("job {job}: {source}")]
+    Decode { job: String, source: DecodeError },
+    #[error("job {job}: `partition_by`: {source}")]
+    Partition { job: String, source: PartitionError },
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// Whether the job's table is there already.
+///
+/// # Errors
+/// Those of the catalog.
+pub async fn exists(lake: &Lake, job: &Job) -> Result<Option<LoadedTable>, CommitError> {
+    match lake.catalog.load(&job.table).await {
+        Ok(table) => Ok(Some(table)),
+        Err(CatalogError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The schema that a new table gets: the DDL's columns, or those of the sample, and Kafka's.
+///
+/// # Errors
+/// Names that collide.
+pub fn new_schema(job: &Job, sample: &[Record<'_>]) -> Result<Schema, PrepareError> {
+    let failed = |source| PrepareError::Decode { job: job.id.to_string(), source };
+    let fields = match &job.ddl {
+        Some(fields) => fields.clone(),
+        None => infer(sample, &job.decode).map_err(failed)?,
+    };
+    create_schema(&fields, &job.decode).map_err(failed)
+}
+
+/// Creates the job's table if it does not exist, and its followers.
+///
+/// # Errors
+/// Those of the catalog, of the sample's names, and of `partition_by`.
+pub async fn create_table(lake: &Lake, job: &Job, sample: &[Record<'_>]) -> Result<LoadedTable, PrepareError> {
+    let schema = new_schema(job, sample)?;
+    let spec = parse_partition_by(&partition_by(job), &schema)
+        .map_err(|source| PrepareError::Partition { job: job.id.to_string(), source })?;
+    let table = create::table(lake, &job.table, schema, Some(spec)).await?;
+    Ok(table)
+}
+
+/// As configured; else by day of the event time.
+fn partition_by(job: &Job) -> Vec<String> {
+    if !job.partition_by.is_empty() {
+        return job.partition_by.clone();
+    }
+    vec![format!("day({})", job.decode.event_time.as_deref().unwrap_or("_kafka_timestamp"))]
+}

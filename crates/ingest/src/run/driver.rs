@@ -1,0 +1,186 @@
+//! Drives one worker on one thread: polls its source, hands over what happened, carries out the effects.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use tabletopic_clock::Clock;
+use tabletopic_offsets::JobId;
+use tabletopic_source::{Source, SourceEvent};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::upload::Uploads;
+use crate::committer::{From, Request};
+use crate::status::Status;
+use crate::worker::{Effect, Reply, Worker};
+
+/// Longest wait in one poll: the answers of committers are looked at this often.
+const POLL: Duration = Duration::from_millis(100);
+
+/// A worker with its source and its ways to the committers.
+pub struct Driver {
+    worker: Worker,
+    source: Box<dyn Source>,
+    clock: Arc<dyn Clock>,
+    status: Arc<Status>,
+    uploads: Uploads,
+    committers: BTreeMap<JobId, mpsc::Sender<Request>>,
+    from: From,
+    replies: Receiver<Reply>,
+    /// Uploads of files that belong to each job's next unit.
+    begun: BTreeMap<JobId, Vec<JoinHandle<()>>>,
+    /// Requests that found the committer's queue full, in order.
+    backlog: std::collections::VecDeque<(JobId, Request)>,
+    fatal: Option<String>,
+    /// Whether everything is paused because something is behind.
+    held: bool,
+    leaving: bool,
+}
+
+impl Driver {
+    pub fn new(
+        number: usize,
+        worker: Worker,
+        source: Box<dyn Source>,
+        clock: Arc<dyn Clock>,
+        status: Arc<Status>,
+        uploads: Uploads,
+        committers: BTreeMap<JobId, mpsc::Sender<Request>>,
+    ) -> Self {
+        let (sender, replies): (Sender<Reply>, Receiver<Reply>) = channel();
+        Self {
+            worker,
+            source,
+            clock,
+            status,
+            uploads,
+            committers,
+            from: From { worker: number, replies: sender },
+            replies,
+            begun: BTreeMap::new(),
+            backlog: std::collections::VecDeque::new(),
+            fatal: None,
+            held: false,
+            leaving: false,
+        }
+    }
+
+    /// One round: what the source has, what the committers said, what time has come for.
+    pub fn step(&mut self) {
+        let mut effects = Vec::new();
+        self.hold_or_release();
+        let (worker, clock, status, fatal) = (&mut self.worker, &self.clock, &self.status, &mut self.fatal);
+        self.source.poll(POLL, &mut |event| {
+            note(&event, status, fatal);
+            worker.source_event(clock.now(), event, &mut effects);
+        });
+        while let Ok(reply) = self.replies.try_recv() {
+            self.worker.reply(self.clock.now(), reply, &mut effects);
+        }
+        self.worker.tick(self.clock.now(), &mut effects);
+        self.carry_out(effects);
+    }
+
+    /// Bounded memory: while the store or a committer is behind, everything is paused. The source is polled all the
+    /// same, because a group removes a member that stops polling.
+    fn hold_or_release(&mut self) {
+        let behind = self.leaving || self.uploads.is_full() || !self.backlog.is_empty();
+        if behind {
+            self.source.pause(&self.worker.reading());
+        } else if self.held {
+            self.source.resume(&self.worker.reading());
+        }
+        self.held = behind;
+    }
+
+    /// Cuts and hands over all that is open, and reads nothing more.
+    pub fn leave(&mut self) {
+        self.leaving = true;
+        let mut effects = Vec::new();
+        self.worker.cut_all(self.clock.now(), &mut effects);
+        self.carry_out(effects);
+    }
+
+    /// Whether everything that was read is in its table, or dropped.
+    pub fn is_idle(&self) -> bool {
+        self.worker.is_idle() && self.backlog.is_empty()
+    }
+
+    /// Why the source is of no use any more.
+    pub fn fatal(&self) -> Option<&str> {
+        self.fatal.as_deref()
+    }
+
+    /// Leaves the group. What the last revocations cut is handed over.
+    pub fn close(&mut self) {
+        let mut effects = Vec::new();
+        let (worker, clock) = (&mut self.worker, &self.clock);
+        self.source.close(&mut |event| worker.source_event(clock.now(), event, &mut effects));
+        self.carry_out(effects);
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Start(at) => self.source.start(&at),
+                Effect::Pause(partitions) => self.source.pause(&partitions),
+                Effect::Resume(partitions) => self.source.resume(&partitions),
+                Effect::Mirror(offsets) => self.source.mirror(&offsets),
+                Effect::Upload { job, file } => {
+                    let upload = self.uploads.start(file);
+                    self.begun.entry(job).or_default().push(upload);
+                }
+                Effect::Ask { job, partitions } => {
+                    let request = Request::Ask { from: self.from.clone(), job: job.clone(), partitions };
+                    self.send(job, request);
+                }
+                Effect::Submit { job, incarnation, unit } => {
+                    let uploads = self.begun.remove(&job).unwrap_or_default();
+                    let from = self.from.clone();
+                    let request = Request::Submit { from, job: job.clone(), incarnation, unit, uploads };
+                    self.send(job, request);
+                }
+                Effect::ChangeSchema { job, changes, cause } => {
+                    let from = self.from.clone();
+                    let request = Request::ChangeSchema { from, job: job.clone(), changes, cause };
+                    self.send(job, request);
+                }
+                Effect::Diagnose { job, partition, position, error } => {
+                    let from = self.from.clone();
+                    let request = Request::Diagnose { from, job: job.clone(), partition, position, error };
+                    self.send(job, request);
+                }
+                Effect::Halt { job, partition, message } => {
+                    self.send(job.clone(), Request::Halt { job, partition, message });
+                }
+            }
+        }
+        self.send_backlog();
+    }
+
+    fn send(&mut self, job: JobId, request: Request) {
+        self.backlog.push_back((job, request));
+    }
+
+    /// Never waits: a group removes a member that stops polling.
+    fn send_backlog(&mut self) {
+        while let Some((job, request)) = self.backlog.pop_front() {
+            let Some(committer) = self.committers.get(&job) else { continue };
+            if let Err(mpsc::error::TrySendError::Full(request)) = committer.try_send(request) {
+                self.backlog.push_front((job, request));
+                return;
+            }
+        }
+    }
+}
+
+fn note(event: &SourceEvent<'_>, status: &Status, fatal: &mut Option<String>) {
+    match event {
+        SourceEvent::Records { records, .. } => status.add_records(records.len()),
+        SourceEvent::Outage(message) => tracing::warn!("waiting for the broker: {message}"),
+        SourceEvent::Fatal(message) => *fatal = Some(message.clone()),
+        _ => {}
+    }
+}

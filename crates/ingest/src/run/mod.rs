@@ -1,0 +1,244 @@
+//! The service: prepares each job's table, then runs worker threads and one committer per table until it is told to
+//! stop, or until the tables hold everything up to the ends seen at the start.
+
+mod driver;
+mod sample;
+mod start;
+mod until_end;
+mod upload;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use iceberg::TableIdent;
+use tabletopic_offsets::JobId;
+use tabletopic_source::{Broker, Source, SourceError};
+use tabletopic_table::Lake;
+use thiserror::Error;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+pub use driver::Driver;
+pub use upload::Uploads;
+
+use crate::ask_broker::{AskBroker, OnThreads};
+use crate::committer::{Committer, REQUESTS, Request};
+use crate::job::Job;
+use crate::prepare::PrepareError;
+use crate::status::Status;
+use crate::worker::Worker;
+
+/// Makes the sources of workers, each on its own thread.
+pub trait Sources: Debug + Send + Sync {
+    /// `worker` is the number of the worker, from 0.
+    ///
+    /// # Errors
+    /// Settings that the client refuses.
+    fn open(&self, worker: usize) -> Result<Box<dyn Source>, SourceError>;
+}
+
+/// What the service is built from.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub lake: Lake,
+    pub broker: Arc<dyn Broker>,
+    pub sources: Arc<dyn Sources>,
+    pub status: Arc<Status>,
+}
+
+/// How it runs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub workers: usize,
+    /// Bytes that open files and waiting uploads of the whole process may hold.
+    pub memory_budget: usize,
+    pub assignment: Assignment,
+    /// Leave once the tables hold everything up to the ends seen at the start.
+    pub until_end: bool,
+}
+
+/// Who decides which partitions this process reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Assignment {
+    /// The consumer group.
+    Group,
+    /// This process reads all partitions of its topics, whoever else does.
+    Static,
+}
+
+/// How far a stop has gone: asked once, everything is committed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    Run,
+    Leave,
+}
+
+/// Why the service ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// Told to stop; everything read is committed.
+    Stopped,
+    /// The tables hold everything up to the ends seen at the start.
+    ReachedEnd,
+    /// What is left to read stands still; [`Status::halts`] says why.
+    Halted,
+}
+
+/// Why the service could not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    #[error("topic {topic}: {source}")]
+    Topic { topic: Arc<str>, source: tabletopic_source::PartitionError },
+    #[error(transparent)]
+    Broker(#[from] tabletopic_source::BrokerError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("the Kafka client stopped for good: {0}")]
+    Fatal(String),
+    #[error("a worker thread ended unexpectedly; what it said is in the log")]
+    WorkerDied,
+}
+
+/// Runs until told to stop. See the module.
+///
+/// # Errors
+/// What keeps a job from being started, and what ends a worker for good.
+pub async fn run(
+    parts: Parts,
+    jobs: Vec<Arc<Job>>,
+    settings: Settings,
+    stop: watch::Receiver<Stop>,
+) -> Result<Ended, RunError> {
+    let broker: Arc<dyn AskBroker> = Arc::new(OnThreads(parts.broker.clone()));
+    let topics = start::prepare(&parts, broker.as_ref(), &jobs).await?;
+    let ends = match settings.until_end {
+        true => Some(until_end::ends(broker.as_ref(), &jobs, &topics).await?),
+        false => None,
+    };
+
+    let (committers, running) = start_committers(&parts, &jobs, &broker);
+    let leave = Arc::new(AtomicBool::new(false));
+    let workers = start_workers(&parts, &jobs, &settings, &topics, &committers, &leave);
+    drop(committers);
+
+    let ended = until_over(&parts, &jobs, ends.as_ref(), &workers, stop).await;
+    leave.store(true, Ordering::SeqCst);
+    let mut result = ended;
+    for worker in workers {
+        let ended = tokio::task::spawn_blocking(move || worker.join()).await;
+        match ended {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => result = Err(error),
+            Ok(Err(_)) | Err(_) => result = Err(RunError::WorkerDied),
+        }
+    }
+    for committer in running {
+        // A committer that panicked has lost nothing that is not read again.
+        if committer.await.is_err() {
+            result = Err(RunError::WorkerDied);
+        }
+    }
+    result
+}
+
+type Committers = BTreeMap<JobId, mpsc::Sender<Request>>;
+type WorkerThread = std::thread::JoinHandle<Result<(), RunError>>;
+
+fn start_committers(
+    parts: &Parts,
+    jobs: &[Arc<Job>],
+    broker: &Arc<dyn AskBroker>,
+) -> (Committers, Vec<JoinHandle<()>>) {
+    let mut tables = BTreeMap::<TableIdent, Vec<Arc<Job>>>::new();
+    for job in jobs {
+        tables.entry(job.table.clone()).or_default().push(job.clone());
+    }
+    let mut senders = BTreeMap::new();
+    let mut running = Vec::new();
+    for (table, jobs) in tables {
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        senders.extend(jobs.iter().map(|job| (job.id.clone(), sender.clone())));
+        let committer =
+            Committer::new(parts.lake.clone(), table, jobs, broker.clone(), parts.status.clone());
+        running.push(tokio::spawn(committer.run(requests)));
+    }
+    (senders, running)
+}
+
+fn start_workers(
+    parts: &Parts,
+    jobs: &[Arc<Job>],
+    settings: &Settings,
+    topics: &start::Topics,
+    committers: &Committers,
+    leave: &Arc<AtomicBool>,
+) -> Vec<WorkerThread> {
+    // Half for open files, half for closed ones on their way to the store.
+    let half = settings.memory_budget / 2;
+    let uploads = Uploads::new(parts.lake.file_io.clone(), Handle::current(), half);
+    (0..settings.workers)
+        .map(|number| {
+            let worker = Worker::new(jobs.to_vec(), parts.lake.entropy.clone(), half / settings.workers);
+            let subscription = topics.subscription(settings, number);
+            let (parts, uploads, committers, leave) =
+                (parts.clone(), uploads.clone(), committers.clone(), leave.clone());
+            std::thread::spawn(move || {
+                let mut source: Box<dyn Source> = parts.sources.open(number)?;
+                source.subscribe(&subscription);
+                let clock = parts.lake.clock.clone();
+                drive(Driver::new(number, worker, source, clock, parts.status, uploads, committers), &leave)
+            })
+        })
+        .collect()
+}
+
+fn drive(mut driver: Driver, leave: &AtomicBool) -> Result<(), RunError> {
+    while !leave.load(Ordering::SeqCst) {
+        driver.step();
+        if let Some(reason) = driver.fatal() {
+            return Err(RunError::Fatal(reason.to_owned()));
+        }
+    }
+    driver.leave();
+    while !driver.is_idle() {
+        driver.step();
+    }
+    driver.close();
+    Ok(())
+}
+
+/// Waits for a reason to leave.
+async fn until_over(
+    parts: &Parts,
+    jobs: &[Arc<Job>],
+    ends: Option<&until_end::Ends>,
+    workers: &[WorkerThread],
+    mut stop: watch::Receiver<Stop>,
+) -> Result<Ended, RunError> {
+    loop {
+        tokio::select! {
+            changed = stop.wait_for(|stop| *stop == Stop::Leave) => {
+                return match changed {
+                    Ok(_) => Ok(Ended::Stopped),
+                    Err(_) => Err(RunError::WorkerDied),
+                };
+            }
+            () = tokio::time::sleep(Duration::from_millis(250)) => {}
+        }
+        if workers.iter().any(std::thread::JoinHandle::is_finished) {
+            // Its own result, collected by the caller, says why.
+            return Err(RunError::WorkerDied);
+        }
+        if let Some(ends) = ends
+            && let Some(ended) = until_end::reached(parts, jobs, ends).await
+        {
+            return Ok(ended);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What happens before the first record is read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tabletopic_offsets::{Offset, TopicPartition};
+use tabletopic_source::{Subscription, TopicDescription};
+use tabletopic_table::follower::create;
+
+use super::sample::sample;
+use super::{Assignment, Parts, RunError, Settings};
+use crate::ask_broker::{AskBroker, log_offsets, patiently};
+use crate::job::{Job, Start};
+use crate::prepare::{self, SAMPLE};
+
+/// The topics of all jobs, as the broker described them.
+#[derive(Debug)]
+pub struct Topics(BTreeMap<Arc<str>, TopicDescription>);
+
+impl Topics {
+    pub fn partitions(&self, topic: &Arc<str>) -> Vec<TopicPartition> {
+        let numbers = self.0.get(topic).map_or(&[][..], |topic| &topic.partitions);
+        numbers.iter().map(|partition| TopicPartition::new(topic.clone(), *partition)).collect()
+    }
+
+    /// What a worker subscribes to. Static partitions are dealt out in turn.
+    pub fn subscription(&self, settings: &Settings, worker: usize) -> Subscription {
+        match settings.assignment {
+            Assignment::Group => Subscription::Group(self.0.keys().cloned().collect()),
+            Assignment::Static => {
+                let all = self.0.keys().flat_map(|topic| self.partitions(topic));
+                Subscription::Static(all.skip(worker).step_by(settings.workers).collect())
+            }
+        }
+    }
+}
+
+/// Every topic is known and every table exists.
+pub async fn prepare(parts: &Parts, broker: &dyn AskBroker, jobs: &[Arc<Job>]) -> Result<Topics, RunError> {
+    let mut topics = BTreeMap::new();
+    for job in jobs {
+        let description = patiently(|| broker.describe(&job.topic))
+            .await?
+            .map_err(|source| RunError::Topic { topic: job.topic.clone(), source })?;
+        topics.insert(job.topic.clone(), description);
+    }
+    let topics = Topics(topics);
+    for job in jobs {
+        if prepare::exists(&parts.lake, job).await.map_err(prepare::PrepareError::from)?.is_none() {
+            let records = read_sample(parts, broker, job, &topics).await?;
+            let records: Vec<_> = records.iter().map(super::sample::OwnedRecord::as_record).collect();
+            prepare::create_table(&parts.lake, job, &records).await?;
+            tracing::info!(table = %job.table, sampled = records.len(), "created the table");
+        }
+        create::followers(&parts.lake, &job.table).await.map_err(prepare::PrepareError::from)?;
+    }
+    Ok(topics)
+}
+
+/// The records that a new table's columns are inferred from; none where a DDL file states them.
+async fn read_sample(
+    parts: &Parts,
+    broker: &dyn AskBroker,
+    job: &Arc<Job>,
+    topics: &Topics,
+) -> Result<Vec<super::sample::OwnedRecord>, RunError> {
+    if job.ddl.is_some() {
+        return Ok(Vec::new());
+    }
+    let partitions = topics.partitions(&job.topic);
+    let logs = log_offsets(broker, &partitions).await?;
+    let share = (SAMPLE / partitions.len().max(1)).max(1) as Offset;
+    let ranges = partitions
+        .iter()
+        .zip(logs)
+        .filter_map(|(tp, log)| {
+            let log = log?;
+            let start = match job.start {
+                Start::Earliest | Start::Timestamp(_) => log.start,
+                // What comes next looks like what came last.
+                Start::Latest => log.start.max(log.end - share),
+            };
+            Some((tp.partition, (start, log.end)))
+        })
+        .collect();
+    let (parts, job) = (parts.clone(), job.clone());
+    let sampled = tokio::task::spawn_blocking(move || {
+        let mut source = parts.sources.open(0)?;
+        Ok(sample(source.as_mut(), parts.lake.clock.as_ref(), &job.topic, &ranges, SAMPLE))
+    });
+    match sampled.await {
+        Ok(records) => records,
+        Err(_) => Err(RunError::WorkerDied),
+    }
+}

@@ -1,0 +1,73 @@
+//! Stores closed files. An upload goes on until it has succeeded: an outage of the store, a full disk or a missing
+//! permission is waited out and shown, and nothing is committed before.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use iceberg::io::FileIO;
+use tabletopic_table::file::EncodedFile;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+/// Uploads of one process.
+#[derive(Debug, Clone)]
+pub struct Uploads {
+    file_io: FileIO,
+    runtime: Handle,
+    at_once: Arc<Semaphore>,
+    /// Bytes that wait for the store, as permits of 1 KiB.
+    waiting: Arc<Semaphore>,
+    bound: usize,
+}
+
+const UPLOADS_AT_ONCE: usize = 8;
+const PERMIT: usize = 1024;
+
+impl Uploads {
+    /// `bound` is the number of bytes that may wait before reading pauses.
+    pub fn new(file_io: FileIO, runtime: Handle, bound: usize) -> Self {
+        let permits = (bound / PERMIT).min(Semaphore::MAX_PERMITS);
+        let (at_once, waiting) = (Arc::new(Semaphore::new(UPLOADS_AT_ONCE)), Arc::new(Semaphore::new(permits)));
+        Self { file_io, runtime, at_once, waiting, bound: permits }
+    }
+
+    /// Whether more waits for the store than may.
+    pub fn is_full(&self) -> bool {
+        self.waiting.available_permits() == 0
+    }
+
+    /// Begins to store a file. The handle ends when it is stored.
+    pub fn start(&self, file: EncodedFile) -> JoinHandle<()> {
+        let (file_io, at_once) = (self.file_io.clone(), self.at_once.clone());
+        // A file larger than what is left takes what is left: it exists already, and `is_full` stops the next one.
+        let wanted = file.payload.content_length().div_ceil(PERMIT).min(self.bound);
+        let taken = wanted.min(self.waiting.available_permits());
+        let permits = self.waiting.clone().try_acquire_many_owned(taken as u32).ok();
+        self.runtime.spawn(async move {
+            let _permits = permits;
+            let _turn = at_once.acquire().await;
+            store(&file_io, file).await;
+        })
+    }
+}
+
+async fn store(file_io: &FileIO, file: EncodedFile) {
+    let bytes = Bytes::from(file.payload);
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let stored = match file_io.new_output(&file.path) {
+            Ok(output) => output.write(bytes.clone()).await,
+            Err(error) => Err(error),
+        };
+        match stored {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(path = %file.path, ?pause, "waiting for the store: {error}");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(10));
+            }
+        }
+    }
+}
