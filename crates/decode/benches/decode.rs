@@ -80,7 +80,8 @@ fn bids() -> Vec<Vec<u8>> {
         .map(|i| {
             let auction = 1_000 + i / 50 + random(100);
             let bidder = 1_000 + random(1 + i / 50 + 50);
-            let price = 100 + random(10u64.pow(2 + random(6) as u32));
+            let digits = 2 + random(6) as u32;
+            let price = 100 + random(10u64.pow(digits));
             let (channel, id) = match random(2) {
                 0 => (
                     ["Google", "Facebook", "Baidu", "Apple"][random(4) as usize].to_owned(),

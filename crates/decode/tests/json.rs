@@ -1,5 +1,7 @@
 //! JSON decoding against independent expectations: the tables of `docs/json.md`, and serde_json.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -152,7 +154,8 @@ fn the_whole_record_can_be_at_fault() {
     let at = br#", "meta": {"at": "2026-01-31T00:00:00Z"}}"#;
     let with = |start: &[u8]| [start, at].concat();
     let long = with(format!("{{\"v\": \"{}\"", "x".repeat(10 << 20)).as_bytes());
-    let cases: Vec<(Vec<u8>, Option<(Reason, Option<&str>)>)> = vec![
+    type Fault = Option<(Reason, Option<&'static str>)>;
+    let cases: Vec<(Vec<u8>, Fault)> = vec![
         (with(br#"{"v": "a""#), None),
         (long, None),
         (vec![b' '; (11 << 20) + 1], Some((Reason::TooLarge, None))),

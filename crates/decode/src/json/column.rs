@@ -180,7 +180,7 @@ impl Slot {
         let own = fault.field.is_none();
         let fault = self.blame(fault);
         if own && fault.resumable && reading.rules.null_field && !self.required && !self.event_time {
-            reading.nulled.push(fault);
+            reading.nulled.push(*fault);
             return Ok(());
         }
         Err(fault)

@@ -47,7 +47,7 @@ pub(super) struct Reading<'r> {
     pub wants_growth: bool,
     pub unknown_fields: u64,
     /// Faults of fields that became null.
-    pub nulled: Vec<Box<Fault>>,
+    pub nulled: Vec<Fault>,
 }
 
 impl<'r> Reading<'r> {
