@@ -5,14 +5,19 @@ use object_store::path::Path;
 /// The URI of a store's root.
 #[derive(Debug, Clone)]
 pub(super) struct BaseUri {
-    /// Without a trailing slash.
+    /// With the slash at its end.
     uri: String,
 }
 
 impl BaseUri {
     pub(super) fn new(uri: &str) -> Self {
+        let uri = canonical(uri);
         Self {
-            uri: canonical(uri).trim_end_matches('/').to_owned(),
+            uri: if uri.ends_with('/') {
+                uri
+            } else {
+                format!("{uri}/")
+            },
         }
     }
 
@@ -26,15 +31,16 @@ impl BaseUri {
             )
         };
         let canonical = canonical(location);
-        let below = canonical
-            .strip_prefix(&self.uri)
-            .filter(|rest| rest.is_empty() || rest.starts_with('/'));
-        let below = below.ok_or_else(|| {
-            refused(format!(
-                "is not in the store at {}/; configure the store that holds it",
+        let Some(below) = canonical.strip_prefix(&self.uri) else {
+            return Err(refused(format!(
+                "is not in the store at {}; configure the store that holds it",
                 self.uri
-            ))
-        })?;
+            )));
+        };
+        // `Path` would drop this slash, and name another object.
+        if below.starts_with('/') {
+            return Err(refused("has an empty name in it".to_owned()));
+        }
         Path::parse(below).map_err(|error| refused(format!("is not a path: {error}")))
     }
 }
@@ -42,14 +48,9 @@ impl BaseUri {
 /// `file:///a`, `file:/a` and `/a` are one file, written by different clients; so are `/a//b` and `/a/b` in a
 /// file system. Other stores' locations are kept as they are.
 fn canonical(location: &str) -> String {
-    let path = match location.strip_prefix("file:") {
-        Some(rest) => rest
-            .strip_prefix("//")
-            .filter(|rest| rest.starts_with('/'))
-            .unwrap_or(rest),
-        None => location,
-    };
-    if !path.starts_with('/') {
+    let path = location.strip_prefix("file:").unwrap_or(location);
+    let names_a_host = path.starts_with("//") && !path.starts_with("///");
+    if !path.starts_with('/') || (names_a_host && path != location) {
         return location.to_owned();
     }
     let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
@@ -89,6 +90,7 @@ mod tests {
             ("file:///", "s3://bucket/x"),
             ("file:///lake", "file:///lakeside/x"),
             ("s3://bucket", "s3://bucket2/x"),
+            ("s3://bucket", "s3://bucket//x"),
             ("memory:///", "/x"),
             ("file:///lake", "file:///lake/../etc/passwd"),
             ("file:///", "file://host/share/x"),
