@@ -1,0 +1,129 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+
+/// Turns Kafka topics into Apache Iceberg tables, exactly once.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Args {
+    /// The configuration file; docs/configuration.md has every key
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "TABLETOPIC_CONFIG",
+        default_value = "tabletopic.toml"
+    )]
+    pub config: PathBuf,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Turn the topics into tables, until told to stop
+    #[command(after_help = RUN_EXAMPLE)]
+    Run(Run),
+
+    /// Reach everything that the configuration names, and say what is wrong and where
+    #[command(after_help = CHECK_EXAMPLE)]
+    Check(Check),
+
+    /// Answer a halt: say how a table goes on
+    #[command(after_help = RESOLVE_EXAMPLE)]
+    Resolve(Resolve),
+}
+
+#[derive(Debug, Arguments)]
+pub struct Run {
+    /// Leave once the tables hold everything up to the ends that the topics have now
+    #[arg(long)]
+    pub until_end: bool,
+}
+
+#[derive(Debug, Arguments)]
+#[command(group = clap::ArgGroup::new("answer").required(true))]
+pub struct Resolve {
+    /// The table, as the configuration names it
+    pub table: String,
+
+    /// Go on without the offsets that are gone, from the broker or after a rollback, and write them down as lost
+    #[arg(long, group = "answer")]
+    pub declare_lost: bool,
+
+    /// After a rollback: read again from Kafka what it removed
+    #[arg(long, group = "answer")]
+    pub rewind: bool,
+
+    /// After a topic was deleted and created again: go on with the new one, from its start
+    #[arg(long, group = "answer")]
+    pub adopt_topic: bool,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+
+    /// Why, in your own words: it stands in the ledger for good
+    #[arg(long, default_value = "")]
+    pub reason: String,
+
+    /// How to print what is done
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+#[derive(Debug, Arguments)]
+pub struct Check {
+    /// Look only at the configuration and the files that it names, reach nothing else
+    #[arg(long)]
+    pub offline: bool,
+
+    /// How to print the findings
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Text,
+    /// For machines: one JSON document
+    Json,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 configuration or usage, 4 halted, 5 try again later";
+
+const RUN_EXAMPLE: &str = "\
+Examples:
+  tabletopic run --config examples/local/tabletopic.toml
+  tabletopic run --until-end      (a CI job: leaves with 0 once everything is in the tables)
+
+The first SIGTERM or Ctrl-C commits what was read and leaves; a second one leaves at once, and loses nothing:
+what is not in a table is read again.
+
+Exit codes: 0 stopped, or reached the end; 1 failed; 2 configuration; 4 the end was not reached because
+something is halted";
+
+const RESOLVE_EXAMPLE: &str = "\
+Examples:
+  tabletopic resolve shop.orders --rewind --dry-run
+  tabletopic resolve shop.orders --declare-lost --reason 'retention was one day, see ticket 42'
+
+A running service notices and goes on by itself.
+
+Exit codes: 0 done, 1 refused or failed, 2 usage";
+
+const CHECK_EXAMPLE: &str = "\
+Example:
+  tabletopic check --config examples/local/tabletopic.toml
+
+Exit codes: 0 nothing in the way (there may be warnings), 1 something is broken, 2 fix the configuration or
+what it names, 5 something cannot be reached now";

@@ -1,0 +1,183 @@
+//! Whether the tables that topics feed fit what the configuration says of them: first by the configuration
+//! alone, then as the catalog has them.
+
+use iceberg::io::FileIO;
+use iceberg::spec::{NestedFieldRef, Schema};
+use tabletopic_catalog::{Catalog, CatalogError, LoadedTable};
+use tabletopic_decode::{Format, create_schema, decoder, infer, parse_ddl};
+use tabletopic_table::partition::parse_partition_by;
+
+use super::finding::Finding;
+use crate::config::{Config, Topic};
+use crate::exit::Exit;
+use crate::parts;
+
+/// The tables whose columns are known without looking at a record or the catalog.
+pub fn declared(config: &Config) -> Vec<Finding> {
+    config
+        .topics
+        .iter()
+        .filter_map(|topic| declare(topic).transpose())
+        .map(either)
+        .collect()
+}
+
+/// The tables as the catalog has them. Makes nothing, not even the catalog's file.
+pub async fn existing(config: &Config, warehouse: String, file_io: FileIO) -> Vec<Finding> {
+    let subject = format!(
+        "catalog {} in {}",
+        config.catalog.name,
+        config.catalog.uri.display()
+    );
+    if !config.catalog.uri.exists() {
+        return vec![Finding::ok(
+            subject,
+            "is not there yet; it will be made, and every table with it",
+        )];
+    }
+    let catalog = match parts::catalog(&config.catalog, warehouse, file_io).await {
+        Ok(catalog) => catalog,
+        Err(error) => return vec![Finding::fail(exit_of(&error), subject, error.to_string())],
+    };
+    let mut findings = vec![Finding::ok(subject, "opens")];
+    for topic in &config.topics {
+        findings.push(either(compare(&catalog, topic).await));
+    }
+    findings
+}
+
+/// A failure is a finding too.
+fn either(result: Result<Finding, Finding>) -> Finding {
+    result.unwrap_or_else(|finding| finding)
+}
+
+fn subject(topic: &Topic) -> String {
+    format!("table {}", topic.table)
+}
+
+fn misfit(topic: &Topic, error: impl std::fmt::Display) -> Finding {
+    Finding::fail(Exit::Configuration, subject(topic), error.to_string())
+}
+
+fn declare(topic: &Topic) -> Result<Option<Finding>, Finding> {
+    let Some(columns) = columns(topic)? else {
+        return Ok(None);
+    };
+    let schema = create_schema(&columns, &topic.decode).map_err(|error| misfit(topic, error))?;
+    fits(topic, &schema)?;
+    Ok(Some(Finding::ok(
+        subject(topic),
+        format!("{} columns are declared", schema.as_struct().fields().len()),
+    )))
+}
+
+/// The record's own columns, if the configuration alone decides them.
+fn columns(topic: &Topic) -> Result<Option<Vec<NestedFieldRef>>, Finding> {
+    match (&topic.ddl, topic.decode.format) {
+        (Some(file), _) => {
+            let here = |error: &dyn std::fmt::Display| misfit(topic, format!("{}: {error}", file.display()));
+            let sql = std::fs::read_to_string(file).map_err(|error| here(&error))?;
+            parse_ddl(&sql).map(Some).map_err(|error| here(&error))
+        }
+        (None, Format::Raw) => infer(&[], &topic.decode)
+            .map(Some)
+            .map_err(|error| misfit(topic, error)),
+        (None, Format::Json) => Ok(None),
+    }
+}
+
+/// Event time, partition fields and column types, against a schema.
+fn fits(topic: &Topic, schema: &Schema) -> Result<(), Finding> {
+    decoder(&topic.decode, schema).map_err(|error| misfit(topic, error))?;
+    parse_partition_by(&topic.partition_by, schema).map_err(|error| misfit(topic, error))?;
+    Ok(())
+}
+
+async fn compare(catalog: &impl Catalog, topic: &Topic) -> Result<Finding, Finding> {
+    let ident = parts::table_ident(&topic.table).map_err(|error| misfit(topic, error))?;
+    let table = match catalog.load(&ident).await {
+        Ok(table) => table,
+        Err(CatalogError::NotFound { .. }) => {
+            return Ok(Finding::ok(
+                subject(topic),
+                "is not in the catalog yet; it will be made",
+            ));
+        }
+        Err(error) => return Err(Finding::fail(exit_of(&error), subject(topic), error.to_string())),
+    };
+    let schema = table.metadata.current_schema();
+    fits(topic, schema)?;
+    let differences = [undeclared(topic, schema)?, repartitioned(topic, &table)?];
+    let differences: Vec<String> = differences.into_iter().flatten().collect();
+    Ok(if differences.is_empty() {
+        Finding::ok(
+            subject(topic),
+            format!("exists and fits, at {}", table.metadata_location),
+        )
+    } else {
+        Finding::warn(subject(topic), differences.join("; "))
+    })
+}
+
+/// The columns of the DDL file that the table lacks or has with another type.
+fn undeclared(topic: &Topic, schema: &Schema) -> Result<Option<String>, Finding> {
+    if topic.ddl.is_none() {
+        return Ok(None);
+    }
+    let declared = create_schema(&columns(topic)?.unwrap_or_default(), &topic.decode);
+    let declared = declared.map_err(|error| misfit(topic, error))?;
+    let mut differing = Vec::new();
+    for field in declared.as_struct().fields() {
+        match schema.field_by_name(&field.name) {
+            None => differing.push(format!("it has no column {}", field.name)),
+            // Field ids differ between the two, so that only what is printed can be compared.
+            Some(there) if there.field_type.to_string() != field.field_type.to_string() => {
+                differing.push(format!(
+                    "column {} is {}, not {}",
+                    field.name, there.field_type, field.field_type
+                ))
+            }
+            Some(_) => {}
+        }
+    }
+    Ok((!differing.is_empty()).then(|| {
+        format!(
+            "differs from its DDL file, which is used only to make a table: {}",
+            differing.join(", ")
+        )
+    }))
+}
+
+/// Whether the table's partition spec is another one than `partition_by`.
+fn repartitioned(topic: &Topic, table: &LoadedTable) -> Result<Option<String>, Finding> {
+    let asked = parse_partition_by(&topic.partition_by, table.metadata.current_schema())
+        .map_err(|error| misfit(topic, error))?;
+    let asked = asked
+        .fields()
+        .iter()
+        .map(|field| (field.source_id, field.transform));
+    let there = table.metadata.default_partition_spec();
+    let differs = !there
+        .fields()
+        .iter()
+        .map(|field| (field.source_id, field.transform))
+        .eq(asked);
+    Ok(differs.then(|| {
+        let names: Vec<&str> = there.fields().iter().map(|field| field.name.as_str()).collect();
+        format!(
+            "is partitioned by [{}], not by [{}]: partition_by is used only to make a table",
+            names.join(", "),
+            topic.partition_by.join(", ")
+        )
+    }))
+}
+
+fn exit_of(error: &CatalogError) -> Exit {
+    match error {
+        CatalogError::Unavailable { .. } => Exit::Later,
+        CatalogError::NotFound { .. }
+        | CatalogError::AlreadyExists { .. }
+        | CatalogError::Rejected { .. } => Exit::Configuration,
+        CatalogError::Corrupt { .. } => Exit::Failed,
+    }
+}

@@ -1,0 +1,131 @@
+//! `resolve`: an operator's answer to a halt.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use serde_json::json;
+use tabletopic_ingest::Job;
+use tabletopic_ingest::ask_broker::OnThreads;
+use tabletopic_ingest::resolve::{Answer, Effect, Resolution, resolve};
+
+use super::{environment, runtime};
+use crate::args::{Output, Resolve};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::progress::Progress;
+use crate::{jobs, logging, parts};
+
+pub fn run(file: &Path, asked: &Resolve) -> anyhow::Result<Exit> {
+    let config = Config::load(file, &environment)?;
+    logging::start(&config.log, Progress::new().writer());
+    runtime()?.block_on(answer(config, asked))
+}
+
+async fn answer(config: Config, asked: &Resolve) -> anyhow::Result<Exit> {
+    let job = job_of(&config, &asked.table)?;
+    let lake = parts::lake(&config).await?;
+    let broker = OnThreads(Arc::new(parts::broker(&config.kafka)?));
+    let answer = match asked {
+        Resolve {
+            declare_lost: true, ..
+        } => Answer::DeclareLost,
+        Resolve { rewind: true, .. } => Answer::Rewind,
+        _ => Answer::AdoptTopic,
+    };
+    let would = resolve(&lake, &broker, &job, answer, asked.reason.clone(), true).await?;
+    if asked.dry_run {
+        print(asked.output, &would);
+        return Ok(Exit::Done);
+    }
+    if !asked.yes {
+        print(Output::Text, &would);
+        confirm(&asked.table)?;
+    }
+    let done = resolve(&lake, &broker, &job, answer, asked.reason.clone(), false).await?;
+    print(asked.output, &done);
+    Ok(Exit::Done)
+}
+
+fn job_of(config: &Config, table: &str) -> anyhow::Result<Arc<Job>> {
+    let jobs = jobs::jobs(config)?;
+    let names: Vec<String> = config
+        .topics
+        .iter()
+        .map(|topic| topic.table.to_string())
+        .collect();
+    let found = jobs.into_iter().zip(&names).find(|(_, name)| *name == table);
+    found.map(|(job, _)| job).with_context(|| {
+        format!(
+            "no topic of the configuration feeds table {table}; it has: {}",
+            names.join(", ")
+        )
+    })
+}
+
+fn print(output: Output, resolution: &Resolution) {
+    match output {
+        Output::Json => println!("{:#}", as_json(resolution)),
+        Output::Text => {
+            match resolution.snapshot_id {
+                Some(id) => println!("done, in snapshot {id}:"),
+                None => println!("what this does:"),
+            }
+            resolution
+                .effects
+                .iter()
+                .for_each(|effect| println!("  {}", sentence(effect)));
+        }
+    }
+}
+
+fn sentence(effect: &Effect) -> String {
+    let Effect {
+        topic_partition,
+        before,
+        after,
+        lost,
+    } = effect;
+    let moves = match before {
+        Some(before) if before == after => format!("{topic_partition}: goes on at offset {after}, as before"),
+        Some(before) => format!("{topic_partition}: goes on at offset {after} instead of {before}"),
+        None => format!("{topic_partition}: starts at offset {after}"),
+    };
+    match lost {
+        0 => moves,
+        lost => format!("{moves}; {lost} offsets are declared lost"),
+    }
+}
+
+fn as_json(resolution: &Resolution) -> serde_json::Value {
+    let effects: Vec<_> = resolution
+        .effects
+        .iter()
+        .map(|effect| {
+            json!({
+                "topic": &*effect.topic_partition.topic,
+                "partition": effect.topic_partition.partition,
+                "before": effect.before,
+                "after": effect.after,
+                "lost": effect.lost,
+            })
+        })
+        .collect();
+    json!({ "snapshot_id": resolution.snapshot_id, "partitions": effects })
+}
+
+/// Asks on a terminal; refuses where nobody can answer.
+fn confirm(table: &str) -> anyhow::Result<()> {
+    if !io::stdin().is_terminal() {
+        bail!("nothing was done: add --yes to do this to table {table} without being asked");
+    }
+    print!("Do this to table {table}? [y/N] ");
+    io::stdout().flush()?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    match line.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => bail!("nothing was done"),
+    }
+}

@@ -1,0 +1,88 @@
+//! `run`: turns the topics into tables.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tabletopic_ingest::run::{self as service, Assignment, Ended, Parts, Settings, Sources, Stop};
+use tabletopic_ingest::status::Status;
+use tabletopic_source::{KafkaSettings, KafkaSource, Source, SourceError};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::{environment, runtime};
+use crate::args::Run;
+use crate::config::{self, Config};
+use crate::exit::Exit;
+use crate::progress::Progress;
+use crate::{jobs, logging, parts};
+
+pub fn run(file: &Path, run: &Run) -> anyhow::Result<Exit> {
+    let config = Config::load(file, &environment)?;
+    let progress = Progress::new();
+    logging::start(&config.log, progress.writer());
+    runtime()?.block_on(serve(config, run, progress))
+}
+
+async fn serve(config: Config, run: &Run, progress: Progress) -> anyhow::Result<Exit> {
+    let jobs = jobs::jobs(&config)?;
+    let settings = Settings {
+        workers: config.workers.get(),
+        memory_budget: usize::try_from(config.memory_budget).unwrap_or(usize::MAX),
+        assignment: match config.kafka.assignment {
+            config::Assignment::Group => Assignment::Group,
+            config::Assignment::Static => Assignment::Static,
+        },
+        until_end: run.until_end,
+    };
+    let status = Arc::new(Status::default());
+    let parts = Parts {
+        lake: parts::lake(&config).await?,
+        broker: Arc::new(parts::broker(&config.kafka)?),
+        sources: Arc::new(KafkaSources(parts::kafka_settings(&config.kafka))),
+        status: status.clone(),
+    };
+    let shown = tokio::spawn(progress.show(status.clone(), parts.broker.clone(), jobs.clone()));
+    let ended = service::run(parts, jobs, settings, stop_on_signals()?).await;
+    shown.abort();
+    let ended = ended?;
+    for (scope, message) in status.halts.all() {
+        eprintln!("halted: {scope}: {message}");
+    }
+    Ok(match ended {
+        Ended::Stopped | Ended::ReachedEnd => Exit::Done,
+        Ended::Halted => Exit::Halted,
+    })
+}
+
+/// The first signal asks the service to leave; the second one ends the process where it stands.
+fn stop_on_signals() -> anyhow::Result<watch::Receiver<Stop>> {
+    let (sender, receiver) = watch::channel(Stop::Run);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        for round in 0.. {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if round > 0 {
+                tracing::warn!("leaving at once; what is not committed is read again");
+                std::process::exit(Exit::Failed as i32);
+            }
+            tracing::info!("committing what was read; a second signal leaves at once");
+            let _ = sender.send(Stop::Leave);
+        }
+    });
+    Ok(receiver)
+}
+
+#[derive(Debug)]
+struct KafkaSources(KafkaSettings);
+
+impl Sources for KafkaSources {
+    fn open(&self, worker: usize) -> Result<Box<dyn Source>, SourceError> {
+        let mut settings = self.0.clone();
+        settings.instance_id = settings.instance_id.map(|id| format!("{id}-{worker}"));
+        Ok(Box::new(KafkaSource::new(&settings)?))
+    }
+}

@@ -1,0 +1,174 @@
+//! The configuration: a TOML file, read once into plain data ([`raw`]) and then checked into [`Config`], which
+//! holds data only. Clocks, clients, stores and catalogs are built from it in `parts`.
+//!
+//! `docs/configuration.md` lists every key; a test holds it against this parser.
+
+mod catalog;
+mod document;
+mod error;
+mod kafka;
+mod log;
+mod raw;
+mod reference;
+mod secret;
+mod start;
+mod table_name;
+mod topic;
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::Path;
+
+pub use catalog::Catalog;
+pub use error::{ConfigError, Problem};
+pub use kafka::{Assignment, Kafka};
+pub use log::{Log, LogFormat, LogLevel};
+pub use start::Start;
+pub use table_name::TableName;
+pub use topic::Topic;
+
+use document::Document;
+use reference::References;
+use serde::Deserialize;
+use toml::Spanned;
+use units::Size;
+
+/// Everything that a process has to know. Paths are absolute, or relative to the working directory when the
+/// configuration file's own path was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    pub kafka: Kafka,
+    pub catalog: Catalog,
+    /// Not empty; names and jobs are distinct.
+    pub topics: Vec<Topic>,
+    /// Bytes that all open files of the process may hold together.
+    pub memory_budget: u64,
+    /// Worker threads.
+    pub workers: NonZeroUsize,
+    pub log: Log,
+}
+
+impl Config {
+    /// Reads and checks `file`; `env` is the process's environment.
+    pub fn load(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
+            file: file.to_owned(),
+            problems: vec![Problem {
+                line: None,
+                key: None,
+                message: format!(
+                    "cannot be read: {error}; name another file with --config, or start from \
+                     examples/local/tabletopic.toml"
+                ),
+            }],
+        })?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, &References { env, folder }).map_err(|problems| ConfigError {
+            file: file.to_owned(),
+            problems,
+        })
+    }
+
+    /// The first problem of each section, so that one reading shows most of them.
+    fn parse(text: &str, references: &References<'_>) -> Result<Self, Vec<Problem>> {
+        let mut document = Document::parse(text).map_err(|problem| vec![problem])?;
+        let unresolved = document.resolve(references);
+        if !unresolved.is_empty() {
+            return Err(unresolved);
+        }
+        let raw = raw::File::deserialize(toml::de::Deserializer::from(document.table()))
+            .map_err(|error| vec![document.problem_of(&error)])?;
+
+        let kafka = Kafka::validate(raw.kafka, &document).map_err(|problem| vec![problem])?;
+        let mut problems = Vec::new();
+        let catalog = keep(
+            Catalog::validate(raw.catalog, &document, references),
+            &mut problems,
+        );
+        let places: Vec<Range<usize>> = raw.topic.iter().map(Spanned::span).collect();
+        let topics: Vec<Topic> = raw
+            .topic
+            .into_iter()
+            .filter_map(|topic| {
+                keep(
+                    Topic::validate(topic, &kafka, &document, references),
+                    &mut problems,
+                )
+            })
+            .collect();
+        if places.is_empty() {
+            problems.push(document.problem_in(
+                None,
+                "topic",
+                "is missing; add [[topic]] with name, table and format".to_owned(),
+            ));
+        }
+        if problems.is_empty() {
+            problems.extend(repeated(&document, &places, &topics));
+        }
+        match catalog {
+            Some(catalog) if problems.is_empty() => Ok(Self {
+                kafka,
+                catalog,
+                topics,
+                memory_budget: raw.memory.budget.unwrap_or(Size::mib(512)).0,
+                workers: raw.workers.count.unwrap_or_else(one_per_cpu),
+                log: Log {
+                    format: raw.log.format.unwrap_or(LogFormat::Text),
+                    level: raw.log.level.unwrap_or(LogLevel::Info),
+                },
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+fn one_per_cpu() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+fn keep<T>(checked: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    checked.map_err(|problem| problems.push(problem)).ok()
+}
+
+/// `value`, or a problem that `key` is missing from its section.
+fn required<T>(
+    document: &Document<'_>,
+    value: Option<T>,
+    section: Option<Range<usize>>,
+    key: &str,
+    advice: &str,
+) -> Result<T, Problem> {
+    value.ok_or_else(|| document.problem_in(section, key, format!("is missing; {advice}")))
+}
+
+/// A topic is read once and a job's progress is kept once.
+fn repeated(document: &Document<'_>, places: &[Range<usize>], topics: &[Topic]) -> Vec<Problem> {
+    let mut names = HashSet::new();
+    let mut jobs = HashSet::new();
+    let mut problems = Vec::new();
+    for (place, topic) in places.iter().zip(topics) {
+        let taken = if !names.insert(&topic.name) {
+            Some((
+                "topic.name",
+                format!("`{}` has a [[topic]] already; remove one of the two", topic.name),
+            ))
+        } else if !jobs.insert(&topic.job) {
+            Some((
+                "topic.job",
+                format!("`{}` is another topic's job; write a job of its own", topic.job),
+            ))
+        } else {
+            None
+        };
+        if let Some((key, message)) = taken {
+            problems.push(document.problem_in(Some(place.clone()), key, message));
+        }
+    }
+    problems
+}

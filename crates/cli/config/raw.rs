@@ -1,0 +1,116 @@
+//! A configuration file as it stands: every key, none of the rules. serde refuses unknown keys and wrong types;
+//! what depends on more than one key is checked by each section's own file.
+
+use std::num::NonZeroUsize;
+
+use serde::Deserialize;
+use tabletopic_decode::{Format, JsonNumbers, Nanos, OnBadRecord, TimestampUnit};
+use toml::Spanned;
+
+use super::catalog::CatalogType;
+use super::kafka::{Assignment, RawGroupProtocol};
+use super::log::{LogFormat, LogLevel};
+use super::secret::Secrets;
+use super::start::Start;
+use super::table_name::TableName;
+use super::topic::KafkaColumn;
+use super::units::{Interval, Size};
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    pub kafka: Option<Spanned<Kafka>>,
+    pub catalog: Option<Spanned<Catalog>>,
+    pub topic: Vec<Spanned<Topic>>,
+    pub memory: Memory,
+    pub workers: Workers,
+    pub log: Log,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    pub bootstrap: Option<Spanned<String>>,
+    pub group: Option<Spanned<String>>,
+    pub group_protocol: Option<RawGroupProtocol>,
+    pub instance_id: Option<Spanned<String>>,
+    pub assignment: Option<Assignment>,
+    pub start: Option<Start>,
+    pub properties: Option<Secrets>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalog {
+    #[serde(rename = "type")]
+    pub kind: Option<CatalogType>,
+    pub name: Option<Spanned<String>>,
+    pub uri: Option<Spanned<String>>,
+    pub warehouse: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topic {
+    pub name: Option<Spanned<String>>,
+    pub table: Option<Spanned<TableName>>,
+    pub job: Option<Spanned<String>>,
+    pub start: Option<Start>,
+    pub partitions: Option<Spanned<Vec<i32>>>,
+    pub format: Option<Format>,
+    pub ddl: Option<Spanned<String>>,
+    pub event_time: Option<Spanned<String>>,
+    pub timestamp_unit: Option<Spanned<TimestampUnit>>,
+    pub nanos: Option<Spanned<Nanos>>,
+    pub partition_by: Option<Spanned<Vec<String>>>,
+    pub on_bad_record: Option<OnBadRecord>,
+    pub kafka_columns: Option<Vec<KafkaColumn>>,
+    pub json: Option<Spanned<Json>>,
+    #[serde(default)]
+    pub limits: Limits,
+    #[serde(default)]
+    pub commit: Commit,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Json {
+    pub numbers: Option<JsonNumbers>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    pub max_record_bytes: Option<Size>,
+    pub max_depth: Option<Spanned<NonZeroUsize>>,
+    pub max_fields: Option<NonZeroUsize>,
+    pub max_columns: Option<NonZeroUsize>,
+    pub first_year: Option<i32>,
+    pub last_year: Option<Spanned<i32>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Commit {
+    pub interval: Option<Interval>,
+    pub target_file_size: Option<Size>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Memory {
+    pub budget: Option<Size>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Workers {
+    pub count: Option<NonZeroUsize>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    pub format: Option<LogFormat>,
+    pub level: Option<LogLevel>,
+}

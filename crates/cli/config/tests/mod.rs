@@ -1,0 +1,470 @@
+//! What the parser says, word for word, and what it never says.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tabletopic_decode::{
+    DecodeSettings, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, TimestampUnit,
+};
+use tabletopic_source::GroupProtocol;
+
+use super::kafka::Assignment;
+use super::reference::References;
+use super::start::Start;
+use super::topic::Commit;
+use super::*;
+
+mod reference;
+
+const SMALLEST: &str = r#"
+[kafka]
+bootstrap = "localhost:9092"
+
+[catalog]
+type = "sqlite"
+uri = "lake/catalog.db"
+warehouse = "lake/warehouse"
+
+[[topic]]
+name = "orders"
+table = "shop.orders"
+format = "json"
+"#;
+
+fn parse_with(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, String> {
+    let file = Path::new("/etc/tabletopic/tabletopic.toml");
+    let references = References {
+        env,
+        folder: Path::new("/etc/tabletopic"),
+    };
+    Config::parse(text, &references).map_err(|problems| {
+        ConfigError {
+            file: file.to_owned(),
+            problems,
+        }
+        .to_string()
+    })
+}
+
+fn parse(text: &str) -> Result<Config, String> {
+    parse_with(text, &|_| None)
+}
+
+/// The message for the smallest file with `from` replaced by `to`.
+fn refusal(from: &str, to: &str) -> String {
+    assert!(SMALLEST.contains(from), "{from} is not in the smallest file");
+    parse(&SMALLEST.replacen(from, to, 1)).unwrap_err()
+}
+
+#[test]
+fn the_smallest_file_has_these_values() {
+    let config = parse(SMALLEST).unwrap();
+    assert_eq!(config.kafka.bootstrap, "localhost:9092");
+    assert_eq!(config.kafka.group, "tabletopic");
+    assert_eq!(config.kafka.start, Start::Earliest);
+    assert_eq!(config.catalog.uri, Path::new("/etc/tabletopic/lake/catalog.db"));
+    assert_eq!(
+        config.catalog.warehouse,
+        Path::new("/etc/tabletopic/lake/warehouse")
+    );
+    let [topic] = config.topics.as_slice() else {
+        panic!("{:?}", config.topics)
+    };
+    assert_eq!(
+        topic.table,
+        TableName {
+            namespace: vec!["shop".to_owned()],
+            name: "orders".to_owned()
+        }
+    );
+    assert_eq!(topic.job, "orders");
+    assert_eq!(topic.partition_by, ["day(_kafka_timestamp)"]);
+    assert_eq!(topic.commit.interval, Duration::from_secs(60));
+}
+
+#[test]
+fn every_key_can_be_set() {
+    let config = parse(
+        r#"
+[kafka]
+bootstrap = "a:9092,b:9092"
+group = "lake"
+group_protocol = "consumer"
+assignment = "static"
+start = "latest"
+properties = { "security.protocol" = "ssl", fetch.wait.max.ms = 50, "enable.ssl.certificate.verification" = true }
+
+[catalog]
+type = "sqlite"
+name = "prod"
+uri = "/lake/catalog.db"
+warehouse = "file:///lake/warehouse"
+
+[[topic]]
+name = "orders"
+table = "company.shop.orders"
+job = "orders-eu"
+start = 2026-01-31T01:00:00+01:00
+partitions = [3, 1]
+format = "json"
+ddl = "sql/orders.sql"
+event_time = "created_at"
+timestamp_unit = "us"
+partition_by = ["hour(created_at)", "bucket(16, id)"]
+on_bad_record = "null-field"
+nanos = "truncate"
+kafka_columns = ["key", "topic"]
+json.numbers = "decimal(18, 4)"
+limits = { max_record_bytes = "1MB", max_depth = 8, max_fields = 20, max_columns = 10, first_year = 2000, last_year = 2100 }
+
+[topic.commit]
+interval = "1m 30s"
+target_file_size = "128MiB"
+
+[memory]
+budget = "2GiB"
+
+[workers]
+count = 3
+
+[log]
+format = "json"
+level = "debug"
+"#,
+    )
+    .unwrap();
+    let properties: Vec<(&str, &str)> = config
+        .kafka
+        .properties
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.reveal()))
+        .collect();
+    assert_eq!(
+        properties,
+        [
+            ("enable.ssl.certificate.verification", "true"),
+            ("fetch.wait.max.ms", "50"),
+            ("security.protocol", "ssl")
+        ]
+    );
+    assert_eq!(config.kafka.group_protocol, GroupProtocol::Consumer);
+    assert_eq!(config.kafka.assignment, Assignment::Static);
+    assert_eq!(config.catalog.warehouse, Path::new("/lake/warehouse"));
+    assert_eq!(config.memory_budget, 2 * 1024 * 1024 * 1024);
+    assert_eq!(config.workers.get(), 3);
+    assert_eq!(
+        config.log,
+        Log {
+            format: LogFormat::Json,
+            level: LogLevel::Debug
+        }
+    );
+    assert_eq!(
+        config.topics,
+        [Topic {
+            name: "orders".to_owned(),
+            table: TableName {
+                namespace: vec!["company".to_owned(), "shop".to_owned()],
+                name: "orders".to_owned()
+            },
+            job: "orders-eu".to_owned(),
+            start: Start::Timestamp(1_769_817_600_000),
+            partitions: Some(vec![1, 3]),
+            ddl: Some("/etc/tabletopic/sql/orders.sql".into()),
+            partition_by: vec!["hour(created_at)".to_owned(), "bucket(16, id)".to_owned()],
+            decode: DecodeSettings {
+                topic: "orders".to_owned(),
+                format: Format::Json,
+                on_bad_record: OnBadRecord::NullField,
+                event_time: Some("created_at".to_owned()),
+                timestamp_unit: TimestampUnit::Us,
+                nanos: Nanos::Truncate,
+                limits: Limits {
+                    max_record_bytes: 1_000_000,
+                    max_depth: 8,
+                    max_fields: 20,
+                    max_columns: 10,
+                    first_year: 2000,
+                    last_year: 2100,
+                },
+                json_numbers: JsonNumbers::Decimal {
+                    precision: 18,
+                    scale: 4
+                },
+                infer: false,
+                kafka_columns: KafkaColumns {
+                    topic: true,
+                    key: true,
+                    headers: false
+                },
+            },
+            commit: Commit {
+                interval: Duration::from_secs(90),
+                target_file_size: 128 * 1024 * 1024
+            },
+        }]
+    );
+}
+
+/// (what the smallest file says, what it says instead, the whole message without the file's name)
+const REFUSALS: &[(&str, &str, &str)] = &[
+    (
+        "warehouse = \"lake",
+        "warehous = \"lake",
+        "8: catalog.warehous: `warehous` is no such key; did you mean `warehouse`?",
+    ),
+    (
+        "[kafka]",
+        "[kafak]",
+        "2: kafak: `kafak` is no such key; did you mean `kafka`?",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nzzz = 1",
+        "14: topic.zzz: `zzz` is no such key; write one of name, table, job, start, partitions, format, ddl, \
+         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, json, limits, commit",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\ncommit.intervall = \"60s\"",
+        "14: topic.commit.intervall: `intervall` is no such key; did you mean `interval`?",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\non_bad_record = \"dead_letter\"",
+        "14: topic.on_bad_record: `dead_letter` is not a value for this key; did you mean `dead-letter`?",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nkafka_columns = [\"keys\"]",
+        "14: topic.kafka_columns: `keys` is not a value for this key; did you mean `key`?",
+    ),
+    (
+        "\"sqlite\"",
+        "\"hive\"",
+        "6: catalog.type: `hive` is not a value for this key; write one of sqlite",
+    ),
+    (
+        "\"lake/warehouse\"",
+        "\"s3://bucket/lake\"",
+        "8: catalog.warehouse: s3:// is not supported here, only paths on this machine are; write a folder such as \
+         \"./lake/warehouse\"",
+    ),
+    (
+        "bootstrap = \"localhost:9092\"",
+        "",
+        "2: kafka.bootstrap: is missing; write the brokers to start from, such as bootstrap = \"localhost:9092\"",
+    ),
+    (
+        "bootstrap = \"localhost:9092\"",
+        "bootstrap = 9092",
+        "3: kafka.bootstrap: invalid type: integer `9092`, expected a string",
+    ),
+    (
+        "format = \"json\"",
+        "",
+        "10: topic.format: is missing; write format = \"json\", or \"raw\" for the bytes as they are",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"raw\"\nevent_time = \"at\"",
+        "14: topic.event_time: format \"raw\" looks into no record, so event_time has no meaning; remove it, or write \
+         format = \"json\"",
+    ),
+    (
+        "\"shop.orders\"",
+        "\"orders\"",
+        "12: topic.table: `orders` is not a table; write its namespace and name such as \"shop.orders\"",
+    ),
+    (
+        "\"shop.orders\"",
+        "\"shop.orders__ledger\"",
+        "12: topic.table: `shop.orders__ledger` is the name of a table that tabletopic keeps beside another one; write \
+         one that does not end in __ledger",
+    ),
+    (
+        "name = \"orders\"",
+        "name = \"or ders\"",
+        "11: topic.name: `or ders` cannot be a topic; write 1 to 249 letters, digits, dots, underscores and hyphens",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\npartitions = [0]",
+        "14: topic.partitions: the group shares the partitions out; remove it, or write assignment = \"static\" in [kafka]",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nstart = \"yesterday\"",
+        "14: topic.start: `yesterday` is not a start; write \"earliest\", \"latest\" or a timestamp with its zone such as \
+         \"2026-01-31T00:00:00Z\"",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\ncommit.interval = \"60 bananas\"",
+        "14: topic.commit.interval: `60 bananas` is not a duration (unknown time unit \"bananas\", supported units: ns, \
+         us/µs, ms, sec, min, hours, days, weeks, months, years (and few variations)); write for example \"60s\" or \"5m\"",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\ncommit.target_file_size = \"big\"",
+        "14: topic.commit.target_file_size: `big` is not a size; write for example \"128MiB\" or \"512KiB\"",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\njson.numbers = \"decimal(39, 2)\"",
+        "14: topic.json.numbers: \"decimal(39, 2)\" is none of \"infer\", \"double\", \"decimal(p,s)\" with s <= p <= 38",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\npartition_by = [\"daily(at)\"]",
+        "14: topic.partition_by: `daily(at)` is not a partition: there is no transform `daily`; write a column, or one of \
+         year(column), month(column), day(column), hour(column), bucket(n, column), truncate(width, column), identity(column)",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\npartition_by = [\"day(at)\", \"day(at)\"]",
+        "14: topic.partition_by: `day(at)` stands here twice; remove one of them",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\n[[topic]]\nname = \"orders\"\ntable = \"shop.again\"\nformat = \"raw\"",
+        "14: topic.name: `orders` has a [[topic]] already; remove one of the two",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\n[[topic]]\nname = \"other\"\njob = \"orders\"\ntable = \"shop.again\"\nformat = \"raw\"",
+        "14: topic.job: `orders` is another topic's job; write a job of its own",
+    ),
+    (
+        "\"localhost:9092\"",
+        "\"${env:NOWHERE}\"",
+        "3: kafka.bootstrap: the environment variable NOWHERE is not set; set it",
+    ),
+    (
+        "\"localhost:9092\"",
+        "\"${vault:x}\"",
+        "3: kafka.bootstrap: `${vault:x}` is not a reference; write `${env:NAME}` or `${file:path}`",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nlimits.max_depth = 1000",
+        "14: topic.limits.max_depth: 1000 is too deep to be safe; write at most 200",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nlimits.last_year = 1969",
+        "14: topic.limits.last_year: 1969 comes before first_year, which is 1970; write a later year",
+    ),
+    (
+        "\"localhost:9092\"",
+        "\"localhost:9092\"\n[kafka.properties]\nclient.rack = \"a\"\nsasl.kerberos.kinit.cmd = \"rm\"",
+        "6: kafka.properties.sasl.kerberos.kinit.cmd: kafka property \"sasl.kerberos.kinit.cmd\" cannot be set: it runs \
+         code or loads code from files",
+    ),
+    (
+        "\"localhost:9092\"",
+        "\"localhost:9092\"\nassignment = \"static\"\ninstance_id = \"a\"",
+        "5: kafka.instance_id: static membership is for groups; remove it, or write assignment = \"group\"",
+    ),
+];
+
+#[test]
+fn refusals_name_line_key_and_remedy() {
+    for (from, to, expected) in REFUSALS {
+        assert_eq!(
+            refusal(from, to),
+            format!("/etc/tabletopic/tabletopic.toml:{expected}")
+        );
+    }
+}
+
+#[test]
+fn one_problem_of_each_section_is_shown() {
+    let text = SMALLEST
+        .replace("type = \"sqlite\"\n", "")
+        .replace("table = \"shop.orders\"\n", "");
+    assert_eq!(
+        parse(&text).unwrap_err(),
+        "/etc/tabletopic/tabletopic.toml:5: catalog.type: is missing; write type = \"sqlite\"\n\
+         /etc/tabletopic/tabletopic.toml:9: topic.table: is missing; write the table that it feeds such as table = \
+         \"shop.orders\""
+    );
+}
+
+#[test]
+fn an_empty_file_says_where_to_begin() {
+    assert_eq!(
+        parse("").unwrap_err(),
+        "/etc/tabletopic/tabletopic.toml: kafka: is missing; add [kafka] with bootstrap = \"localhost:9092\""
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::load(Path::new("/nowhere/tabletopic.toml"), &|_| None)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("/nowhere/tabletopic.toml: cannot be read: "),
+        "{error}"
+    );
+    assert!(error.contains("--config"), "{error}");
+}
+
+const HUSH: &str = "correct-horse-battery-staple";
+
+/// The smallest file with a password in its properties, written as `value`.
+fn with_password(value: &str) -> String {
+    SMALLEST.replace(
+        "\n[catalog]",
+        &format!("properties.sasl.password = {value}\n\n[catalog]"),
+    )
+}
+
+#[test]
+fn secrets_come_from_the_environment_and_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("password"), format!("{HUSH}\n")).unwrap();
+    let references = References {
+        env: &|name| (name == "PASSWORD").then(|| HUSH.to_owned()),
+        folder: folder.path(),
+    };
+    for (value, expected) in [
+        ("\"${env:PASSWORD}\"", HUSH.to_owned()),
+        ("\"${file:password}\"", HUSH.to_owned()),
+        ("\"user:${env:PASSWORD}!\"", format!("user:{HUSH}!")),
+    ] {
+        let config = Config::parse(&with_password(value), &references).unwrap();
+        assert_eq!(config.kafka.properties["sasl.password"].reveal(), expected);
+    }
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let config = parse(&with_password(&format!("\"{HUSH}\""))).unwrap();
+    assert_eq!(config.kafka.properties["sasl.password"].reveal(), HUSH);
+    assert_eq!(config.kafka.properties["sasl.password"].to_string(), "***");
+    let shown = format!("{config:?}\n{config:#?}");
+    assert!(
+        shown.contains("sasl.password") && !shown.contains(HUSH),
+        "{shown}"
+    );
+}
+
+#[test]
+fn messages_about_a_secret_do_not_quote_it() {
+    for value in [
+        HUSH.to_owned(),
+        format!("\"{HUSH}"),
+        format!("[\"{HUSH}\"]"),
+        format!("\"{HUSH}${{env:NOWHERE}}\""),
+        format!("\"{HUSH}${{env:\""),
+    ] {
+        let message = parse(&with_password(&value)).unwrap_err();
+        assert!(
+            message.starts_with("/etc/tabletopic/tabletopic.toml:4: "),
+            "{message}"
+        );
+        assert!(!message.contains(HUSH), "{message}");
+    }
+}

@@ -1,0 +1,266 @@
+//! `[[topic]]`: one job, that is one topic that feeds one table.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use iceberg::spec::Schema;
+use serde::Deserialize;
+use tabletopic_decode::{DecodeSettings, Format, KafkaColumns, Limits};
+use tabletopic_table::partition::{PartitionError, parse_partition_by};
+use toml::Spanned;
+
+use super::document::Document;
+use super::error::Problem;
+use super::kafka::{Assignment, Kafka};
+use super::reference::References;
+use super::start::Start;
+use super::table_name::TableName;
+use super::units::{Interval, Size};
+use super::{raw, required};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Topic {
+    pub name: String,
+    pub table: TableName,
+    /// The job's id, under which the table keeps the progress.
+    pub job: String,
+    pub start: Start,
+    /// Not empty; `None` when the group shares the partitions out.
+    pub partitions: Option<Vec<i32>>,
+    /// A SQL file with the table's columns; then nothing is inferred.
+    pub ddl: Option<PathBuf>,
+    /// The partition spec of a table that is created, such as `day(created_at)`; empty for none.
+    pub partition_by: Vec<String>,
+    pub decode: DecodeSettings,
+    pub commit: Commit,
+}
+
+/// One of the optional ones.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KafkaColumn {
+    /// `_kafka_topic`
+    Topic,
+    /// `_kafka_key`
+    Key,
+    /// `_kafka_headers`
+    Headers,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commit {
+    /// Files are closed and committed this often.
+    pub interval: Duration,
+    /// A file that reaches this many bytes is closed.
+    pub target_file_size: u64,
+}
+
+impl Topic {
+    pub fn validate(
+        raw: Spanned<raw::Topic>,
+        kafka: &Kafka,
+        document: &Document<'_>,
+        references: &References<'_>,
+    ) -> Result<Self, Problem> {
+        let section = Some(raw.span());
+        let raw = raw.into_inner();
+        let name = required(
+            document,
+            raw.name,
+            section.clone(),
+            "topic.name",
+            "write the topic's name such as name = \"orders\"",
+        )?;
+        check_topic_name(document, &name)?;
+        let table = required(
+            document,
+            raw.table,
+            section.clone(),
+            "topic.table",
+            "write the table that it feeds such as table = \"shop.orders\"",
+        )?;
+        let format = required(
+            document,
+            raw.format,
+            section.clone(),
+            "topic.format",
+            "write format = \"json\", or \"raw\" for the bytes as they are",
+        )?;
+        if format == Format::Raw {
+            let json_only = [
+                ("ddl", raw.ddl.as_ref().map(Spanned::span)),
+                ("event_time", raw.event_time.as_ref().map(Spanned::span)),
+                ("timestamp_unit", raw.timestamp_unit.as_ref().map(Spanned::span)),
+                ("nanos", raw.nanos.as_ref().map(Spanned::span)),
+                ("json", raw.json.as_ref().map(Spanned::span)),
+            ];
+            refuse_for_raw(document, json_only)?;
+        }
+        if let Some(job) = raw.job.as_ref().filter(|job| job.get_ref().trim().is_empty()) {
+            return Err(document.problem_at(
+                job.span(),
+                "is empty; write a name, or leave the key out for the topic's name".to_owned(),
+            ));
+        }
+        let partitions = partitions(document, raw.partitions, kafka.assignment, section)?;
+        let event_time = raw.event_time.map(Spanned::into_inner);
+        let partition_by = match raw.partition_by {
+            Some(fields) => partition_fields(document, fields)?,
+            None => vec![format!(
+                "day({})",
+                event_time.as_deref().unwrap_or("_kafka_timestamp")
+            )],
+        };
+        let kafka_columns = raw.kafka_columns.unwrap_or_default();
+        let decode = DecodeSettings {
+            on_bad_record: raw.on_bad_record.unwrap_or_default(),
+            event_time,
+            timestamp_unit: raw.timestamp_unit.map(Spanned::into_inner).unwrap_or_default(),
+            nanos: raw.nanos.map(Spanned::into_inner).unwrap_or_default(),
+            limits: limits(document, raw.limits)?,
+            json_numbers: raw
+                .json
+                .and_then(|json| json.into_inner().numbers)
+                .unwrap_or_default(),
+            infer: raw.ddl.is_none(),
+            kafka_columns: KafkaColumns {
+                topic: kafka_columns.contains(&KafkaColumn::Topic),
+                key: kafka_columns.contains(&KafkaColumn::Key),
+                headers: kafka_columns.contains(&KafkaColumn::Headers),
+            },
+            ..DecodeSettings::new(name.get_ref().as_str(), format)
+        };
+        let name = name.into_inner();
+        Ok(Self {
+            table: table.into_inner(),
+            job: raw.job.map_or_else(|| name.clone(), Spanned::into_inner),
+            start: raw.start.unwrap_or(kafka.start),
+            partitions,
+            ddl: raw.ddl.map(|path| references.folder.join(path.get_ref())),
+            partition_by,
+            decode,
+            commit: Commit {
+                interval: raw
+                    .commit
+                    .interval
+                    .map_or(Duration::from_secs(60), |Interval(interval)| interval),
+                target_file_size: raw.commit.target_file_size.unwrap_or(Size::mib(256)).0,
+            },
+            name,
+        })
+    }
+}
+
+fn limits(document: &Document<'_>, raw: raw::Limits) -> Result<Limits, Problem> {
+    let defaults = Limits::default();
+    if let Some(depth) = raw
+        .max_depth
+        .as_ref()
+        .filter(|depth| depth.get_ref().get() > Limits::DEEPEST)
+    {
+        let message = format!(
+            "{} is too deep to be safe; write at most {}",
+            depth.get_ref(),
+            Limits::DEEPEST
+        );
+        return Err(document.problem_at(depth.span(), message));
+    }
+    let first_year = raw.first_year.unwrap_or(defaults.first_year);
+    if let Some(last) = raw.last_year.as_ref().filter(|last| *last.get_ref() < first_year) {
+        let message = format!(
+            "{} comes before first_year, which is {first_year}; write a later year",
+            last.get_ref()
+        );
+        return Err(document.problem_at(last.span(), message));
+    }
+    Ok(Limits {
+        max_record_bytes: match raw.max_record_bytes {
+            Some(Size(bytes)) => usize::try_from(bytes).unwrap_or(usize::MAX),
+            None => defaults.max_record_bytes,
+        },
+        max_depth: raw
+            .max_depth
+            .map_or(defaults.max_depth, |depth| depth.into_inner().get()),
+        max_fields: raw.max_fields.map_or(defaults.max_fields, NonZeroUsize::get),
+        max_columns: raw.max_columns.map_or(defaults.max_columns, NonZeroUsize::get),
+        first_year,
+        last_year: raw.last_year.map_or(defaults.last_year, Spanned::into_inner),
+    })
+}
+
+/// Kafka's own rule.
+fn check_topic_name(document: &Document<'_>, name: &Spanned<String>) -> Result<(), Problem> {
+    let text = name.get_ref();
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if (1..=249).contains(&text.len()) && text.chars().all(legal) && text != "." && text != ".." {
+        return Ok(());
+    }
+    Err(document.problem_at(
+        name.span(),
+        format!("`{text}` cannot be a topic; write 1 to 249 letters, digits, dots, underscores and hyphens"),
+    ))
+}
+
+fn refuse_for_raw<const N: usize>(
+    document: &Document<'_>,
+    keys: [(&str, Option<Range<usize>>); N],
+) -> Result<(), Problem> {
+    match keys.into_iter().find_map(|(key, span)| span.map(|span| (key, span))) {
+        Some((key, span)) => Err(document.problem_at(
+            span,
+            format!("format \"raw\" looks into no record, so {key} has no meaning; remove it, or write format = \"json\""),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn partitions(
+    document: &Document<'_>,
+    raw: Option<Spanned<Vec<i32>>>,
+    assignment: Assignment,
+    section: Option<Range<usize>>,
+) -> Result<Option<Vec<i32>>, Problem> {
+    match (assignment, raw) {
+        (Assignment::Group, None) => Ok(None),
+        (Assignment::Group, Some(raw)) => Err(document.problem_at(
+            raw.span(),
+            "the group shares the partitions out; remove it, or write assignment = \"static\" in [kafka]".to_owned(),
+        )),
+        (Assignment::Static, None) => Err(document.problem_in(
+            section,
+            "topic.partitions",
+            "is missing; with assignment = \"static\" write the partitions to read such as partitions = [0, 1]"
+                .to_owned(),
+        )),
+        (Assignment::Static, Some(raw)) => {
+            let sorted: BTreeSet<i32> = raw.get_ref().iter().copied().collect();
+            if sorted.is_empty() || sorted.len() != raw.get_ref().len() || sorted.iter().any(|p| *p < 0) {
+                return Err(document.problem_at(
+                    raw.span(),
+                    "these are not partitions; write numbers from 0 on, each once, such as [0, 1]".to_owned(),
+                ));
+            }
+            Ok(Some(sorted.into_iter().collect()))
+        }
+    }
+}
+
+/// Syntax only: which columns there are, the table or the DDL file says.
+fn partition_fields(document: &Document<'_>, fields: Spanned<Vec<String>>) -> Result<Vec<String>, Problem> {
+    for (index, field) in fields.get_ref().iter().enumerate() {
+        if fields.get_ref()[..index].contains(field) {
+            let message = format!("`{field}` stands here twice; remove one of them");
+            return Err(document.problem_at(fields.span(), message));
+        }
+        let no_columns = Schema::builder().build();
+        if let Ok(schema) = no_columns
+            && let Err(error @ PartitionError::Syntax { .. }) = parse_partition_by(&[field], &schema)
+        {
+            return Err(document.problem_at(fields.span(), error.to_string()));
+        }
+    }
+    Ok(fields.into_inner())
+}

@@ -1,0 +1,110 @@
+//! From a checked configuration to the parts that work: clients, storage, catalog.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use iceberg::io::FileIO;
+use iceberg::{NamespaceIdent, TableIdent};
+use tabletopic_catalog::{CatalogError, SqliteCatalog, SqliteOptions};
+use tabletopic_clock::{OsEntropy, SystemClock};
+use tabletopic_source::{KafkaBroker, KafkaSettings, SourceError};
+use tabletopic_table::Lake;
+use tabletopic_table::storage::{DurableLocal, RequestCounts, file_io};
+
+use crate::config::{Catalog, Config, Kafka, TableName};
+
+/// How long a question to the brokers may take.
+const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a lock on the catalog's file is waited out, and the answer to a commit.
+const CATALOG_BUSY: Duration = Duration::from_secs(10);
+const CATALOG_COMMIT: Duration = Duration::from_secs(30);
+
+pub fn kafka_settings(kafka: &Kafka) -> KafkaSettings {
+    KafkaSettings {
+        bootstrap: kafka.bootstrap.clone(),
+        group: kafka.group.clone(),
+        group_protocol: kafka.group_protocol,
+        instance_id: kafka.instance_id.clone(),
+        properties: kafka
+            .properties
+            .iter()
+            .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+            .collect(),
+    }
+}
+
+pub fn broker(kafka: &Kafka) -> Result<KafkaBroker, SourceError> {
+    KafkaBroker::new(&kafka_settings(kafka), BROKER_TIMEOUT)
+}
+
+/// Reads and writes the whole local file system, durably.
+pub fn storage() -> FileIO {
+    file_io(
+        Arc::new(DurableLocal::new()),
+        "file:///",
+        Arc::new(RequestCounts::default()),
+    )
+}
+
+/// The warehouse as tables store it: an absolute URI.
+pub fn warehouse_uri(catalog: &Catalog) -> anyhow::Result<String> {
+    let folder = std::path::absolute(&catalog.warehouse).with_context(|| {
+        format!(
+            "cannot tell where the warehouse {} is",
+            catalog.warehouse.display()
+        )
+    })?;
+    let folder = folder.to_str().with_context(|| {
+        format!(
+            "the warehouse {} has a name that is not UTF-8; choose another folder",
+            folder.display()
+        )
+    })?;
+    Ok(format!("file://{folder}"))
+}
+
+/// Everything that commits are made with.
+pub async fn lake(config: &Config) -> anyhow::Result<Lake> {
+    let file_io = storage();
+    let warehouse = warehouse_uri(&config.catalog)?;
+    Ok(Lake {
+        catalog: Arc::new(catalog(&config.catalog, warehouse, file_io.clone()).await?),
+        file_io,
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(OsEntropy),
+        actor: actor().into(),
+    })
+}
+
+/// Who commits, for the ledger.
+fn actor() -> String {
+    let host = std::fs::read_to_string("/etc/hostname").unwrap_or_default();
+    match host.trim() {
+        "" => format!("process {}", std::process::id()),
+        host => format!("{host} process {}", std::process::id()),
+    }
+}
+
+/// Opens the catalog; makes its file where there is none.
+pub async fn catalog(
+    config: &Catalog,
+    warehouse: String,
+    file_io: FileIO,
+) -> Result<SqliteCatalog, CatalogError> {
+    let options = SqliteOptions {
+        name: config.name.clone(),
+        path: config.uri.clone(),
+        warehouse,
+        busy_timeout: CATALOG_BUSY,
+        commit_timeout: CATALOG_COMMIT,
+    };
+    SqliteCatalog::open(options, file_io, Arc::new(SystemClock), Arc::new(OsEntropy)).await
+}
+
+pub fn table_ident(table: &TableName) -> anyhow::Result<TableIdent> {
+    let namespace = NamespaceIdent::from_vec(table.namespace.clone())
+        .with_context(|| format!("the namespace of table {table} is not one of Iceberg's"))?;
+    Ok(TableIdent::new(namespace, table.name.clone()))
+}

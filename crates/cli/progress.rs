@@ -1,0 +1,131 @@
+//! What a person sees while `run` works: records a second, lag, the last commit. A line that is redrawn on a
+//! terminal, a log line every ten seconds elsewhere.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tabletopic_clock::{Clock, SystemClock};
+use tabletopic_ingest::Job;
+use tabletopic_ingest::status::Status;
+use tabletopic_offsets::TopicPartition;
+use tabletopic_source::Broker;
+use tokio::time::Instant;
+
+const ON_A_TERMINAL: Duration = Duration::from_secs(1);
+const ELSEWHERE: Duration = Duration::from_secs(10);
+
+/// The progress line of one process.
+#[derive(Debug, Clone)]
+pub struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    pub fn new() -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{spinner} {msg}");
+            ProgressBar::new_spinner().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+        });
+        Self(bar)
+    }
+
+    /// Where log lines go: above the progress line, if there is one.
+    pub fn writer(&self) -> impl Fn() -> LogWriter + Send + Sync + 'static {
+        let bar = self.0.clone();
+        move || LogWriter(bar.clone())
+    }
+
+    /// Shows progress until it is aborted.
+    pub async fn show(self, status: Arc<Status>, broker: Arc<dyn Broker>, jobs: Vec<Arc<Job>>) {
+        let every = if self.0.is_some() {
+            ON_A_TERMINAL
+        } else {
+            ELSEWHERE
+        };
+        let (mut before, mut at) = (0, Instant::now());
+        loop {
+            tokio::time::sleep(every).await;
+            let records = status.records.load(Ordering::Relaxed);
+            let rate = (records - before) as f64 / at.elapsed().as_secs_f64();
+            (before, at) = (records, Instant::now());
+            let lag = lag(&status, &broker, &jobs).await;
+            let line = line(rate, lag, &status);
+            match &self.0 {
+                Some(bar) => {
+                    bar.set_message(line);
+                    bar.tick();
+                }
+                None => tracing::info!("{line}"),
+            }
+        }
+    }
+}
+
+fn line(rate: f64, lag: Option<i64>, status: &Status) -> String {
+    let lag = lag.map_or("lag unknown".to_owned(), |lag| format!("lag {lag}"));
+    let last = status
+        .tables()
+        .into_values()
+        .filter_map(|table| table.last_commit)
+        .max_by_key(|commit| commit.at);
+    let last = match last {
+        Some(commit) => {
+            let ago = (SystemClock.now() - commit.at).max(0) / 1000;
+            format!("last commit {ago} s ago ({} rows)", commit.rows)
+        }
+        None => "no commit yet".to_owned(),
+    };
+    let halted = match status.halts.all().len() {
+        0 => String::new(),
+        halts => format!(", {halts} halted"),
+    };
+    format!("{rate:.0} records/s, {lag}, {last}{halted}")
+}
+
+/// Offsets between what the tables hold and the ends of their topics, where these are known.
+async fn lag(status: &Status, broker: &Arc<dyn Broker>, jobs: &[Arc<Job>]) -> Option<i64> {
+    let tables = status.tables();
+    let mut held = Vec::new();
+    for job in jobs {
+        let Some(state) = tables.get(&job.table).and_then(|table| table.state.job(&job.id)) else {
+            continue;
+        };
+        held.extend(state.partitions.iter().map(|(partition, state)| {
+            (
+                TopicPartition::new(job.topic.clone(), *partition),
+                state.progress.live_end(),
+            )
+        }));
+    }
+    if held.is_empty() {
+        return None;
+    }
+    let broker = broker.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let partitions: Vec<TopicPartition> = held.iter().map(|(tp, _)| tp.clone()).collect();
+        let logs = broker.offsets(&partitions).ok()?;
+        let behind = held
+            .iter()
+            .zip(logs)
+            .filter_map(|((_, held), log)| Some((log.ok()?.end - held).max(0)));
+        Some(behind.sum())
+    });
+    asked.await.ok().flatten()
+}
+
+/// Writes one log line to standard error.
+pub struct LogWriter(Option<ProgressBar>);
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match &self.0 {
+            Some(bar) => bar.suspend(|| io::stderr().write(line)),
+            None => io::stderr().write(line),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
