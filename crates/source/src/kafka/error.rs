@@ -10,10 +10,10 @@ pub(super) fn partition_error(code: RDKafkaErrorCode, message: String, offset: i
     match code {
         // With `auto.offset.reset=error` both reasons for a lost position come under this code, the
         // reason itself only in the text, as the description of its own code.
-        Code::AutoOffsetReset if message.contains(&Code::LogTruncation.to_string()) => {
+        Code::AutoOffsetReset if message.contains(&description(Code::LogTruncation)) => {
             PartitionError::Truncated { detail: message }
         }
-        Code::AutoOffsetReset if message.contains(&Code::OffsetOutOfRange.to_string()) => {
+        Code::AutoOffsetReset if message.contains(&description(Code::OffsetOutOfRange)) => {
             PartitionError::OutOfRange { offset }
         }
         Code::OffsetOutOfRange => PartitionError::OutOfRange { offset },
@@ -27,6 +27,15 @@ pub(super) fn partition_error(code: RDKafkaErrorCode, message: String, offset: i
             message,
         },
     }
+}
+
+/// librdkafka's own words for a code; the crate prints them in parentheses after the code's name.
+fn description(code: RDKafkaErrorCode) -> String {
+    let printed = code.to_string();
+    let words = printed
+        .split_once(" (")
+        .and_then(|(_, words)| words.strip_suffix(')'));
+    words.unwrap_or(&printed).to_owned()
 }
 
 /// Whether the whole client is held up until somebody mends it, rather than one broker of many.
@@ -57,4 +66,33 @@ pub(super) fn is_refusal(code: RDKafkaErrorCode) -> bool {
             | Code::TopicAuthorizationFailed
             | Code::ClusterAuthorizationFailed
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts that librdkafka 2.12.1 makes in `rd_kafka_offset_reset`.
+    #[test]
+    fn a_lost_position_is_told_apart_by_its_reason() {
+        let reset = |text: &str| partition_error(RDKafkaErrorCode::AutoOffsetReset, text.to_owned(), 7);
+        assert_eq!(
+            reset(
+                "fetch failed due to requested offset not available on the broker: Broker: Offset out of range (broker 0)"
+            ),
+            PartitionError::OutOfRange { offset: 7 }
+        );
+        let cut = "Partition log truncation detected at offset 9 (leader epoch 1): broker end offset is 5 \
+                   (offset leader epoch 2). Reset to INVALID.: Local: Partition log truncation detected (broker 0)";
+        assert_eq!(
+            reset(cut),
+            PartitionError::Truncated {
+                detail: cut.to_owned()
+            }
+        );
+        assert!(matches!(
+            reset("no previously committed offset"),
+            PartitionError::Other { .. }
+        ));
+    }
 }

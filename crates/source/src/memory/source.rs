@@ -14,8 +14,15 @@ use crate::{PartitionError, Position, Source, SourceEvent, Subscription};
 /// What a batch holds of one partition.
 type Fetched = (TopicPartition, Vec<(Offset, Arc<MemoryRecord>)>);
 
+/// What one poll found: records, positions that moved, partitions that stopped.
+type Found = (
+    Vec<Fetched>,
+    Vec<(TopicPartition, Position)>,
+    Vec<(TopicPartition, PartitionError)>,
+);
+
 /// Made by [`MemoryBroker::member`]. Each poll reads its partitions in order, each up to the batch
-/// limit; so that a test sees mixed batches without any timing.
+/// limit, so that a test sees mixed batches without any timing.
 pub struct MemorySource {
     broker: MemoryBroker,
     name: String,
@@ -67,13 +74,7 @@ impl MemorySource {
     }
 
     /// Reads every partition that is started and not paused, and moves its position.
-    fn fetch(
-        &mut self,
-    ) -> (
-        Vec<Fetched>,
-        Vec<(TopicPartition, Position)>,
-        Vec<(TopicPartition, PartitionError)>,
-    ) {
+    fn fetch(&mut self) -> Found {
         let (mut fetched, mut moved, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for (tp, reading) in self.partitions.iter_mut().filter(|(_, reading)| !reading.paused) {
             let Some(from) = reading.at else { continue };
