@@ -60,10 +60,12 @@ enum Waiting {
     Failed(TopicPartition, PartitionError),
 }
 
-/// A partition that failed in a batch, and where it can be read on from.
+/// A partition that failed in a batch.
 struct Failure {
     tp: TopicPartition,
     error: PartitionError,
+    /// The position after its last record in this batch.
+    last: Option<Position>,
 }
 
 impl KafkaSource {
@@ -281,30 +283,25 @@ impl Source for KafkaSource {
         let mut spare = std::mem::take(&mut self.spare);
         let batch = self.queue.consume(wait);
         let failures = hand_out(&batch, &self.assigned, &mut spare, on_event);
-        // The client moves a position past an *error* as if it were a record. A partition that
-        // failed stands right after its last record instead: never too far.
-        for (failure, last) in &failures {
-            if let (Some(Stage::Reading(at)), Some(last)) = (self.assigned.get_mut(&failure.tp), last) {
-                *at = *last;
-            }
-        }
         drop(batch);
         self.spare = spare;
 
-        let failed: Vec<_> = failures.iter().map(|(failure, _)| failure.tp.clone()).collect();
+        let failed: Vec<_> = failures.iter().map(|failure| failure.tp.clone()).collect();
         if !failed.is_empty() {
             self.stop(&failed);
         }
         self.find_moved();
+        // The client moves a position past an *error* as if it were a record. A partition that
+        // failed stands right after its last record instead: never too far.
         self.moved.extend(
             failures
                 .iter()
-                .filter_map(|(failure, last)| Some((failure.tp.clone(), (*last)?))),
+                .filter_map(|failure| Some((failure.tp.clone(), failure.last?))),
         );
         if !self.moved.is_empty() {
             on_event(SourceEvent::Positions(&self.moved));
         }
-        for (Failure { tp, error }, _) in failures {
+        for Failure { tp, error, .. } in failures {
             on_event(SourceEvent::PartitionError { tp, error });
         }
     }
@@ -398,16 +395,15 @@ fn plain_list(partitions: &[TopicPartition]) -> TopicPartitionList {
     list
 }
 
-/// Hands the records of the batch out, topic by topic, and returns the partitions that failed, each
-/// with the position after its last record in this batch.
+/// Hands the records of the batch out, topic by topic, and returns the partitions that failed.
 fn hand_out(
     batch: &Batch<'_>,
     assigned: &BTreeMap<TopicPartition, Stage>,
     spare: &mut Vec<Record<'static>>,
     on_event: &mut dyn FnMut(SourceEvent<'_>),
-) -> Vec<(Failure, Option<Position>)> {
+) -> Vec<Failure> {
     let messages = batch.messages();
-    let mut failures: Vec<(Failure, Option<Position>)> = Vec::new();
+    let mut failures: Vec<Failure> = Vec::new();
     let mut topics: Vec<(TopicHandle, Arc<str>, Vec<Record<'_>>)> = Vec::new();
     let mut current = 0;
     // A seek that is not confirmed may still let messages from elsewhere through.
@@ -416,7 +412,7 @@ fn hand_out(
     for message in messages {
         if let Some((code, text)) = message.error() {
             let tp = TopicPartition::new(message.topic_name(), message.partition());
-            if assigned.contains_key(&tp) && !failures.iter().any(|(failure, _)| failure.tp == tp) {
+            if assigned.contains_key(&tp) && !failures.iter().any(|failure| failure.tp == tp) {
                 let error = partition_error(code, text, message.offset());
                 let last = messages
                     .iter()
@@ -426,7 +422,7 @@ fn hand_out(
                             && other.topic_name() == &*tp.topic
                     })
                     .map(|last| Position::new(last.offset() + 1, last.leader_epoch()));
-                failures.push((Failure { tp, error }, last));
+                failures.push(Failure { tp, error, last });
             }
             continue;
         }
