@@ -1,5 +1,7 @@
 //! The binary as a script sees it: exit codes, and what goes to standard output.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -157,15 +159,45 @@ fn an_unknown_option_is_a_usage_error() {
 }
 
 #[test]
-fn every_help_ends_with_an_example() {
+fn every_help_has_an_example() {
     let folder = folder();
-    let output = tabletopic(folder.path(), &["check", "--help"]);
-    assert_eq!(output.status.code(), Some(0));
-    assert!(
-        shown(&output).contains("Example:\n  tabletopic check"),
-        "{}",
-        shown(&output)
+    for command in ["run", "check", "resolve"] {
+        let output = tabletopic(folder.path(), &[command, "--help"]);
+        assert_eq!(output.status.code(), Some(0), "{command}");
+        let shown = shown(&output);
+        let (_, after) = shown
+            .split_once("Example")
+            .unwrap_or_else(|| panic!("{command}: {shown}"));
+        assert!(
+            after.contains(&format!("\n  tabletopic {command} ")),
+            "{command}: {shown}"
+        );
+    }
+}
+
+#[test]
+fn a_run_with_a_wrong_configuration_says_so_on_standard_error() {
+    let folder = folder();
+    change(folder.path(), "tabletopic.toml", "\"json\"", "\"jason\"");
+    let output = tabletopic(folder.path(), &["run", "--until-end"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(shown(&output), "");
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        "error: tabletopic.toml:13: topic.format: `jason` is not a value for this key; did you mean `json`?\n"
     );
+}
+
+#[test]
+fn an_answer_to_a_halt_is_one_of_three() {
+    let folder = folder();
+    let none = tabletopic(folder.path(), &["resolve", "shop.orders"]);
+    assert_eq!(none.status.code(), Some(2), "{none:?}");
+    let two = tabletopic(
+        folder.path(),
+        &["resolve", "shop.orders", "--rewind", "--declare-lost"],
+    );
+    assert_eq!(two.status.code(), Some(2), "{two:?}");
 }
 
 /// The broker is away, everything else is well: the findings of a machine-readable check.

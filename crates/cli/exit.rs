@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+use tabletopic_catalog::CatalogError;
+use tabletopic_ingest::run::RunError;
+use tabletopic_source::BrokerError;
+
 use crate::config::ConfigError;
 
 /// Scripts rely on these numbers: they never change.
@@ -21,8 +25,15 @@ pub enum Exit {
 impl Exit {
     /// The code of a command that ended in `error`.
     pub fn of(error: &anyhow::Error) -> Self {
+        let unavailable = matches!(error.downcast_ref(), Some(CatalogError::Unavailable { .. }))
+            || matches!(
+                error.downcast_ref(),
+                Some(RunError::Broker(BrokerError::Unreachable { .. }))
+            );
         if error.is::<ConfigError>() {
             Self::Configuration
+        } else if unavailable {
+            Self::Later
         } else {
             Self::Failed
         }
