@@ -24,8 +24,20 @@ fn main() -> ExitCode {
     match commands::run(&Args::parse()) {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", sentence(&error));
             Exit::of(&error).into()
         }
     }
+}
+
+/// The error and its causes, without those that the words before them tell already.
+fn sentence(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |told, cause| match told.as_str() {
+            "" => cause,
+            _ if told.contains(&cause) => told,
+            _ => format!("{told}: {cause}"),
+        })
 }

@@ -19,9 +19,11 @@ pub struct Job {
     pub decode: DecodeSettings,
     /// The columns of a DDL file; else the table's own, or inference.
     pub ddl: Option<Vec<NestedFieldRef>>,
-    /// Such as `day(created_at)`; empty means day of the event time.
+    /// Such as `day(created_at)`; empty for a table without partitions.
     pub partition_by: Vec<String>,
     pub start: Start,
+    /// What this process reads under a static assignment; `None` is all partitions.
+    pub partitions: Option<Vec<i32>>,
     pub files: FileSettings,
     /// Oldest record that may wait in open files before they are cut.
     pub commit_interval: Duration,

@@ -58,16 +58,8 @@ pub fn new_schema(job: &Job, sample: &[Record<'_>]) -> Result<Schema, PrepareErr
 /// Those of the catalog, of the sample's names, and of `partition_by`.
 pub async fn create_table(lake: &Lake, job: &Job, sample: &[Record<'_>]) -> Result<LoadedTable, PrepareError> {
     let schema = new_schema(job, sample)?;
-    let spec = parse_partition_by(&partition_by(job), &schema)
+    let spec = parse_partition_by(&job.partition_by, &schema)
         .map_err(|source| PrepareError::Partition { job: job.id.to_string(), source })?;
     let table = create::table(lake, &job.table, schema, Some(spec)).await?;
     Ok(table)
-}
-
-/// As configured; else by day of the event time.
-fn partition_by(job: &Job) -> Vec<String> {
-    if !job.partition_by.is_empty() {
-        return job.partition_by.clone();
-    }
-    vec![format!("day({})", job.decode.event_time.as_deref().unwrap_or("_kafka_timestamp"))]
 }

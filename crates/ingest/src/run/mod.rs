@@ -66,7 +66,7 @@ pub struct Settings {
 pub enum Assignment {
     /// The consumer group.
     Group,
-    /// This process reads all partitions of its topics, whoever else does.
+    /// This process reads the partitions that its jobs name, whoever else does.
     Static,
 }
 
@@ -185,7 +185,7 @@ fn start_workers(
     (0..settings.workers)
         .map(|number| {
             let worker = Worker::new(jobs.to_vec(), parts.lake.entropy.clone(), half / settings.workers);
-            let subscription = topics.subscription(settings, number);
+            let subscription = topics.subscription(jobs, settings, number);
             let (parts, uploads, committers, leave) =
                 (parts.clone(), uploads.clone(), committers.clone(), leave.clone());
             std::thread::spawn(move || {

@@ -24,12 +24,15 @@ impl Topics {
     }
 
     /// What a worker subscribes to. Static partitions are dealt out in turn.
-    pub fn subscription(&self, settings: &Settings, worker: usize) -> Subscription {
+    pub fn subscription(&self, jobs: &[Arc<Job>], settings: &Settings, worker: usize) -> Subscription {
         match settings.assignment {
             Assignment::Group => Subscription::Group(self.0.keys().cloned().collect()),
             Assignment::Static => {
-                let all = self.0.keys().flat_map(|topic| self.partitions(topic));
-                Subscription::Static(all.skip(worker).step_by(settings.workers).collect())
+                let wanted = jobs.iter().flat_map(|job| match &job.partitions {
+                    Some(named) => named.iter().map(|p| TopicPartition::new(job.topic.clone(), *p)).collect(),
+                    None => self.partitions(&job.topic),
+                });
+                Subscription::Static(wanted.skip(worker).step_by(settings.workers).collect())
             }
         }
     }

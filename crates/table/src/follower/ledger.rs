@@ -12,7 +12,8 @@ use tabletopic_offsets::{LedgerRange, LedgerRow};
 use crate::commit::CommitError;
 
 /// Columns of `<table>__ledger`. A snapshot without ranges (a renewal, a schema change) is one row whose job,
-/// topic, partition and offsets are null.
+/// topic, partition and offsets are null. `abandons_since` is set on rewinds and declared losses: our snapshots with
+/// sequence numbers between it and the row's own are no longer in the table.
 ///
 /// # Errors
 /// None in practice: the schema is fixed.
@@ -68,7 +69,7 @@ pub fn batch(rows: &[LedgerRow<'_>]) -> Result<RecordBatch, CommitError> {
         text(rows, |row| Some(row.stamp.actor.as_str())),
         text(rows, |row| Some(row.stamp.reason.as_str())),
         Arc::new(committed_at.with_timezone("+00:00")),
-        long(rows, |row| row.stamp.abandons_since.map(|since| since.snapshot_id)),
+        long(rows, |row| row.stamp.abandons_since.map(|since| since.sequence_number)),
     ];
     RecordBatch::try_new(arrow, columns).map_err(|error| CommitError::Encode(error.to_string()))
 }
