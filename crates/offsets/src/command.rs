@@ -3,10 +3,11 @@
 //! units which were read before it are dropped.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::{
-    AddedRange, Counts, JobId, JobState, Offset, OffsetRange, PartitionState, PendingFile, PendingRemoval,
-    RangeSet, Refusal, SnapshotRef, TableState, TopicIdentity, TopicPartition,
+    AddedRange, Counts, Generation, JobId, JobState, Offset, OffsetRange, PartitionState, PastTopic,
+    PendingFile, PendingRemoval, RangeSet, Refusal, SnapshotRef, TableState, TopicIdentity, TopicPartition,
 };
 
 /// The offsets of the rows that `main` holds, of the topic ids that the jobs have now.
@@ -91,6 +92,11 @@ pub enum CommandError {
         topic_partition: TopicPartition,
         offset: Offset,
     },
+    #[error("{topic_partition}: this snapshot adds offset {offset} already; name each dead letter once")]
+    AddedAlready {
+        topic_partition: TopicPartition,
+        offset: Offset,
+    },
     #[error("{topic_partition}: the dead letter is of {found}, but the job reads {expected}")]
     OtherTopic {
         topic_partition: TopicPartition,
@@ -130,8 +136,10 @@ impl TableState {
 
     /// After somebody's rollback: declares lost what progress accounts for and `main` no longer holds
     /// (`held`: all offsets of all jobs' rows). Progress stays, so nothing is read again. A partition
-    /// whose rows are all there, by count and offset sum, has lost nothing.
+    /// whose rows are all there, by count and offset sum, has lost nothing: what has no row in it are dead
+    /// letters, which stay, and offsets that never had a record for us.
     pub fn declare_missing_lost(&mut self, held: &Held) -> Result<(), CommandError> {
+        self.refuse_unknown(held)?;
         let mut next = self.clone();
         let mut found = Vec::new();
         for (id, job) in &mut next.jobs {
@@ -184,9 +192,10 @@ impl TableState {
 
     /// After somebody's rollback: takes progress back to `older`, the newest state in `main`'s history
     /// (an empty one where none is left), so that what is gone is read again. Partitions that it does
-    /// not know go back to their anchor. What is given up is remembered as abandoned. Pending dead
-    /// letters of it are dropped; those that may be in the dead-letter table already are to be removed,
-    /// by the snapshot `at`, made at `now_ms`.
+    /// not know go back to their anchor. What is given up is remembered as abandoned; over an adoption,
+    /// that is what had been read of the topic before it, and of topics in between all is lost. Pending
+    /// dead letters of it are dropped; those that may be in the dead-letter table already are to be
+    /// removed, by the snapshot `at`, made at `now_ms`.
     ///
     /// `older` must not be abandoned itself (the ledger knows). Refused while `main` holds a row at or
     /// above the progress to be; rows below it may be left out of `held`.
@@ -200,57 +209,84 @@ impl TableState {
         let mut jobs = older.jobs.clone();
         let mut given_up = Abandoned::new();
         let mut removals = Vec::new();
+        let mut never_read = Vec::new();
         for (id, job) in &self.jobs {
             let target = jobs.entry(id.clone()).or_insert_with(|| JobState {
                 partitions: BTreeMap::new(),
                 ..job.clone()
             });
             let same_topic = target.identity.agrees(&job.identity);
+            let known = older.jobs.get(id);
+            let read_under = known.map_or(Generation::default(), |known| known.generation);
             target.generation = target.generation.max(job.generation).next();
             if same_topic {
                 target.identity = job.identity.clone();
-                target.until = job.until.clone();
             }
+            let target_topic = target.identity.topic_id.clone();
             for (partition, state) in &job.partitions {
-                let gone = if same_topic {
-                    let target = target
-                        .partitions
-                        .entry(*partition)
-                        .or_insert_with(|| PartitionState::anchored(state.progress.anchor()));
-                    let kept = target.progress.offsets();
-                    let seen = state.progress.offsets();
-                    target.abandoned = std::mem::take(&mut target.abandoned)
-                        .union(&seen)
-                        .union(&state.abandoned)
-                        .difference(&kept);
-                    seen.difference(&kept)
-                } else {
-                    state.progress.offsets()
+                let mut removed = |topic_id: &Option<String>, offsets: RangeSet| {
+                    if offsets.is_empty() {
+                        return;
+                    }
+                    let all = given_up.entry((id.clone(), *partition)).or_default();
+                    *all = std::mem::take(all).union(&offsets);
+                    removals.push(PendingRemoval {
+                        snapshot: at,
+                        job: id.clone(),
+                        topic_id: topic_id.clone(),
+                        partition: *partition,
+                        offsets,
+                        time_ms: now_ms,
+                    });
                 };
-                if gone.is_empty() {
-                    continue;
+                // What adoptions since `older` had closed: first the topic that `older` was fed from.
+                let mut opened = state.past.iter().filter(|past| past.generation >= read_under);
+                let closed = known.and_then(|_| opened.next());
+                let anchor = match closed.and_then(|closed| closed.claimed.ranges().first()) {
+                    Some(first) if !same_topic => first.start,
+                    _ => state.progress.anchor(),
+                };
+                let target = match target.partitions.entry(*partition) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    // The topic of `older` never had it.
+                    Entry::Vacant(_) if !same_topic && closed.is_none() => continue,
+                    Entry::Vacant(unknown) => unknown.insert(PartitionState::anchored(anchor)),
+                };
+                let kept = target.progress.offsets();
+                let current = state.progress.offsets();
+                if same_topic {
+                    target.abandon(current.clone().union(&state.abandoned));
+                    removed(&job.identity.topic_id, current.difference(&kept));
+                } else {
+                    removed(&job.identity.topic_id, current);
                 }
-                removals.push(PendingRemoval {
-                    snapshot: at,
-                    job: id.clone(),
-                    topic_id: job.identity.topic_id.clone(),
-                    partition: *partition,
-                    offsets: gone.clone(),
-                    time_ms: now_ms,
-                });
-                given_up.insert((id.clone(), *partition), gone);
+                if let Some(closed) = closed {
+                    target.abandon(closed.claimed.clone());
+                    removed(&target_topic, closed.claimed.clone().difference(&kept));
+                }
+                // Of topics in between nothing is left, and no adoption will come across them again.
+                for range in opened.flat_map(|past| past.claimed.ranges()) {
+                    let counts = Counts::of_lost(range.len());
+                    target.counts.add(counts);
+                    target.inherited.add(counts);
+                    never_read.push(AddedRange {
+                        job: id.clone(),
+                        partition: *partition,
+                        range: *range,
+                        counts,
+                    });
+                }
             }
         }
-        refuse_rows_beyond(&jobs, held)?;
-        let mut outbox = self.outbox.clone();
+        let mut next = Self { jobs, ..self.clone() };
+        next.refuse_unknown(held)?;
+        next.refuse_rows_beyond(held)?;
         let carried = |file: &PendingFile| older.outbox.dead_letters.contains(file);
-        outbox.dead_letters = keep_outside(outbox.dead_letters, &given_up, carried)?;
-        outbox.removals.extend(removals);
-        *self = Self {
-            jobs,
-            outbox,
-            ..self.clone()
-        };
+        let pending = std::mem::take(&mut next.outbox.dead_letters);
+        next.outbox.dead_letters = keep_outside(pending, &given_up, carried)?;
+        next.outbox.removals.extend(removals);
+        never_read.into_iter().for_each(|added| next.note_added(added));
+        *self = next;
         Ok(given_up)
     }
 
@@ -287,9 +323,9 @@ impl TableState {
                 identity: identity.clone(),
             });
         }
+        let generation = state.generation;
         state.identity = identity.clone();
-        state.generation = state.generation.next();
-        state.until.clear();
+        state.generation = generation.next();
         let mut never_read = Vec::new();
         for (partition, old) in &mut state.partitions {
             let counts = Counts::of_lost(old.abandoned.len_offsets());
@@ -302,10 +338,16 @@ impl TableState {
             old.counts.add(counts);
             // Partitions that the new topic does not have yet would appear later, at 0.
             let start = starts.get(partition).copied().unwrap_or(0);
+            let mut past = std::mem::take(&mut old.past);
+            past.push(PastTopic {
+                generation,
+                claimed: old.progress.offsets().union(&old.abandoned),
+            });
             let (counts, inherited) = (old.counts, old.counts);
             *old = PartitionState {
                 counts,
                 inherited,
+                past,
                 ..PartitionState::anchored(start)
             };
         }
@@ -320,8 +362,8 @@ impl TableState {
     }
 
     /// The log was cut below our progress: gives up everything at or above `cut`, whose rows the same
-    /// commit removes. `removed` counts what was given up; rows and offset sum must be exact. Dead
-    /// letters are treated as in [`TableState::rewind_to`].
+    /// commit removes. `removed` counts what was given up, exactly; its `lost` is not asked for, because
+    /// the state knows it. Dead letters are treated as in [`TableState::rewind_to`].
     pub fn truncate(
         &mut self,
         job: &JobId,
@@ -341,14 +383,29 @@ impl TableState {
                 progress,
             });
         }
-        let counted = state.counts;
-        let too_high = CommandError::CountsTooHigh {
-            topic_partition,
-            removed,
-            counted,
-        };
-        state.counts = counted.minus(removed).ok_or(too_high)?;
+        if cut < 0 {
+            return Err(CommandError::NegativeStart {
+                topic_partition,
+                start: cut,
+            });
+        }
         let above = OffsetRange::new(cut, Offset::MAX);
+        let lost = state
+            .lost
+            .intersection(&[above].into_iter().collect())
+            .len_offsets();
+        let removed = Counts { lost, ..removed };
+        // What earlier topic ids made is not of this log.
+        let counted = state.counts.minus(state.inherited).unwrap_or_default();
+        let Some(mut counts) = counted.minus(removed) else {
+            return Err(CommandError::CountsTooHigh {
+                topic_partition,
+                removed,
+                counted,
+            });
+        };
+        counts.add(state.inherited);
+        state.counts = counts;
         let before = state.progress.offsets();
         state.progress.cut(cut);
         state.lost.remove(above);
@@ -360,15 +417,18 @@ impl TableState {
             keep_outside(std::mem::take(&mut next.outbox.dead_letters), &given_up, |_| {
                 false
             })?;
-        let topic_id = next.jobs.get(job).and_then(|job| job.identity.topic_id.clone());
-        next.outbox.removals.push(PendingRemoval {
-            snapshot: at,
-            job: job.clone(),
-            topic_id,
-            partition,
-            offsets: gone,
-            time_ms: now_ms,
-        });
+        // A cut between two ranges gives up a lane of zero length, and no offset.
+        if !gone.is_empty() {
+            let topic_id = next.jobs.get(job).and_then(|job| job.identity.topic_id.clone());
+            next.outbox.removals.push(PendingRemoval {
+                snapshot: at,
+                job: job.clone(),
+                topic_id,
+                partition,
+                offsets: gone,
+                time_ms: now_ms,
+            });
+        }
         next.raise_generation(|id| id == job);
         *self = next;
         Ok(())
@@ -384,6 +444,10 @@ impl TableState {
         offset: Offset,
     ) -> Result<(), CommandError> {
         let expected = self.jobs.get(job).map(|job| job.identity.clone());
+        let added = self
+            .added
+            .iter()
+            .any(|added| added.job == *job && added.partition == partition && added.range.contains(offset));
         let (topic_partition, state) = self.partition_mut(job, partition)?;
         if let Some(expected) = expected.filter(|expected| !expected.agrees(identity)) {
             let found = identity.clone();
@@ -395,6 +459,12 @@ impl TableState {
         }
         if !state.progress.contains(offset) {
             return Err(CommandError::NotInProgress {
+                topic_partition,
+                offset,
+            });
+        }
+        if added {
+            return Err(CommandError::AddedAlready {
                 topic_partition,
                 offset,
             });
@@ -412,6 +482,43 @@ impl TableState {
             range,
             counts,
         });
+        Ok(())
+    }
+
+    /// Refuses rows that nobody here would account for.
+    fn refuse_unknown(&self, held: &Held) -> Result<(), CommandError> {
+        for (id, partitions) in held {
+            let job = self
+                .jobs
+                .get(id)
+                .ok_or_else(|| CommandError::UnknownJob { job: id.clone() })?;
+            if let Some(unknown) = partitions
+                .keys()
+                .find(|known| !job.partitions.contains_key(known))
+            {
+                let topic_partition = job.topic_partition(*unknown);
+                return Err(CommandError::UnknownPartition { topic_partition });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses while `main` holds a row that would be read once more.
+    fn refuse_rows_beyond(&self, held: &Held) -> Result<(), CommandError> {
+        for (id, job) in &self.jobs {
+            let Some(held) = held.get(id) else { continue };
+            for (partition, state) in &job.partitions {
+                let mut rows = held.get(partition).cloned().unwrap_or_default();
+                rows.remove(OffsetRange::new(Offset::MIN, state.progress.anchor()));
+                let rows = rows.difference(&state.progress.offsets());
+                if !rows.is_empty() {
+                    return Err(CommandError::RowsOutsideProgress {
+                        topic_partition: job.topic_partition(*partition),
+                        rows,
+                    });
+                }
+            }
+        }
         Ok(())
     }
 
@@ -438,28 +545,12 @@ impl TableState {
     }
 }
 
-/// Refuses while `main` holds a row that `jobs` would read once more.
-fn refuse_rows_beyond(jobs: &BTreeMap<JobId, JobState>, held: &Held) -> Result<(), CommandError> {
-    for (id, partitions) in held {
-        let job = jobs
-            .get(id)
-            .ok_or_else(|| CommandError::UnknownJob { job: id.clone() })?;
-        for (partition, rows) in partitions {
-            let topic_partition = job.topic_partition(*partition);
-            let Some(state) = job.partitions.get(partition) else {
-                return Err(CommandError::UnknownPartition { topic_partition });
-            };
-            let mut rows = rows.clone().difference(&state.progress.offsets());
-            rows.remove(OffsetRange::new(Offset::MIN, state.progress.anchor()));
-            if !rows.is_empty() {
-                return Err(CommandError::RowsOutsideProgress {
-                    topic_partition,
-                    rows,
-                });
-            }
-        }
+impl PartitionState {
+    /// Remembers what of `seen` progress does not cover.
+    fn abandon(&mut self, seen: RangeSet) {
+        let all = std::mem::take(&mut self.abandoned).union(&seen);
+        self.abandoned = all.difference(&self.progress.offsets());
     }
-    Ok(())
 }
 
 /// The files none of whose offsets were given up. A file with offsets on both sides refuses the command,

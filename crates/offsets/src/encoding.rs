@@ -94,7 +94,7 @@ impl TableState {
         if reader.0.is_empty() {
             return Ok(None);
         }
-        let version = reader.parse("version", |value| value.parse().ok())?;
+        let version = reader.parse("version", text::parse_number)?;
         if version > VERSION {
             return Err(StateError::NewerVersion { found: version });
         }
@@ -182,12 +182,8 @@ fn encode_job(writer: &mut Writer, id: &JobId, job: &JobState) {
     };
     writer.put_list(key("lost"), sets(|state| &state.lost));
     writer.put_list(key("abandoned"), sets(|state| &state.abandoned));
-    writer.put_list(
-        key("until"),
-        job.until
-            .iter()
-            .map(|(partition, end)| (*partition, end.to_string())),
-    );
+    let past = each().flat_map(|(p, s)| s.past.iter().map(move |past| (p, text::past(past))));
+    writer.put_list(key("past"), past);
 }
 
 fn decode_job(reader: &mut Reader<'_>, id: &JobId) -> Result<JobState, StateError> {
@@ -197,7 +193,7 @@ fn decode_job(reader: &mut Reader<'_>, id: &JobId) -> Result<JobState, StateErro
         cluster_id: reader.take(&key("cluster-id")).map(str::to_owned),
         topic_id: reader.take(&key("topic-id")).map(str::to_owned),
     };
-    let generation = Generation(reader.parse(&key("generation"), |value| value.parse().ok())?);
+    let generation = Generation(reader.parse(&key("generation"), text::parse_number)?);
     if !reader.0.contains_key(key("progress").as_str()) {
         return Err(StateError::Missing { key: key("progress") });
     }
@@ -247,15 +243,26 @@ fn decode_job(reader: &mut Reader<'_>, id: &JobId) -> Result<JobState, StateErro
         "abandoned",
         reader.fields(&key("abandoned"), |v| text::parse_set(v).map(Field::Abandoned))?,
     )?;
-    let until = reader
-        .map(&key("until"), text::parse_offset)?
-        .into_iter()
-        .collect();
+    for (partition, past) in reader.list(&key("past"), text::parse_past)? {
+        let Some(state) = partitions.get_mut(&partition) else {
+            let why = "this partition has no progress";
+            return Err(malformed(&key("past"), &partition.to_string(), why));
+        };
+        if state
+            .past
+            .last()
+            .is_some_and(|before| before.generation >= past.generation)
+        {
+            let why = "its generations are not in order";
+            return Err(malformed(&key("past"), &partition.to_string(), why));
+        }
+        state.past.push(past);
+    }
     Ok(JobState {
         identity,
         generation,
         partitions,
-        until,
+        until: BTreeMap::new(),
     })
 }
 

@@ -48,8 +48,10 @@ pub enum FenceReason {
         "it was read under generation {read}; the table is at {expected}, so read again from its progress"
     )]
     Generation { expected: Generation, read: Generation },
-    #[error("it counts {counted} records and lost offsets, more than it has offsets")]
+    #[error("it counts {counted} records, more than it has offsets")]
     Counts { counted: u64 },
+    #[error("it counts {lost} lost offsets; only a command declares offsets lost")]
+    CountsLost { lost: u64 },
     #[error(transparent)]
     Range(#[from] Refusal),
 }
@@ -150,6 +152,12 @@ fn same_meaning(job: &JobState, unit: &UnitRange) -> Result<(), FenceReason> {
 
 fn grow(state: &mut PartitionState, unit: &UnitRange) -> Result<(), FenceReason> {
     state.progress.grow(unit.range)?;
+    // Every lost offset is counted and named by range; a unit could only count it.
+    if unit.counts.lost > 0 {
+        return Err(FenceReason::CountsLost {
+            lost: unit.counts.lost,
+        });
+    }
     if unit.counts.offsets() > unit.range.len() {
         return Err(FenceReason::Counts {
             counted: unit.counts.offsets(),

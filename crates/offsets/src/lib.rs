@@ -16,7 +16,6 @@ mod progress;
 mod range;
 mod ranges;
 mod state;
-mod target;
 
 pub use command::{Abandoned, CommandError, Gap, Held};
 pub use counts::Counts;
@@ -31,4 +30,4 @@ pub use outbox::{
 pub use progress::{Progress, ReadLimit, Refusal};
 pub use range::{Offset, OffsetRange};
 pub use ranges::RangeSet;
-pub use state::{AddedRange, AnchorError, JobState, Kind, PartitionState, TableState};
+pub use state::{AddedRange, AnchorError, JobState, Kind, PartitionState, PastTopic, TableState};

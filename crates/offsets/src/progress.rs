@@ -123,7 +123,9 @@ impl Progress {
         Ok(())
     }
 
-    /// How far a reader may go whose oldest offset that is not in the table is `offset`.
+    /// How far a reader may go whose oldest offset that is not in the table is `offset`. A reader that
+    /// has come to its limit has ended, whatever is said afterwards: once it has met a lane of zero
+    /// length, both readers stand at the same offset, and the lane's own reader goes on from there.
     pub fn read_limit(&self, offset: Offset) -> ReadLimit {
         if self.contains(offset) {
             return ReadLimit::Ended;

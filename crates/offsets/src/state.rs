@@ -37,6 +37,18 @@ pub struct PartitionState {
     pub lost: RangeSet,
     /// Offsets of this topic id that a rewind gave up and that progress does not cover again yet.
     pub abandoned: RangeSet,
+    /// The topic ids before this one, oldest first.
+    pub past: Vec<PastTopic>,
+}
+
+/// What an adoption closed. A rewind over the adoption opens it again, and must then know which offsets
+/// had been read, because the log that held them is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastTopic {
+    /// The last generation in which it was read.
+    pub generation: Generation,
+    /// Progress and abandoned offsets at its end.
+    pub claimed: RangeSet,
 }
 
 impl PartitionState {
@@ -48,6 +60,7 @@ impl PartitionState {
             inherited: Counts::default(),
             lost: RangeSet::new(),
             abandoned: RangeSet::new(),
+            past: Vec::new(),
         }
     }
 }

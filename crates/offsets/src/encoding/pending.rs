@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use super::text;
 use crate::{
-    Counts, JobId, Kind, LedgerEntry, LedgerRange, OffsetRange, PendingFile, PendingRange, PendingRemoval,
-    SnapshotRef, Stamp,
+    JobId, Kind, LedgerEntry, LedgerRange, PendingFile, PendingRange, PendingRemoval, SnapshotRef, Stamp,
 };
 
 #[derive(Deserialize)]
@@ -53,7 +52,7 @@ pub(super) fn dead_letters(files: &[PendingFile]) -> String {
             .map(|ranges| {
                 let each = ranges
                     .iter()
-                    .map(|pending| (pending.partition, text::ranges(&[pending.range])));
+                    .map(|pending| (pending.partition, text::range(pending.range)));
                 json!([ranges[0].job.as_str(), text::list(each)])
             });
         json!({
@@ -118,15 +117,12 @@ pub(super) fn parse_dead_letters(value: &str) -> Result<Vec<PendingFile>, String
     parse(value, |file: FileOnWire| {
         let mut ranges = Vec::new();
         for (job, list) in file.ranges {
-            ranges.extend(
-                ranges_of(&list)?
-                    .into_iter()
-                    .map(|(partition, range, _)| PendingRange {
-                        job: JobId::new(job.as_str()),
-                        partition,
-                        range,
-                    }),
-            );
+            let list = text::parse_list(&list, text::parse_range).map_err(unreadable)?;
+            ranges.extend(list.into_iter().map(|(partition, range)| PendingRange {
+                job: JobId::new(job.as_str()),
+                partition,
+                range,
+            }));
         }
         Ok(PendingFile {
             snapshot: snapshot(&file.snapshot)?,
@@ -154,17 +150,14 @@ pub(super) fn parse_ledger(value: &str) -> Result<Vec<LedgerEntry>, String> {
     parse(value, |entry: EntryOnWire| {
         let mut ranges = Vec::new();
         for (job, topic, list) in entry.ranges {
-            ranges.extend(
-                ranges_of(&list)?
-                    .into_iter()
-                    .map(|(partition, range, counts)| LedgerRange {
-                        job: JobId::new(job.as_str()),
-                        topic: topic.as_str().into(),
-                        partition,
-                        range,
-                        counts,
-                    }),
-            );
+            let list = text::parse_list(&list, text::parse_added).map_err(unreadable)?;
+            ranges.extend(list.into_iter().map(|(partition, (range, counts))| LedgerRange {
+                job: JobId::new(job.as_str()),
+                topic: topic.as_str().into(),
+                partition,
+                range,
+                counts,
+            }));
         }
         let stamp = Stamp {
             snapshot: snapshot(&entry.snapshot)?,
@@ -185,14 +178,6 @@ fn parse<W: for<'de> Deserialize<'de>, T>(
 ) -> Result<Vec<T>, String> {
     let wire: Vec<W> = serde_json::from_str(value).map_err(|error| error.to_string())?;
     wire.into_iter().map(read).collect()
-}
-
-fn ranges_of(list: &str) -> Result<Vec<(i32, OffsetRange, Counts)>, String> {
-    let list = text::parse_list(list, text::parse_added).map_err(unreadable)?;
-    Ok(list
-        .into_iter()
-        .map(|(partition, (range, counts))| (partition, range, counts))
-        .collect())
 }
 
 fn snapshot(value: &str) -> Result<SnapshotRef, String> {

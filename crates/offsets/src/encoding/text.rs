@@ -1,6 +1,6 @@
 //! Lists by partition, `0=200 1=80`, and what stands right of the equals sign.
 
-use crate::{Counts, Offset, OffsetRange, RangeSet, SnapshotRef};
+use crate::{Counts, Generation, Offset, OffsetRange, PastTopic, RangeSet, SnapshotRef};
 
 pub(super) fn list(entries: impl Iterator<Item = (i32, String)>) -> String {
     let entries: Vec<_> = entries
@@ -22,7 +22,7 @@ pub(super) fn parse_list<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Re
 }
 
 /// Digits only: what `parse` takes beyond them (signs, leading zeros) we never write.
-fn parse_number<T: std::str::FromStr + ToString>(text: &str) -> Option<T> {
+pub(super) fn parse_number<T: std::str::FromStr + ToString>(text: &str) -> Option<T> {
     let number: T = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
 }
@@ -31,19 +31,19 @@ fn parse_partition(text: &str) -> Option<i32> {
     parse_number(text).filter(|partition| *partition >= 0)
 }
 
-pub(super) fn parse_offset(text: &str) -> Option<Offset> {
+fn parse_offset(text: &str) -> Option<Offset> {
     parse_number(text).filter(|offset| *offset >= 0)
 }
 
 /// `100-200`; a range from offset 0 is its end alone, because most progress starts there.
-fn range(range: OffsetRange) -> String {
+pub(super) fn range(range: OffsetRange) -> String {
     match range.start {
         0 => range.end.to_string(),
         start => format!("{start}-{}", range.end),
     }
 }
 
-fn parse_range(text: &str) -> Option<OffsetRange> {
+pub(super) fn parse_range(text: &str) -> Option<OffsetRange> {
     let (start, end) = match text.split_once('-') {
         Some((start, end)) => (parse_offset(start).filter(|start| *start > 0)?, end),
         None => (0, text),
@@ -67,6 +67,22 @@ pub(super) fn parse_set(text: &str) -> Option<RangeSet> {
     let ranges = parse_ranges(text)?;
     let set: RangeSet = ranges.iter().copied().collect();
     (set.ranges() == ranges).then_some(set)
+}
+
+/// `3:100,200-300`: generation, and what was claimed; nothing right of the colon where nothing was.
+pub(super) fn past(past: &PastTopic) -> String {
+    format!("{}:{}", past.generation, ranges(past.claimed.ranges()))
+}
+
+pub(super) fn parse_past(text: &str) -> Option<PastTopic> {
+    let (generation, claimed) = text.split_once(':')?;
+    Some(PastTopic {
+        generation: Generation(parse_number(generation)?),
+        claimed: match claimed {
+            "" => RangeSet::new(),
+            _ => parse_set(claimed)?,
+        },
+    })
 }
 
 /// `r100:d2:s19900`: rows, dead letters, filtered, lost, offset sum; zeros are left out.
