@@ -1,0 +1,18 @@
+//! What the tests are made with: the service as a process that can be stopped in every way, real brokers, and the
+//! outside readers. Never shipped.
+//!
+//! Everything here panics when it fails: a test that can't be set up has failed.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "test support: a failure is a panic with its reason")]
+
+mod broker;
+mod lake;
+mod readers;
+mod service;
+mod wait;
+
+pub use broker::Broker;
+pub use lake::Lake;
+pub use readers::{Topic, admin, produce, unique};
+pub use service::Service;
+pub use wait::{eventually, eventually_within};

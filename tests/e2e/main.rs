@@ -1,0 +1,8 @@
+//! End to end: the shipped binary, a real Kafka broker, and PyIceberg and DuckDB as judges of the contents.
+//!
+//! Run by `make test`, which starts the broker.
+
+mod main_path;
+
+/// The binary under test.
+const TABLETOPIC: &str = env!("CARGO_BIN_EXE_tabletopic");
