@@ -1,9 +1,11 @@
 //! Units are added whole or not at all, in any grouping that leaves no hole, and noted as few ranges.
 
 use proptest::prelude::*;
-use tabletopic_offsets::{Counts, FenceReason, Kind, OffsetRange, Refusal, TableState, UnitRange};
+use tabletopic_offsets::{
+    Counts, FenceReason, JobId, Kind, OffsetRange, Refusal, TableState, TopicIdentity, UnitRange,
+};
 
-use crate::{all_rows, anchored, partition, partition_mut, range, unit};
+use crate::{all_rows, anchored, life, orders, partition, partition_mut, range, unit};
 
 /// Cuts `[0, 40)` of each of two partitions at these places.
 fn cut(cuts: &[Vec<i64>; 2]) -> Vec<Vec<UnitRange>> {
@@ -118,6 +120,31 @@ fn what_was_added_is_sorted_and_merged_where_it_meets() {
         .collect();
     let rows = |partition, start, end| (partition, range(start, end), all_rows(range(start, end)));
     assert_eq!(added, [rows(0, 0, 10), rows(0, 50, 70), rows(1, 0, 9)]);
+}
+
+/// Two jobs may well have partitions of one number whose ranges seem to meet.
+#[test]
+fn ranges_of_different_jobs_are_never_merged() {
+    let mut state = anchored(&[0]).next(Kind::Append);
+    let refunds = TopicIdentity {
+        topic: "refunds".into(),
+        topic_id: Some("r1".into()),
+        ..life(1)
+    };
+    let job = JobId::new("refunds");
+    state.anchor(&job, &refunds, &[(0, 10)].into()).unwrap();
+    let other = UnitRange {
+        job: job.clone(),
+        identity: refunds,
+        ..unit(0, 10, 20)
+    };
+    state.accept(&[other, unit(0, 0, 10)]).unwrap();
+    let added: Vec<_> = state
+        .added
+        .iter()
+        .map(|added| (&added.job, added.range))
+        .collect();
+    assert_eq!(added, [(&orders(), range(0, 10)), (&job, range(10, 20))]);
 }
 
 #[test]
