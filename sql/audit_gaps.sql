@@ -21,20 +21,21 @@ WITH standing AS (
     )
 ),
 claims AS (
-    SELECT s.job, s.topic, s."partition", s.kind, s.start_offset,
+    SELECT s.job, s.topic, s.topic_id, s."partition", s.kind, s.start_offset,
            least(s.end_offset, coalesce(min(cut.start_offset), s.end_offset)) AS end_offset
     FROM standing s
     LEFT JOIN standing cut
       ON cut.kind = 'replace' AND cut.sequence_number > s.sequence_number
      AND cut.job = s.job AND cut.topic = s.topic AND cut."partition" = s."partition"
+     AND cut.topic_id IS NOT DISTINCT FROM s.topic_id
     WHERE s.kind IN ('anchor', 'append', 'declare-lost') AND s.start_offset IS NOT NULL
-    GROUP BY s.job, s.topic, s."partition", s.kind, s.sequence_number, s.start_offset, s.end_offset
+    GROUP BY s.job, s.topic, s.topic_id, s."partition", s.kind, s.sequence_number, s.start_offset, s.end_offset
 ),
 beside_all AS (
     SELECT *,
            -- At equal starts the empty range of an anchor comes first.
            max(end_offset) OVER (
-               PARTITION BY job, topic, "partition" ORDER BY start_offset, end_offset
+               PARTITION BY job, topic, topic_id, "partition" ORDER BY start_offset, end_offset
                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
            ) AS reached
     FROM claims
@@ -43,7 +44,7 @@ beside_all AS (
 beside_appends AS (
     SELECT *,
            max(end_offset) OVER (
-               PARTITION BY job, topic, "partition" ORDER BY start_offset, end_offset
+               PARTITION BY job, topic, topic_id, "partition" ORDER BY start_offset, end_offset
                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
            ) AS reached
     FROM claims

@@ -326,10 +326,10 @@ impl TableState {
         let generation = state.generation;
         state.identity = identity.clone();
         state.generation = generation.next();
-        let mut never_read = Vec::new();
+        let mut added = Vec::new();
         for (partition, old) in &mut state.partitions {
             let counts = Counts::of_lost(old.abandoned.len_offsets());
-            never_read.extend(old.abandoned.ranges().iter().map(|range| AddedRange {
+            added.extend(old.abandoned.ranges().iter().map(|range| AddedRange {
                 job: job.clone(),
                 partition: *partition,
                 range: *range,
@@ -338,6 +338,7 @@ impl TableState {
             old.counts.add(counts);
             // Partitions that the new topic does not have yet would appear later, at 0.
             let start = starts.get(partition).copied().unwrap_or(0);
+            added.push(AddedRange::anchor(job, *partition, start));
             let mut past = std::mem::take(&mut old.past);
             past.push(PastTopic {
                 generation,
@@ -352,12 +353,12 @@ impl TableState {
             };
         }
         for (partition, start) in starts {
-            state
-                .partitions
-                .entry(*partition)
-                .or_insert_with(|| PartitionState::anchored(*start));
+            state.partitions.entry(*partition).or_insert_with(|| {
+                added.push(AddedRange::anchor(job, *partition, *start));
+                PartitionState::anchored(*start)
+            });
         }
-        never_read.into_iter().for_each(|added| self.note_added(added));
+        added.into_iter().for_each(|added| self.note_added(added));
         Ok(())
     }
 

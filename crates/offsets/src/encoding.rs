@@ -262,7 +262,6 @@ fn decode_job(reader: &mut Reader<'_>, id: &JobId) -> Result<JobState, StateErro
         identity,
         generation,
         partitions,
-        until: BTreeMap::new(),
     })
 }
 

@@ -31,6 +31,8 @@ pub struct LedgerEntry {
 pub struct LedgerRange {
     pub job: JobId,
     pub topic: Arc<str>,
+    /// Offsets of a topic that was created again begin anew: without its id they could not be told apart.
+    pub topic_id: Option<String>,
     pub partition: i32,
     pub range: OffsetRange,
     pub counts: Counts,

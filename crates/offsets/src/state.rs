@@ -70,8 +70,6 @@ pub struct JobState {
     pub identity: TopicIdentity,
     pub generation: Generation,
     pub partitions: BTreeMap<i32, PartitionState>,
-    /// End offsets that `--until-end` runs read up to; empty when nobody asked.
-    pub until: BTreeMap<i32, Offset>,
 }
 
 impl JobState {
@@ -91,6 +89,14 @@ pub struct AddedRange {
     pub range: OffsetRange,
     /// Of this range alone.
     pub counts: Counts,
+}
+
+impl AddedRange {
+    /// Where a partition starts: no offsets yet.
+    pub(crate) fn anchor(job: &JobId, partition: i32, at: Offset) -> Self {
+        let (job, range) = (job.clone(), OffsetRange::new(at, at));
+        Self { job, partition, range, counts: Counts::default() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,15 +207,17 @@ impl TableState {
             identity: identity.clone(),
             generation: Generation::default(),
             partitions: BTreeMap::new(),
-            until: BTreeMap::new(),
         });
         changed |= state.identity.learn(identity);
+        let mut anchored = Vec::new();
         for (partition, start) in starts {
             state.partitions.entry(*partition).or_insert_with(|| {
-                changed = true;
+                anchored.push(AddedRange::anchor(job, *partition, *start));
                 PartitionState::anchored(*start)
             });
         }
+        changed |= !anchored.is_empty();
+        anchored.into_iter().for_each(|added| self.note_added(added));
         Ok(changed)
     }
 
@@ -227,7 +235,10 @@ impl TableState {
         self.added.dedup_by(|right, left| {
             let meet = left.job == right.job
                 && left.partition == right.partition
-                && left.range.end == right.range.start;
+                && left.range.end == right.range.start
+                // An anchor stays a row of its own.
+                && !left.range.is_empty()
+                && !right.range.is_empty();
             if meet {
                 left.range.end = right.range.end;
                 left.counts.add(right.counts);
@@ -245,6 +256,10 @@ impl TableState {
                 .jobs
                 .get(&added.job)
                 .map_or_else(|| "".into(), |job| job.identity.topic.clone()),
+            topic_id: self
+                .jobs
+                .get(&added.job)
+                .and_then(|job| job.identity.topic_id.clone()),
             partition: added.partition,
             range: added.range,
             counts: added.counts,

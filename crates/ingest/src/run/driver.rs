@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::upload::Uploads;
 use crate::committer::{From, Request};
 use crate::status::Status;
-use crate::worker::{Effect, Reply, Worker};
+use crate::worker::{Effect, Ends, Reply, Worker};
 
 /// Longest wait in one poll: the answers of committers are looked at this often.
 const POLL: Duration = Duration::from_millis(100);
@@ -34,6 +34,8 @@ pub struct Driver {
     /// Requests that found the committer's queue full, in order.
     backlog: std::collections::VecDeque<(JobId, Request)>,
     fatal: Option<String>,
+    /// Where this run ends, if it does.
+    ends: Option<Arc<Ends>>,
     /// Whether everything is paused because something is behind.
     held: bool,
     leaving: bool,
@@ -62,9 +64,16 @@ impl Driver {
             begun: BTreeMap::new(),
             backlog: std::collections::VecDeque::new(),
             fatal: None,
+            ends: None,
             held: false,
             leaving: false,
         }
+    }
+
+    /// Ends are not waited past: what reaches them is cut at once.
+    pub fn until(mut self, ends: Option<Arc<Ends>>) -> Self {
+        self.ends = ends;
+        self
     }
 
     /// One round: what the source has, what the committers said, what time has come for.
@@ -80,6 +89,9 @@ impl Driver {
             self.worker.reply(self.clock.now(), reply, &mut effects);
         }
         self.worker.tick(self.clock.now(), &mut effects);
+        if let Some(ends) = &self.ends {
+            self.worker.cut_at(self.clock.now(), ends, &mut effects);
+        }
         self.carry_out(effects);
     }
 

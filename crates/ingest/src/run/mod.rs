@@ -30,7 +30,7 @@ use crate::committer::{Committer, REQUESTS, Request};
 use crate::job::Job;
 use crate::prepare::PrepareError;
 use crate::status::Status;
-use crate::worker::Worker;
+use crate::worker::{Ends, Worker};
 
 /// Makes the sources of workers, each on its own thread.
 pub trait Sources: Debug + Send + Sync {
@@ -118,16 +118,16 @@ pub async fn run(
     let broker: Arc<dyn AskBroker> = Arc::new(OnThreads(parts.broker.clone()));
     let topics = start::prepare(&parts, broker.as_ref(), &jobs).await?;
     let ends = match settings.until_end {
-        true => Some(until_end::ends(broker.as_ref(), &jobs, &topics).await?),
+        true => Some(Arc::new(until_end::ends(broker.as_ref(), &jobs, &topics).await?)),
         false => None,
     };
 
     let (committers, running) = start_committers(&parts, &jobs, &broker);
     let leave = Arc::new(AtomicBool::new(false));
-    let workers = start_workers(&parts, &jobs, &settings, &topics, &committers, &leave);
+    let workers = start_workers(&parts, &jobs, &settings, &topics, &committers, ends.as_ref(), &leave);
     drop(committers);
 
-    let ended = until_over(&parts, &jobs, ends.as_ref(), &workers, stop).await;
+    let ended = until_over(&parts, &jobs, ends.as_deref(), &workers, stop).await;
     leave.store(true, Ordering::SeqCst);
     let mut result = ended;
     for worker in workers {
@@ -177,6 +177,7 @@ fn start_workers(
     settings: &Settings,
     topics: &start::Topics,
     committers: &Committers,
+    ends: Option<&Arc<Ends>>,
     leave: &Arc<AtomicBool>,
 ) -> Vec<WorkerThread> {
     // Half for open files, half for closed ones on their way to the store.
@@ -186,13 +187,14 @@ fn start_workers(
         .map(|number| {
             let worker = Worker::new(jobs.to_vec(), parts.lake.entropy.clone(), half / settings.workers);
             let subscription = topics.subscription(jobs, settings, number);
-            let (parts, uploads, committers, leave) =
-                (parts.clone(), uploads.clone(), committers.clone(), leave.clone());
+            let (parts, uploads, committers, ends, leave) =
+                (parts.clone(), uploads.clone(), committers.clone(), ends.cloned(), leave.clone());
             std::thread::spawn(move || {
                 let mut source: Box<dyn Source> = parts.sources.open(number)?;
                 source.subscribe(&subscription);
                 let clock = parts.lake.clock.clone();
-                drive(Driver::new(number, worker, source, clock, parts.status, uploads, committers), &leave)
+                let driver = Driver::new(number, worker, source, clock, parts.status, uploads, committers);
+                drive(driver.until(ends), &leave)
             })
         })
         .collect()
@@ -217,7 +219,7 @@ fn drive(mut driver: Driver, leave: &AtomicBool) -> Result<(), RunError> {
 async fn until_over(
     parts: &Parts,
     jobs: &[Arc<Job>],
-    ends: Option<&until_end::Ends>,
+    ends: Option<&Ends>,
     workers: &[WorkerThread],
     mut stop: watch::Receiver<Stop>,
 ) -> Result<Ended, RunError> {

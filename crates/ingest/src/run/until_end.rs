@@ -4,10 +4,9 @@
 //! partition, whoever read it. So all processes of a group leave, one without partitions too, and what a process
 //! promised holds whatever became of the others.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tabletopic_offsets::{JobId, Offset, TableState};
+use tabletopic_offsets::TableState;
 use tabletopic_table::commit::{Base, check_standing};
 
 use super::start::Topics;
@@ -15,9 +14,7 @@ use super::{Ended, Parts, RunError};
 use crate::ask_broker::{AskBroker, log_offsets};
 use crate::halts::Scope;
 use crate::job::Job;
-
-/// The last stable offset of each partition of each job.
-pub type Ends = BTreeMap<JobId, BTreeMap<i32, Offset>>;
+use crate::worker::Ends;
 
 /// Looks at the ends.
 pub async fn ends(broker: &dyn AskBroker, jobs: &[Arc<Job>], topics: &Topics) -> Result<Ends, RunError> {

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tabletopic_clock::{Entropy, Millis};
-use tabletopic_offsets::{JobId, TopicPartition};
+use tabletopic_offsets::{JobId, Offset, TopicPartition};
 use tabletopic_source::{PartitionError, Position, SourceEvent};
 
 pub use error::WriteError;
@@ -24,6 +24,9 @@ use partition::{Partition, Phase};
 use slot::Slot;
 
 use crate::job::Job;
+
+/// Where a run until the end ends: the last stable offset of each partition of each job.
+pub type Ends = BTreeMap<JobId, BTreeMap<i32, Offset>>;
 
 /// Units of one job that may wait for their commit before its partitions are paused.
 pub const MAX_UNITS_IN_FLIGHT: usize = 8;
@@ -106,6 +109,21 @@ impl Worker {
         for slot in self.slots.values_mut() {
             let interval = slot.job.commit_interval.as_millis() as Millis;
             if slot.opened.is_some_and(|opened| now - opened >= interval) {
+                cut(slot, now, self.entropy.as_ref(), effects);
+            }
+        }
+    }
+
+    /// Cuts the jobs whose assigned partitions have all been read up to `ends`: nobody waits for more.
+    pub fn cut_at(&mut self, now: Millis, ends: &Ends, effects: &mut Vec<Effect>) {
+        for slot in self.slots.values_mut() {
+            let Some(ends) = ends.get(&slot.job.id) else { continue };
+            let end = |number: &i32| ends.get(number).copied().unwrap_or(0);
+            let mut partitions = slot.partitions.iter();
+            let all_read = partitions.all(|(number, partition)| partition.position().offset >= end(number));
+            let mut partitions = slot.partitions.iter();
+            let open = partitions.any(|(number, partition)| partition.start() < end(number) && partition.is_dirty());
+            if all_read && open {
                 cut(slot, now, self.entropy.as_ref(), effects);
             }
         }

@@ -23,6 +23,11 @@ pub struct Partition {
     start: Offset,
     /// Up to here everything was read: the consumer's own position, which passes control records.
     position: Position,
+    /// Where the open unit begins.
+    pub fn start(&self) -> Offset {
+        self.start
+    }
+
     /// The lowest offset that the next record may have.
     next: Offset,
     counts: Counts,
@@ -49,6 +54,11 @@ impl Partition {
 
     pub fn position(&self) -> Position {
         self.position
+    }
+
+    /// Where the open unit begins.
+    pub fn start(&self) -> Offset {
+        self.start
     }
 
     /// The lowest offset that the next record may have; `None` while nothing is read.

@@ -40,8 +40,8 @@ struct EntryOnWire {
     reason: String,
     time: i64,
     abandons_since: Option<String>,
-    /// Job, topic, and ranges with counts by partition.
-    ranges: Vec<(String, String, String)>,
+    /// Job, topic, topic id, and ranges with counts by partition.
+    ranges: Vec<(String, String, Option<String>, String)>,
 }
 
 pub(super) fn dead_letters(files: &[PendingFile]) -> String {
@@ -79,13 +79,13 @@ pub(super) fn removals(removals: &[PendingRemoval]) -> String {
 
 pub(super) fn ledger(entries: &[LedgerEntry]) -> String {
     array(entries.iter().map(|entry| {
-        let same =
-            |left: &LedgerRange, right: &LedgerRange| (&left.job, &left.topic) == (&right.job, &right.topic);
+        let topic = |range: &LedgerRange| (range.job.clone(), range.topic.clone(), range.topic_id.clone());
+        let same = |left: &LedgerRange, right: &LedgerRange| topic(left) == topic(right);
         let jobs = entry.ranges.chunk_by(same).map(|ranges| {
             let each = ranges
                 .iter()
                 .map(|range| (range.partition, text::added(range.range, range.counts)));
-            json!([ranges[0].job.as_str(), &*ranges[0].topic, text::list(each)])
+            json!([ranges[0].job.as_str(), &*ranges[0].topic, ranges[0].topic_id, text::list(each)])
         });
         let mut object = json!({
             "snapshot": text::snapshot(entry.stamp.snapshot),
@@ -149,11 +149,12 @@ pub(super) fn parse_removals(value: &str) -> Result<Vec<PendingRemoval>, String>
 pub(super) fn parse_ledger(value: &str) -> Result<Vec<LedgerEntry>, String> {
     parse(value, |entry: EntryOnWire| {
         let mut ranges = Vec::new();
-        for (job, topic, list) in entry.ranges {
+        for (job, topic, topic_id, list) in entry.ranges {
             let list = text::parse_list(&list, text::parse_added).map_err(unreadable)?;
             ranges.extend(list.into_iter().map(|(partition, (range, counts))| LedgerRange {
                 job: JobId::new(job.as_str()),
                 topic: topic.as_str().into(),
+                topic_id: topic_id.clone(),
                 partition,
                 range,
                 counts,

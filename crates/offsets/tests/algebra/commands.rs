@@ -533,6 +533,7 @@ mod rewind {
         older.jobs.get_mut(&orders()).unwrap().partitions.remove(&1);
         let mut state = filled();
         state.adopt(&orders(), &life(2), &[(5, 0)].into()).unwrap();
+        let mut state = state.next(Kind::Rewind);
         rewind(&mut state, &older, &Held::new()).unwrap();
         assert_eq!(partition(&state, 1).progress.ranges(), [range(50, 50)]);
         assert_eq!(partition(&state, 1).abandoned, set(&[(50, 80)]));
@@ -544,6 +545,7 @@ mod rewind {
     fn before_the_first_anchor_what_earlier_topics_gave_is_lost() {
         let mut state = filled();
         state.adopt(&orders(), &life(2), &BTreeMap::new()).unwrap();
+        let mut state = state.next(Kind::Rewind);
         rewind(&mut state, &TableState::empty(), &Held::new()).unwrap();
         assert_eq!(state.job(&orders()).unwrap().identity, life(2));
         let first = partition(&state, 0);
@@ -645,7 +647,10 @@ mod adopt {
             range: range(100, 110),
             counts: Counts::of_lost(10),
         };
-        assert_eq!(state.added, [never_read]);
+        let (anchors, lost): (Vec<_>, Vec<_>) = state.added.iter().cloned().partition(|added| added.range.is_empty());
+        assert_eq!(lost, [never_read]);
+        let anchors: Vec<_> = anchors.iter().map(|added| (added.partition, added.range.start)).collect();
+        assert_eq!(anchors, [(0, 3), (1, 0), (2, 8)], "the ledger says where each partition starts");
         assert_eq!(state.outbox, before.outbox);
         assert_eq!(read_back(&state), state);
     }

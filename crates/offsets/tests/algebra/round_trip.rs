@@ -181,6 +181,7 @@ fn pending_removal() -> impl Strategy<Value = PendingRemoval> {
 fn ledger_entry() -> impl Strategy<Value = LedgerEntry> {
     let each = (name(), name(), partition(), some_range(), counts()).prop_map(
         |(job, topic, partition, range, counts)| LedgerRange {
+            topic_id: Some(format!("id of {topic}")).filter(|_| partition % 2 == 0),
             job: JobId::new(job),
             topic: topic.into(),
             partition,

@@ -147,7 +147,6 @@ fn ask_the_crate((jobs, ranges, topic_ids): &Question) -> Verdict {
             identity: identity(job, *life, *topic_ids),
             generation: Generation(u32::from(*generation)),
             partitions: [(0, partition)].into(),
-            until: [].into(),
         };
         state.jobs.insert(job_id(job), known);
     }

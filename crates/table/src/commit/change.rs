@@ -61,7 +61,7 @@ pub(super) async fn body<S: TagState>(
     };
 
     let at = SnapshotAt { schema_id: under.current_schema_id(), ..at };
-    let state = change.state.encode(at, &change.note);
+    let state = change.state.encode(at, &change.note).map_err(CommitError::Encode)?;
     let snapshot =
         build::build(lake, &under, base.head(), at, change.operation.clone(), &change.files, state).await?;
 

@@ -7,8 +7,14 @@ use tabletopic_offsets::{SnapshotRef, Stamp, StateError, TableState};
 
 /// A state that lives in the summaries of our snapshots, and is read back through the tag.
 pub trait TagState: Debug + Clone + Send + Sync + Sized {
+    /// The summary property that every snapshot with such a state has, and no other.
+    const MARK: &'static str;
+
     /// Summary properties, for the snapshot `at` which they will be part of.
-    fn encode(&self, at: SnapshotAt, note: &Note) -> BTreeMap<String, String>;
+    ///
+    /// # Errors
+    /// What was written could not be read back: committing it would halt the table for good.
+    fn encode(&self, at: SnapshotAt, note: &Note) -> Result<BTreeMap<String, String>, String>;
 
     /// # Errors
     /// Says which property is missing or can't be read.
@@ -41,7 +47,9 @@ impl SnapshotAt {
 }
 
 impl TagState for TableState {
-    fn encode(&self, at: SnapshotAt, note: &Note) -> BTreeMap<String, String> {
+    const MARK: &'static str = "tabletopic.version";
+
+    fn encode(&self, at: SnapshotAt, note: &Note) -> Result<BTreeMap<String, String>, String> {
         let mut state = self.clone();
         state.record(Stamp {
             snapshot: at.snapshot_ref(),
@@ -51,7 +59,13 @@ impl TagState for TableState {
             time_ms: at.timestamp_ms,
             abandons_since: note.abandons_since,
         });
-        TableState::encode(&state)
+        let written = TableState::encode(&state);
+        let read = TableState::decode(&written.clone().into_iter().collect());
+        match read {
+            Ok(Some(read)) if read == state => Ok(written),
+            Ok(_) => Err("the state of the table does not survive being written".to_owned()),
+            Err(error) => Err(format!("the state of the table can't be read back: {error}")),
+        }
     }
 
     fn decode(summary: &HashMap<String, String>) -> Result<Self, String> {

@@ -55,8 +55,8 @@ pub enum FileError {
         source: parquet::errors::ParquetError,
     },
 
-    #[error("{path}: cannot describe the file: {source}")]
-    DataFile { path: String, source: iceberg::Error },
+    #[error("{path}: cannot describe the file: {problem}")]
+    DataFile { path: String, problem: String },
 
     #[error(transparent)]
     Schema(#[from] SchemaError),

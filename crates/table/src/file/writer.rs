@@ -125,7 +125,7 @@ impl FileWriter {
         metrics.describe(&mut data_file);
         let data_file = data_file.build().map_err(|error| FileError::DataFile {
             path: path.clone(),
-            source: iceberg::Error::new(iceberg::ErrorKind::Unexpected, error.to_string()),
+            problem: error.to_string(),
         })?;
         Ok(EncodedFile {
             path,

@@ -54,7 +54,11 @@ impl Drain<'_> {
             None => self.outbox.acknowledged.get(&self.follower),
         };
         let Some(known) = known else { return Ok(0) };
-        let listed = known.table_uuid == self.target.table_uuid && self.outbox.lists(known.snapshot);
+        // What it had acknowledged is no longer in the outbox: one that is below that was rolled back.
+        let acknowledged = self.outbox.acknowledged.get(&self.follower).map_or(0, |at| at.snapshot.sequence_number);
+        let listed = known.table_uuid == self.target.table_uuid
+            && self.outbox.lists(known.snapshot)
+            && known.snapshot.sequence_number >= acknowledged;
         // One that is ahead was drained by somebody who saw a newer state than we did.
         let ahead = known.snapshot.sequence_number >= self.target.snapshot.sequence_number;
         if base.tagged.is_none() || !(listed || ahead) {

@@ -17,9 +17,12 @@ pub struct FollowerState {
 }
 
 impl TagState for FollowerState {
-    fn encode(&self, _at: SnapshotAt, _note: &Note) -> BTreeMap<String, String> {
+    const MARK: &'static str = FOLLOWS;
+
+    fn encode(&self, _at: SnapshotAt, _note: &Note) -> Result<BTreeMap<String, String>, String> {
         let FollowerPosition { table_uuid, snapshot: SnapshotRef { sequence_number, snapshot_id } } = &self.drained;
-        BTreeMap::from([(FOLLOWS.to_owned(), format!("{table_uuid} {sequence_number} {snapshot_id}"))])
+        let text = format!("{table_uuid} {sequence_number} {snapshot_id}");
+        Ok(BTreeMap::from([(FOLLOWS.to_owned(), text)]))
     }
 
     fn decode(summary: &HashMap<String, String>) -> Result<Self, String> {
@@ -51,7 +54,7 @@ mod tests {
         let snapshot = SnapshotRef { sequence_number: 4, snapshot_id: 77 };
         let drained = FollowerPosition { table_uuid: "u".to_owned(), snapshot };
         let state = FollowerState { drained };
-        let summary = state.encode(AT, &Note::default()).into_iter().collect();
+        let summary = state.encode(AT, &Note::default()).expect("it is plain text").into_iter().collect();
         assert_eq!(FollowerState::decode(&summary), Ok(state));
     }
 
