@@ -37,7 +37,7 @@ pub enum PartitionError {
     #[error("`{text}` cannot partition the table: {source}")]
     NotPartitionable {
         text: String,
-        source: Box<iceberg::Error>,
+        source: iceberg::Error,
     },
 
     /// The spec uses something that this program cannot write.

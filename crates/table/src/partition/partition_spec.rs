@@ -28,9 +28,9 @@ pub fn parse_partition_by(
     let mut builder = UnboundPartitionSpec::builder();
     for text in partition_by {
         let text = text.as_ref().trim();
-        let not_partitionable = |source: iceberg::Error| PartitionError::NotPartitionable {
+        let not_partitionable = |source| PartitionError::NotPartitionable {
             text: text.to_owned(),
-            source: Box::new(source),
+            source,
         };
         let (transform, column) = parse(text)?;
         let source_id = schema
