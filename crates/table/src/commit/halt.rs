@@ -26,6 +26,12 @@ pub enum Halt {
     )]
     RolledBack { table: TableIdent, snapshot_id: i64, seen: String },
     #[error(
+        "table {table}: the tag `tabletopic` was moved back: it points at snapshot {snapshot_id}, but `main` leads to \
+         {newest}, which is newer and ours too. Set the tag `tabletopic` to snapshot {newest}; writing goes on by \
+         itself then"
+    )]
+    TagMovedBack { table: TableIdent, snapshot_id: i64, newest: i64 },
+    #[error(
         "table {table}: cannot tell whether our snapshot {snapshot_id} is still in `main`, because the snapshots \
          between were expired and no file of it is live ({seen}). If the table was rolled back, run `tabletopic \
          resolve {table} --rewind`; if rows were deleted on purpose, run `tabletopic resolve {table} \

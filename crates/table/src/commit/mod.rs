@@ -12,6 +12,8 @@ mod change_schema;
 mod engine;
 mod error;
 mod halt;
+#[cfg(test)]
+mod history;
 mod look;
 mod renew;
 pub mod resolve;

@@ -24,12 +24,15 @@ pub enum Walk {
     InMain,
     /// `main` was rolled back: what was seen.
     NotInMain(String),
+    /// `main` leads to a newer snapshot of ours first, so the tag was moved back.
+    TagMovedBack { newest: i64 },
     /// A parent is missing, so the snapshots alone do not tell.
     Unknown { missing: i64 },
 }
 
-/// Walks from the head of `main` to its oldest known ancestor.
-pub fn walk(metadata: &TableMetadata, head: Option<&SnapshotRef>, tagged: &SnapshotRef) -> Walk {
+/// Walks from the head of `main` to its oldest known ancestor. Each snapshot of ours moves the tag in its own
+/// commit, so none can lie between `main` and the tag: progress read through such a tag would be too low.
+pub fn walk<S: TagState>(metadata: &TableMetadata, head: Option<&SnapshotRef>, tagged: &SnapshotRef) -> Walk {
     let Some(mut at) = head else {
         return Walk::NotInMain("`main` has no snapshot".to_owned());
     };
@@ -44,6 +47,9 @@ pub fn walk(metadata: &TableMetadata, head: Option<&SnapshotRef>, tagged: &Snaps
                 at.sequence_number(),
                 tagged.sequence_number()
             ));
+        }
+        if at.summary().additional_properties.contains_key(S::MARK) {
+            return Walk::TagMovedBack { newest: at.snapshot_id() };
         }
         let Some(parent) = at.parent_snapshot_id() else {
             return Walk::NotInMain(format!("`main` begins at snapshot {}, which has no parent", at.snapshot_id()));
@@ -63,14 +69,15 @@ pub trait Counted {
 /// Passes if the tag's snapshot is in `main`; every commit of ours begins with this.
 ///
 /// # Errors
-/// Halts after a rollback, and where expiry has removed what could tell.
+/// Halts after a rollback, where somebody moved the tag, and where expiry has removed what could tell.
 pub async fn check<S: TagState + Counted>(lake: &Lake, base: &Base<S>) -> Result<(), CommitError> {
     let Some(tagged) = &base.tagged else { return Ok(()) };
     let table = base.table.ident.clone();
     let snapshot_id = tagged.snapshot.snapshot_id();
-    match walk(base.metadata(), base.head(), &tagged.snapshot) {
+    match walk::<S>(base.metadata(), base.head(), &tagged.snapshot) {
         Walk::InMain => Ok(()),
         Walk::NotInMain(seen) => Err(Halt::RolledBack { table, snapshot_id, seen }.into()),
+        Walk::TagMovedBack { newest } => Err(Halt::TagMovedBack { table, snapshot_id, newest }.into()),
         Walk::Unknown { missing } => {
             if evidence(lake, base, tagged).await? {
                 Ok(())
@@ -109,5 +116,48 @@ impl Counted for TableState {
             }
         }
         Some(held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commit::history::History;
+
+    fn seen(history: &History, head: i64, tagged: i64) -> Walk {
+        let metadata = history.metadata();
+        let snapshot = |id| metadata.snapshot_by_id(id).expect("it is in the history");
+        walk::<TableState>(&metadata, Some(snapshot(head)), snapshot(tagged))
+    }
+
+    #[test]
+    fn a_tag_below_other_writers_snapshots_is_in_main() {
+        let history = History::default().ours(1, None).ours(2, Some(1)).foreign(3, Some(2)).foreign(4, Some(3));
+        assert_eq!(seen(&history, 2, 2), Walk::InMain);
+        assert_eq!(seen(&history, 4, 2), Walk::InMain);
+    }
+
+    #[test]
+    fn a_newer_snapshot_of_ours_above_the_tag_means_that_the_tag_was_moved_back() {
+        let history = History::default().ours(1, None).ours(2, Some(1)).ours(3, Some(2)).foreign(4, Some(3));
+        assert_eq!(seen(&history, 4, 1), Walk::TagMovedBack { newest: 3 });
+        assert_eq!(seen(&history, 3, 2), Walk::TagMovedBack { newest: 3 });
+    }
+
+    #[test]
+    fn a_head_below_the_tag_or_beside_it_is_a_rollback() {
+        let history = History::default().ours(1, None).ours(2, Some(1)).foreign(3, Some(1)).foreign(4, None);
+        assert!(matches!(seen(&history, 1, 2), Walk::NotInMain(_)), "below");
+        assert!(matches!(seen(&history, 3, 2), Walk::NotInMain(_)), "beside");
+        assert!(matches!(seen(&history, 4, 2), Walk::NotInMain(_)), "begun anew");
+        let metadata = history.metadata();
+        let tagged = metadata.snapshot_by_id(2).expect("it is in the history");
+        assert!(matches!(walk::<TableState>(&metadata, None, tagged), Walk::NotInMain(_)), "emptied");
+    }
+
+    #[test]
+    fn a_missing_parent_tells_nothing() {
+        let history = History::default().ours(1, None).foreign(2, Some(1)).foreign(3, Some(2)).expired(2);
+        assert_eq!(seen(&history, 3, 1), Walk::Unknown { missing: 2 });
     }
 }

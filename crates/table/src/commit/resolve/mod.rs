@@ -1,6 +1,7 @@
 //! The answers to a halt (commit protocol, section 7), each a commit of its own kind, for all jobs and partitions
 //! of the table at once. They raise the generation, so that units which were read before are dropped.
 
+mod abandoned;
 mod adopt_topic;
 mod declare_lost;
 mod rewind;
@@ -14,6 +15,8 @@ pub use adopt_topic::AdoptTopic;
 pub use declare_lost::{DeclareGaps, DeclareMissing};
 pub use rewind::Rewind;
 
+use abandoned::abandoned;
+
 use super::base::Base;
 use super::error::CommitError;
 use super::halt::Halt;
@@ -26,7 +29,7 @@ fn nearest(base: &Base<TableState>) -> Result<Option<(IcebergSnapshotRef, TableS
     let mut at = base.head();
     while let Some(snapshot) = at {
         let summary = &snapshot.summary().additional_properties;
-        if summary.contains_key("tabletopic.version") {
+        if summary.contains_key(TableState::MARK) {
             let state = <TableState as TagState>::decode(summary).map_err(|detail| Halt::StateUnreadable {
                 table: base.table.ident.clone(),
                 snapshot_id: snapshot.snapshot_id(),
@@ -41,31 +44,6 @@ fn nearest(base: &Base<TableState>) -> Result<Option<(IcebergSnapshotRef, TableS
 
 fn snapshot_ref(snapshot: &IcebergSnapshotRef) -> SnapshotRef {
     SnapshotRef { sequence_number: snapshot.sequence_number(), snapshot_id: snapshot.snapshot_id() }
-}
-
-/// Our snapshots that `main` no longer leads to. They leave the table with the answer to the halt, so that nobody
-/// can cherry-pick them back.
-fn abandoned(base: &Base<TableState>, since: Option<SnapshotRef>) -> Vec<i64> {
-    let above = since.map_or(0, |since| since.sequence_number);
-    let ours = |snapshot: &&IcebergSnapshotRef| {
-        let summary = &snapshot.summary().additional_properties;
-        snapshot.sequence_number() > above && summary.contains_key("tabletopic.version")
-    };
-    let history: Vec<i64> = history(base);
-    base.metadata()
-        .snapshots()
-        .filter(ours)
-        .map(|snapshot| snapshot.snapshot_id())
-        .filter(|id| !history.contains(id))
-        .collect()
-}
-
-/// Ids of the snapshots that `main` leads to.
-fn history(base: &Base<TableState>) -> Vec<i64> {
-    let parent = |snapshot: &&IcebergSnapshotRef| {
-        snapshot.parent_snapshot_id().and_then(|parent| base.metadata().snapshot_by_id(parent))
-    };
-    std::iter::successors(base.head(), parent).map(|snapshot| snapshot.snapshot_id()).collect()
 }
 
 /// The offsets of the rows that `main` holds.

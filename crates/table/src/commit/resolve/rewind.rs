@@ -41,6 +41,6 @@ impl Plan<TableState> for Rewind<'_> {
             .map_err(|error| Halt::Resolve { table: base.table.ident.clone(), detail: error.to_string() })?;
         let note =
             Note { actor: self.lake.actor.to_string(), reason: self.reason.clone(), abandons_since: since };
-        Ok(Some(Change { remove_snapshots: abandoned(base, since), ..Change::empty(state, note) }))
+        Ok(Some(Change { remove_snapshots: abandoned(base, since)?, ..Change::empty(state, note) }))
     }
 }
