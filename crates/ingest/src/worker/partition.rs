@@ -23,11 +23,6 @@ pub struct Partition {
     start: Offset,
     /// Up to here everything was read: the consumer's own position, which passes control records.
     position: Position,
-    /// Where the open unit begins.
-    pub fn start(&self) -> Offset {
-        self.start
-    }
-
     /// The lowest offset that the next record may have.
     next: Offset,
     counts: Counts,

@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use iceberg::spec::{DataFile, Struct};
 
+/// What is counted of a file.
+type Measure = fn(&DataFile) -> u64;
+
 /// Properties for a snapshot that adds `added` and removes `removed` data files on top of `parent`.
 pub fn counters(
     parent: Option<&HashMap<String, String>>,
@@ -18,7 +21,7 @@ pub fn counters(
     let changed: HashSet<&Struct> = added.iter().chain(removed).map(|file| file.partition()).collect();
     properties.insert("changed-partition-count".to_owned(), changed.len().to_string());
 
-    let measures: [(&str, &str, &str, fn(&DataFile) -> u64); 3] = [
+    let measures: [(&str, &str, &str, Measure); 3] = [
         ("added-data-files", "deleted-data-files", "total-data-files", |_| 1),
         ("added-records", "deleted-records", "total-records", DataFile::record_count),
         ("added-files-size", "removed-files-size", "total-files-size", DataFile::file_size_in_bytes),
