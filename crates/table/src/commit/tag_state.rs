@@ -10,9 +10,6 @@ pub trait TagState: Debug + Clone + Send + Sync + Sized {
     /// The summary property that every snapshot with such a state has, and no other.
     const MARK: &'static str;
 
-    /// The summary property that every snapshot with such a state has, and no other.
-    const MARK: &'static str;
-
     /// Summary properties, for the snapshot `at` which they will be part of.
     ///
     /// # Errors
@@ -50,8 +47,6 @@ impl SnapshotAt {
 }
 
 impl TagState for TableState {
-    const MARK: &'static str = "tabletopic.version";
-
     const MARK: &'static str = "tabletopic.version";
 
     fn encode(&self, at: SnapshotAt, note: &Note) -> Result<BTreeMap<String, String>, String> {

@@ -19,8 +19,6 @@ pub struct FollowerState {
 impl TagState for FollowerState {
     const MARK: &'static str = FOLLOWS;
 
-    const MARK: &'static str = FOLLOWS;
-
     fn encode(&self, _at: SnapshotAt, _note: &Note) -> Result<BTreeMap<String, String>, String> {
         let FollowerPosition { table_uuid, snapshot: SnapshotRef { sequence_number, snapshot_id } } = &self.drained;
         let text = format!("{table_uuid} {sequence_number} {snapshot_id}");
