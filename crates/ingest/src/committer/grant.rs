@@ -26,6 +26,8 @@ impl Committer {
         let Some(state) = base.state().and_then(|state| state.job(&job.id)) else { return Ok(None) };
         if !state.identity.agrees(&identity) {
             self.other_topic(&job.id, &state.identity, &identity);
+            // The answer to this halt raises it.
+            self.generations.insert(job.id.clone(), state.generation);
             return Ok(None);
         }
         let positions = state

@@ -109,7 +109,7 @@ impl Committer {
         while let Some(request) = next {
             match request {
                 Request::Submit { from, job, incarnation, unit, uploads } => {
-                    units.push(submit::Submitted { from, job, incarnation, unit, uploads });
+                    units.push(submit::Submitted { from, job, incarnation, unit: *unit, uploads });
                     // Whatever waits already goes into the same snapshot.
                     next = requests.try_recv().ok();
                     continue;

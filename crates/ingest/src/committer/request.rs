@@ -21,7 +21,7 @@ pub struct From {
 #[derive(Debug)]
 pub enum Request {
     Ask { from: From, job: JobId, partitions: Vec<i32> },
-    Submit { from: From, job: JobId, incarnation: u64, unit: Unit, uploads: Vec<JoinHandle<()>> },
+    Submit { from: From, job: JobId, incarnation: u64, unit: Box<Unit>, uploads: Vec<JoinHandle<()>> },
     ChangeSchema { from: From, job: JobId, changes: Vec<SchemaChange>, cause: String },
     Diagnose { from: From, job: JobId, partition: i32, position: Offset, error: PartitionError },
     Halt { job: JobId, partition: Option<i32>, message: String },

@@ -151,6 +151,7 @@ impl Driver {
                 Effect::Submit { job, incarnation, unit } => {
                     let uploads = self.begun.remove(&job).unwrap_or_default();
                     let from = self.from.clone();
+                    let unit = Box::new(unit);
                     let request = Request::Submit { from, job: job.clone(), incarnation, unit, uploads };
                     self.send(job, request);
                 }

@@ -31,6 +31,9 @@ pub type Ends = BTreeMap<JobId, BTreeMap<i32, Offset>>;
 /// Units of one job that may wait for their commit before its partitions are paused.
 pub const MAX_UNITS_IN_FLIGHT: usize = 8;
 
+/// Partitions that a grant left out are asked for again after this long.
+const ASK_AGAIN: Millis = 2_000;
+
 /// See the module.
 pub struct Worker {
     /// By topic: the source's events name topics.
@@ -104,12 +107,17 @@ impl Worker {
         }
     }
 
-    /// Cuts what has been open for the commit interval.
+    /// Cuts what has been open for the commit interval, and asks again where an answer left partitions out.
     pub fn tick(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         for slot in self.slots.values_mut() {
             let interval = slot.job.commit_interval.as_millis() as Millis;
             if slot.opened.is_some_and(|opened| now - opened >= interval) {
                 cut(slot, now, self.entropy.as_ref(), effects);
+            }
+            if slot.ask_again.is_some_and(|at| now >= at) {
+                slot.ask_again = None;
+                let partitions = slot.in_phase(Phase::Asking).into_iter().map(|tp| tp.partition).collect();
+                effects.push(Effect::Ask { job: slot.job.id.clone(), partitions });
             }
         }
     }
@@ -252,6 +260,9 @@ fn granted(
         }
     }
     effects.push(Effect::Start(start));
+    // The broker could not tell where these start, for want of a leader perhaps.
+    let left_out = slot.partitions.values().any(|partition| partition.phase == Phase::Asking);
+    slot.ask_again = left_out.then_some(now + ASK_AGAIN);
     Ok(())
 }
 

@@ -65,6 +65,8 @@ pub struct Slot {
     pub in_flight: usize,
     /// When the open unit got its first offset.
     pub opened: Option<Millis>,
+    /// When to ask once more for partitions that the last grant left out.
+    pub ask_again: Option<Millis>,
     /// Whether partitions are paused because too many units wait.
     pub held_back: bool,
 }
@@ -80,6 +82,7 @@ impl Slot {
             incarnation: 0,
             in_flight: 0,
             opened: None,
+            ask_again: None,
             held_back: false,
         }
     }
