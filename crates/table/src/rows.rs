@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
+use iceberg::Runtime;
 use iceberg::table::Table;
 use tabletopic_catalog::LoadedTable;
 use tabletopic_offsets::OffsetRange;
@@ -119,6 +120,7 @@ pub(crate) fn iceberg_table(lake: &Lake, table: &LoadedTable) -> Result<Table, i
         .metadata_location(table.metadata_location.clone())
         .file_io(lake.file_io.clone())
         .disable_cache()
+        .runtime(Runtime::try_current()?)
         .build()
 }
 
