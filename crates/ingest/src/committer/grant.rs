@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tabletopic_catalog::LoadedTable;
 use tabletopic_offsets::{Follower, JobId, Offset, TableState, TopicIdentity};
 use tabletopic_source::Position;
-use tabletopic_table::commit::{Anchor, Base, CommitError, LogWaiting, Look, commit};
+use tabletopic_table::commit::{Anchor, Base, CommitError, LogWaiting, Look, commit, load_patiently};
 use tabletopic_table::file::{FileNames, FileSchema};
 use tabletopic_table::follower::ident;
 
@@ -108,7 +108,7 @@ impl Committer {
 
     /// What a worker needs to know to write for the table as it is now.
     pub(super) async fn version(&self, table: &LoadedTable) -> Result<Arc<TableVersion>, CommitError> {
-        let letters = self.lake.catalog.load(&ident(&table.ident, Follower::DeadLetters)).await?;
+        let letters = load_patiently(&self.lake, &ident(&table.ident, Follower::DeadLetters), &LogWaiting).await?;
         let dead_letter_schema = FileSchema::new(
             letters.metadata.current_schema().clone(),
             letters.metadata.default_partition_spec().clone(),

@@ -22,7 +22,7 @@
 use async_trait::async_trait;
 use iceberg::TableIdent;
 use iceberg::spec::SnapshotRef;
-use tabletopic_catalog::{CommitOutcome, TableChange};
+use tabletopic_catalog::{CommitOutcome, LoadedTable, TableChange};
 
 use super::base::Base;
 use super::change::{self, Change};
@@ -176,11 +176,27 @@ async fn send<S: TagState>(
 
 /// Loads a table and our state in it, waiting outages out.
 async fn load<S: TagState>(lake: &Lake, table: &TableIdent, wait: &mut Wait<'_>) -> Result<Base<S>, CommitError> {
+    Ok(Base::read(loaded(lake, table, wait).await?)?)
+}
+
+/// Loads a table, waiting outages out.
+///
+/// # Errors
+/// A [`CommitError`] that is not transient.
+pub async fn load_patiently(
+    lake: &Lake,
+    table: &TableIdent,
+    waiting: &dyn Waiting,
+) -> Result<LoadedTable, CommitError> {
+    loaded(lake, table, &mut Wait::new(table.clone(), lake, waiting)).await
+}
+
+async fn loaded(lake: &Lake, table: &TableIdent, wait: &mut Wait<'_>) -> Result<LoadedTable, CommitError> {
     loop {
         match lake.catalog.load(table).await.map_err(CommitError::from) {
             Ok(loaded) => {
                 wait.reset();
-                return Ok(Base::read(loaded)?);
+                return Ok(loaded);
             }
             Err(error) if error.is_transient() => wait.outage(&error).await,
             Err(error) => return Err(error),

@@ -27,7 +27,7 @@ pub use append::{Append, Dropped, Fate};
 pub use base::{Base, TAG, Tagged, WITNESS};
 pub use change::Change;
 pub use change_schema::ChangeSchema;
-pub use engine::{Committed, Plan, commit};
+pub use engine::{Committed, Plan, commit, load_patiently};
 pub use error::CommitError;
 pub use halt::Halt;
 pub use look::Look;
