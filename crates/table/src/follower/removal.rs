@@ -2,7 +2,7 @@
 //! truncated log (section 6). The files that hold such letters are rewritten without them.
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::compute::{cast, concat_batches, filter_record_batch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tabletopic_offsets::PendingRemoval;
@@ -59,8 +59,11 @@ async fn read(lake: &Lake, base: &Base<FollowerState>, path: &str) -> Result<Rec
             .fields()
             .iter()
             .map(|field| {
-                let column = batch.column_by_name(field.name());
-                column.cloned().ok_or_else(|| failed(&format!("it has no column `{}`", field.name())))
+                let column = batch
+                    .column_by_name(field.name())
+                    .ok_or_else(|| failed(&format!("it has no column `{}`", field.name())))?;
+                // The reader's own words for the same type, such as `UTC` for `+00:00`.
+                cast(column, field.data_type()).map_err(|error| failed(&error))
             })
             .collect::<Result<Vec<_>, _>>()?;
         batches.push(RecordBatch::try_new(schema.clone(), columns).map_err(|error| failed(&error))?);
