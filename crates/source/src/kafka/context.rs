@@ -7,7 +7,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
 use tabletopic_offsets::TopicPartition;
 
@@ -84,11 +84,8 @@ impl ConsumerContext for Context {
                 answered
             }
         };
-        match answered {
-            Ok(()) => {}
-            // The client is closing, and lets go of everything by itself.
-            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::BrokerDestroy) => {}
-            Err(error) => tracing::warn!("the Kafka client did not take the answer to a rebalance: {error}"),
+        if let Err(error) = answered {
+            tracing::warn!("the Kafka client did not take the answer to a rebalance: {error}");
         }
     }
 
