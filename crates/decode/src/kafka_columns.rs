@@ -55,8 +55,9 @@ impl KafkaColumn {
         Self::ALL.into_iter().find(|column| column.name() == name)
     }
 
-    /// The columns that identify a record, without which nothing can be audited.
-    pub const fn is_required(self) -> bool {
+    /// The columns that identify a record, without which nothing can be audited: every table has them. Their values
+    /// may be null all the same, because other writers' rows come from no topic.
+    pub const fn is_in_every_table(self) -> bool {
         matches!(self, Self::Partition | Self::Offset)
     }
 
@@ -70,12 +71,7 @@ impl KafkaColumn {
             Self::Key => PrimitiveType::Binary.into(),
             Self::Headers => headers_type(),
         };
-        Arc::new(NestedField::new(
-            PLACEHOLDER_ID,
-            self.name(),
-            ty,
-            self.is_required(),
-        ))
+        Arc::new(NestedField::optional(PLACEHOLDER_ID, self.name(), ty))
     }
 
     /// The values of `records`, in the Arrow type of the table's column.

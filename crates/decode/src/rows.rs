@@ -44,7 +44,7 @@ impl Rows {
         let fields = schema.as_struct().fields();
         for ours in KafkaColumn::ALL {
             match fields.iter().find(|field| field.name == ours.name()) {
-                None if ours.is_required() => {
+                None if ours.is_in_every_table() => {
                     return Err(column(ours.name(), "is missing; every table of a topic needs it"));
                 }
                 Some(field) if !same_type(&field.field_type, &ours.field().field_type) => {
