@@ -26,8 +26,8 @@ pub enum Walk {
     NotInMain(String),
     /// `main` leads to a newer snapshot of ours first, so the tag was moved back.
     TagMovedBack { newest: i64 },
-    /// A parent is missing, so the snapshots alone do not tell.
-    Unknown { missing: i64 },
+    /// The chain ends above the tag, so the snapshots alone do not tell: what was seen.
+    Unknown(String),
 }
 
 /// Walks from the head of `main` to its oldest known ancestor. Each snapshot of ours moves the tag in its own
@@ -51,12 +51,13 @@ pub fn walk<S: TagState>(metadata: &TableMetadata, head: Option<&SnapshotRef>, t
         if at.summary().additional_properties.contains_key(S::MARK) {
             return Walk::TagMovedBack { newest: at.snapshot_id() };
         }
+        // PyIceberg's expiry makes the children of what it expires parentless; others leave the parent's id.
         let Some(parent) = at.parent_snapshot_id() else {
-            return Walk::NotInMain(format!("`main` begins at snapshot {}, which has no parent", at.snapshot_id()));
+            return Walk::Unknown(format!("snapshot {} has no parent", at.snapshot_id()));
         };
         match metadata.snapshot_by_id(parent) {
             Some(snapshot) => at = snapshot,
-            None => return Walk::Unknown { missing: parent },
+            None => return Walk::Unknown(format!("the parent {parent} is missing")),
         }
     }
 }
@@ -78,11 +79,11 @@ pub async fn check<S: TagState + Counted>(lake: &Lake, base: &Base<S>) -> Result
         Walk::InMain => Ok(()),
         Walk::NotInMain(seen) => Err(Halt::RolledBack { table, snapshot_id, seen }.into()),
         Walk::TagMovedBack { newest } => Err(Halt::TagMovedBack { table, snapshot_id, newest }.into()),
-        Walk::Unknown { missing } => {
+        Walk::Unknown(seen) => {
             if evidence(lake, base, tagged).await? {
                 Ok(())
             } else {
-                let seen = format!("the parent {missing} is missing, and the rows differ from our counts");
+                let seen = format!("{seen}, and the rows differ from our counts");
                 Err(Halt::HistoryExpired { table, snapshot_id, seen }.into())
             }
         }
@@ -146,18 +147,19 @@ mod tests {
 
     #[test]
     fn a_head_below_the_tag_or_beside_it_is_a_rollback() {
-        let history = History::default().ours(1, None).ours(2, Some(1)).foreign(3, Some(1)).foreign(4, None);
+        let history = History::default().ours(1, None).ours(2, Some(1)).foreign(3, Some(1));
         assert!(matches!(seen(&history, 1, 2), Walk::NotInMain(_)), "below");
         assert!(matches!(seen(&history, 3, 2), Walk::NotInMain(_)), "beside");
-        assert!(matches!(seen(&history, 4, 2), Walk::NotInMain(_)), "begun anew");
         let metadata = history.metadata();
         let tagged = metadata.snapshot_by_id(2).expect("it is in the history");
         assert!(matches!(walk::<TableState>(&metadata, None, tagged), Walk::NotInMain(_)), "emptied");
     }
 
     #[test]
-    fn a_missing_parent_tells_nothing() {
+    fn a_chain_that_ends_above_the_tag_tells_nothing() {
         let history = History::default().ours(1, None).foreign(2, Some(1)).foreign(3, Some(2)).expired(2);
-        assert_eq!(seen(&history, 3, 1), Walk::Unknown { missing: 2 });
+        assert_eq!(seen(&history, 3, 1), Walk::Unknown("the parent 2 is missing".to_owned()));
+        let parentless = History::default().ours(1, None).foreign(3, None).foreign(4, Some(3));
+        assert_eq!(seen(&parentless, 4, 1), Walk::Unknown("snapshot 3 has no parent".to_owned()));
     }
 }
