@@ -40,13 +40,19 @@ impl History {
 
     pub fn branch(self, name: &str, id: i64) -> Self {
         let (min_snapshots_to_keep, max_snapshot_age_ms, max_ref_age_ms) = (None, None, None);
-        let retention =
-            SnapshotRetention::Branch { min_snapshots_to_keep, max_snapshot_age_ms, max_ref_age_ms };
+        let retention = SnapshotRetention::Branch {
+            min_snapshots_to_keep,
+            max_snapshot_age_ms,
+            max_ref_age_ms,
+        };
         self.reference(name, SnapshotReference::new(id, retention))
     }
 
     pub fn tag(self, name: &str, id: i64) -> Self {
-        self.reference(name, SnapshotReference::new(id, SnapshotRetention::Tag { max_ref_age_ms: None }))
+        self.reference(
+            name,
+            SnapshotReference::new(id, SnapshotRetention::Tag { max_ref_age_ms: None }),
+        )
     }
 
     pub fn expired(mut self, id: i64) -> Self {
@@ -56,7 +62,10 @@ impl History {
 
     pub fn metadata(&self) -> TableMetadata {
         let column = NestedField::required(1, "a", Type::Primitive(PrimitiveType::Int));
-        let schema = Schema::builder().with_fields([Arc::new(column)]).build().expect("a schema");
+        let schema = Schema::builder()
+            .with_fields([Arc::new(column)])
+            .build()
+            .expect("a schema");
         let spec = UnboundPartitionSpec::builder().build();
         let (sort, version) = (SortOrder::unsorted_order(), FormatVersion::V2);
         let location = "memory:///table".to_owned();
@@ -68,7 +77,11 @@ impl History {
         for (name, reference) in &self.refs {
             builder = builder.set_ref(name, reference.clone()).expect("a reference");
         }
-        builder.remove_snapshots(&self.expired).build().expect("metadata").metadata
+        builder
+            .remove_snapshots(&self.expired)
+            .build()
+            .expect("metadata")
+            .metadata
     }
 
     pub fn base(&self) -> Base<TableState> {
@@ -87,7 +100,10 @@ impl History {
             .with_sequence_number(id)
             .with_timestamp_ms(LATE + id)
             .with_manifest_list(format!("memory:///table/metadata/{id}.avro"))
-            .with_summary(Summary { operation: Operation::Append, additional_properties: properties })
+            .with_summary(Summary {
+                operation: Operation::Append,
+                additional_properties: properties,
+            })
             .with_schema_id(0)
             .build();
         self.snapshots.push(snapshot);

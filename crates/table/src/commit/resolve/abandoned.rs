@@ -17,7 +17,10 @@ use crate::commit::{Base, CommitError, Halt, TAG};
 /// # Errors
 /// Refused while a branch or tag of somebody else leads to one of them: it would vanish with the snapshot. (All
 /// descendants of such a snapshot are such snapshots themselves.)
-pub(super) fn abandoned(base: &Base<TableState>, since: Option<SnapshotRef>) -> Result<Vec<i64>, CommitError> {
+pub(super) fn abandoned(
+    base: &Base<TableState>,
+    since: Option<SnapshotRef>,
+) -> Result<Vec<i64>, CommitError> {
     let above = since.map_or(0, |since| since.sequence_number);
     let history = history(base);
     let outside: Vec<i64> = base
@@ -41,7 +44,11 @@ pub(super) fn abandoned(base: &Base<TableState>, since: Option<SnapshotRef>) -> 
                  cherry-pick it back, and rows would be there twice. Drop the {what} `{name}`, or move it to a \
                  snapshot of `main`, then try again"
             );
-            Err(Halt::Resolve { table: base.table.ident.clone(), detail }.into())
+            Err(Halt::Resolve {
+                table: base.table.ident.clone(),
+                detail,
+            }
+            .into())
         }
     }
 }
@@ -49,9 +56,13 @@ pub(super) fn abandoned(base: &Base<TableState>, since: Option<SnapshotRef>) -> 
 /// Ids of the snapshots that `main` leads to.
 fn history(base: &Base<TableState>) -> HashSet<i64> {
     let parent = |snapshot: &&iceberg::spec::SnapshotRef| {
-        snapshot.parent_snapshot_id().and_then(|parent| base.metadata().snapshot_by_id(parent))
+        snapshot
+            .parent_snapshot_id()
+            .and_then(|parent| base.metadata().snapshot_by_id(parent))
     };
-    std::iter::successors(base.head(), parent).map(|snapshot| snapshot.snapshot_id()).collect()
+    std::iter::successors(base.head(), parent)
+        .map(|snapshot| snapshot.snapshot_id())
+        .collect()
 }
 
 /// All branches and tags. The `iceberg` crate answers for one name only, so they are read from the metadata's JSON.
@@ -62,7 +73,9 @@ fn refs(metadata: &TableMetadata) -> Result<BTreeMap<String, SnapshotReference>,
         refs: BTreeMap<String, SnapshotReference>,
     }
     let read = serde_json::to_value(metadata).and_then(serde_json::from_value::<Refs>);
-    Ok(read.map_err(|error| CommitError::Encode(format!("the table's branches and tags: {error}")))?.refs)
+    Ok(read
+        .map_err(|error| CommitError::Encode(format!("the table's branches and tags: {error}")))?
+        .refs)
 }
 
 #[cfg(test)]
@@ -70,11 +83,18 @@ mod tests {
     use super::*;
     use crate::commit::history::History;
 
-    const SINCE: Option<SnapshotRef> = Some(SnapshotRef { sequence_number: 2, snapshot_id: 2 });
+    const SINCE: Option<SnapshotRef> = Some(SnapshotRef {
+        sequence_number: 2,
+        snapshot_id: 2,
+    });
 
     /// Ours up to 4, rolled back to 2. 5 is somebody's cherry-pick of 3, rolled back as well.
     fn rolled_back() -> History {
-        let ours = History::default().ours(1, None).ours(2, Some(1)).ours(3, Some(2)).ours(4, Some(3));
+        let ours = History::default()
+            .ours(1, None)
+            .ours(2, Some(1))
+            .ours(3, Some(2))
+            .ours(4, Some(3));
         ours.foreign(5, Some(2)).main(2).tag(TAG, 4)
     }
 
@@ -91,28 +111,56 @@ mod tests {
 
     #[test]
     fn the_history_of_main_stays_and_what_is_older_than_our_nearest_snapshot_too() {
-        let history = History::default().ours(1, None).foreign(2, Some(1)).ours(3, Some(1)).ours(4, Some(3));
-        let since = SnapshotRef { sequence_number: 3, snapshot_id: 3 };
-        assert_eq!(ids(history.foreign(5, Some(3)).main(5).tag(TAG, 4), Some(since)), [4]);
+        let history = History::default()
+            .ours(1, None)
+            .foreign(2, Some(1))
+            .ours(3, Some(1))
+            .ours(4, Some(3));
+        let since = SnapshotRef {
+            sequence_number: 3,
+            snapshot_id: 3,
+        };
+        assert_eq!(
+            ids(history.foreign(5, Some(3)).main(5).tag(TAG, 4), Some(since)),
+            [4]
+        );
     }
 
     #[test]
     fn without_a_snapshot_of_ours_in_main_all_that_is_not_in_main_goes() {
-        let history = History::default().foreign(1, None).ours(2, Some(1)).ours(3, Some(2)).main(1).tag(TAG, 3);
+        let history = History::default()
+            .foreign(1, None)
+            .ours(2, Some(1))
+            .ours(3, Some(2))
+            .main(1)
+            .tag(TAG, 3);
         assert_eq!(ids(history, None), [2, 3]);
     }
 
     #[test]
     fn a_branch_or_tag_of_somebody_else_refuses_by_its_name() {
-        let tag = abandoned(&rolled_back().tag("release", 3).base(), SINCE).expect_err("it holds 3").to_string();
+        let tag = abandoned(&rolled_back().tag("release", 3).base(), SINCE)
+            .expect_err("it holds 3")
+            .to_string();
         assert!(tag.contains("the tag `release` points at snapshot 3"), "{tag}");
-        let history = rolled_back().foreign(6, Some(4)).foreign(7, Some(6)).branch("audit", 7);
-        let branch = abandoned(&history.base(), SINCE).expect_err("7 leads to 4").to_string();
-        assert!(branch.contains("the branch `audit` points at snapshot 7"), "{branch}");
+        let history = rolled_back()
+            .foreign(6, Some(4))
+            .foreign(7, Some(6))
+            .branch("audit", 7);
+        let branch = abandoned(&history.base(), SINCE)
+            .expect_err("7 leads to 4")
+            .to_string();
+        assert!(
+            branch.contains("the branch `audit` points at snapshot 7"),
+            "{branch}"
+        );
     }
 
     #[test]
     fn refs_into_the_history_of_main_stand_in_nobodys_way() {
-        assert_eq!(ids(rolled_back().tag("release", 1).branch("audit", 2), SINCE), [3, 4, 5]);
+        assert_eq!(
+            ids(rolled_back().tag("release", 1).branch("audit", 2), SINCE),
+            [3, 4, 5]
+        );
     }
 }
