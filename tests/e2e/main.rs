@@ -2,7 +2,12 @@
 //!
 //! Run by `make test`, which starts the broker.
 
+mod feed;
+mod foreign;
+mod halts;
 mod main_path;
+mod rollback;
+mod sparse_logs;
 
 /// The binary under test.
 const TABLETOPIC: &str = env!("CARGO_BIN_EXE_tabletopic");

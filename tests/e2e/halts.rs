@@ -1,0 +1,155 @@
+//! What the broker can do to a reader: take records away before they were read, or the whole topic. Each halt stops
+//! what it concerns and nothing else, and after its answer reading goes on without a restart.
+
+use tabletopic_testkit::Topic;
+
+use crate::feed::{Feed, JSON, REASON, wait_for_rows};
+
+/// Records of a topic before it is deleted.
+const OLD: u32 = 400;
+
+#[test]
+fn a_topic_created_again_while_it_is_read_halts_alone_and_goes_on_when_it_is_adopted() {
+    let feed = Feed::new("recreated", 1);
+    let other = Other::beside(&feed);
+    let old = feed.produce(OLD, &[]);
+    let service = feed.run();
+    feed.wait_for_rows(&service, old);
+
+    create_again(&feed);
+    let new = feed.produce(300, &[]);
+    let log = service.says("halted=job");
+    assert!(log.contains("resolve shop.orders --adopt-topic"), "{log}");
+    let others = other.produce(200);
+    wait_for_rows(&service, OTHERS, others);
+    feed.holds_of_first(1);
+
+    feed.answer(&["--adopt-topic"]);
+    service.says("goes on after a halt");
+    feed.wait_for_rows(&service, old + new);
+    service.terminate();
+    feed.holds(&[]);
+    feed.lake.is_sound();
+    other.holds(&feed);
+}
+
+#[test]
+fn a_topic_created_again_while_nobody_reads_halts_alone_and_goes_on_when_it_is_adopted() {
+    let feed = Feed::new("renewed", 1);
+    let other = Other::beside(&feed);
+    feed.produce(OLD, &[]);
+    feed.catch_up();
+
+    create_again(&feed);
+    let new = feed.produce(300, &[]);
+    other.produce(200);
+    let (code, log) = feed.run_until_end();
+    assert_eq!(code, 4, "{log}");
+    for words in [
+        "it was deleted and created again",
+        "resolve shop.orders --adopt-topic",
+    ] {
+        assert!(log.contains(words), "{words:?} is missing in:\n{log}");
+    }
+    feed.holds_of_first(1);
+    other.holds(&feed);
+
+    let service = feed.run();
+    service.says("it was deleted and created again");
+    feed.answer(&["--adopt-topic"]);
+    feed.wait_for_rows(&service, new);
+    service.terminate();
+    feed.holds(&[]);
+    feed.lake.is_sound();
+}
+
+#[test]
+fn retention_past_the_reader_halts_that_partition_and_no_other() {
+    let feed = Feed::new("retention", 2);
+    feed.produce(600, &[]);
+    feed.catch_up();
+    feed.produce(600, &[]);
+    feed.topic.admin("delete-records", &["--before", "0=450"]);
+    let (code, log) = feed.run_until_end();
+    assert_eq!(code, 4, "{log}");
+    for words in [
+        "partition 0: offsets 300 to 449 are no longer in the log",
+        "resolve shop.orders --declare-lost",
+    ] {
+        assert!(log.contains(words), "{words:?} is missing in:\n{log}");
+    }
+    feed.holds(&["--lost", "0=300-600"]);
+
+    let service = feed.run();
+    service.says("offsets 300 to 449 are no longer in the log");
+    feed.produce(200, &[]);
+    feed.wait_for_rows(&service, 100);
+    let said = feed.answer(&["--declare-lost"]);
+    assert!(said.contains("150 offsets are declared lost"), "{said}");
+    feed.wait_for_rows(&service, 100 + 150 + 100);
+    service.terminate();
+
+    feed.holds(&["--lost", "0=300-450"]);
+    feed.lake.is_sound();
+    let ledger = feed.ledger("declare-lost");
+    let [row] = ledger.as_slice() else {
+        panic!("not one row: {ledger:#?}")
+    };
+    let told = ["partition", "start_offset", "end_offset", "lost"].map(|column| row[column].as_i64());
+    assert_eq!(
+        (told, &row["reason"]),
+        ([0, 300, 450, 150].map(Some), &REASON.into()),
+        "{row:#}"
+    );
+}
+
+/// Deletes the topic and creates it again, so that it goes on at the very offset where the old one ended: only its id
+/// tells that it is another one.
+fn create_again(feed: &Feed) {
+    feed.topic.admin("delete", &[]);
+    feed.topic.admin("create", &["--partitions", "1"]);
+    let (count, account) = (OLD.to_string(), feed.lake.file("never-read.parquet"));
+    feed.topic.produce(
+        "orders",
+        &["--count", &count, "--seed", "99", "--produced", &account],
+    );
+    feed.topic
+        .admin("delete-records", &["--before", &format!("0={OLD}")]);
+}
+
+const OTHERS: &str = "shop.others";
+
+/// Another topic in the same configuration, into a table of its own.
+struct Other {
+    topic: Topic,
+    produced: String,
+}
+
+impl Other {
+    fn beside(feed: &Feed) -> Self {
+        let topic = Topic::create("other", 1, &[]);
+        let text = std::fs::read_to_string(&feed.config).expect("it was written");
+        let section = format!(
+            "\n[[topic]]\nname = \"{}\"\ntable = \"{OTHERS}\"\n{JSON}\n\n[topic.commit]\ninterval = \"1s\"\n",
+            topic.name
+        );
+        std::fs::write(&feed.config, text + &section).expect("it can be written");
+        Self {
+            topic,
+            produced: feed.lake.file("others.parquet"),
+        }
+    }
+
+    fn produce(&self, count: u64) -> u64 {
+        self.topic.produce(
+            "orders",
+            &["--count", &count.to_string(), "--produced", &self.produced],
+        );
+        count
+    }
+
+    fn holds(&self, feed: &Feed) {
+        feed.lake
+            .must("oracle", &["--table", OTHERS, "--produced", &self.produced]);
+    }
+}
