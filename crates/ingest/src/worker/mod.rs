@@ -84,6 +84,8 @@ impl Worker {
         let handled = match reply {
             Reply::Granted { grant, .. } => granted(slot, now, &grant, entropy.as_ref(), effects),
             Reply::SchemaChanged { version, .. } => {
+                // Partitions granted meanwhile were read under the older version.
+                cut(slot, now, entropy.as_ref(), effects);
                 let changed = slot.write_as(version);
                 resume_suspended(slot, effects);
                 changed
