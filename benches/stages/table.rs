@@ -1,0 +1,35 @@
+//! The table that the bids go to, partitioned by day as `run` does by default.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use iceberg::spec::{PartitionSpecRef, Schema, SchemaRef, UnboundPartitionSpec};
+use tabletopic_table::file::FileSchema;
+use tabletopic_table::partition::{Splitter, parse_partition_by};
+
+pub struct Table {
+    pub schema: SchemaRef,
+    pub unbound: UnboundPartitionSpec,
+    spec: PartitionSpecRef,
+}
+
+impl Table {
+    pub fn new(schema: Schema) -> Result<Self> {
+        let schema = Arc::new(schema);
+        let unbound = parse_partition_by(&["day(dateTime)"], &schema)?;
+        let spec = Arc::new(unbound.clone().bind(schema.clone())?);
+        Ok(Self {
+            schema,
+            unbound,
+            spec,
+        })
+    }
+
+    pub fn splitter(&self) -> Result<Splitter> {
+        Ok(Splitter::new(&self.spec, &self.schema)?)
+    }
+
+    pub fn file_schema(&self) -> Result<Arc<FileSchema>> {
+        Ok(FileSchema::new(self.schema.clone(), self.spec.clone())?)
+    }
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Makes the tables of README.md from a file of raw results: medians, and the spread from lowest to highest.
+
+  table.py RESULTS             prints them
+  table.py RESULTS --write     puts them into README.md, between its markers
+"""
+
+import argparse
+import collections
+import json
+import pathlib
+import statistics
+
+README = pathlib.Path(__file__).resolve().parent / "README.md"
+BEGIN, END = "<!-- table.py begins -->\n", "<!-- table.py ends -->\n"
+
+# The stages that L is the sum of.
+LIMIT = ("consume", "decode", "split", "encode", "upload")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=pathlib.Path)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    tables = "\n".join(tables_of(options.results))
+    if not options.write:
+        print(tables)
+        return
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    README.write_text(before + BEGIN + tables + "\n" + END + after)
+
+
+def tables_of(results):
+    lines = [json.loads(line) for line in results.read_text().splitlines()]
+    stages, runs, sessions = collections.defaultdict(list), collections.defaultdict(list), []
+    for line in lines:
+        if "session" in line:
+            sessions.append(line["session"])
+        elif "stage" in line:
+            stages[line["stage"]].append(line)
+        else:
+            runs[line["catch_up"]].append(line)
+    for session in sessions:
+        yield (
+            f"{session['at']}, commit {session['commit']}, {session['cores']} x {session['cpu']}, "
+            f"{session['workers']} worker, commits every {session['interval']}; raw: `{results.name}`."
+        )
+    yield ""
+    yield from table_of_stages(stages)
+    limit = sum(median(stages[stage], "cpu_ns") for stage in LIMIT if stages[stage])
+    if limit:
+        yield f"| **L** = {' + '.join(LIMIT)} | **{limit:,.0f}** | | | | |"
+    for name, measured in runs.items():
+        yield ""
+        yield from table_of_runs(name, measured, limit)
+
+
+def table_of_stages(stages):
+    yield "| stage | CPU ns per record | spread | bytes per record | rounds | load |"
+    yield "|---|---|---|---|---|---|"
+    for stage, measured in stages.items():
+        unit = " (per commit)" if stage == "commit" else ""
+        size = f"{median(measured, 'bytes'):.1f}" if measured[0]["bytes"] else ""
+        yield (
+            f"| {stage}{unit} | {median(measured, 'cpu_ns'):,.0f} | {spread(measured, 'cpu_ns', ',.0f')} | {size} "
+            f"| {len(measured)} | {spread(measured, 'load', '.1f')} |"
+        )
+
+
+def table_of_runs(name, measured, limit):
+    yield f"| catch-up (`{name}`) | median | spread |"
+    yield "|---|---|---|"
+    rows = [
+        ("records", "records", ",.0f"), ("CPU s", "cpu_s", ".2f"), ("of which system", "system_s", ".2f"),
+        ("CPU ns per record", "cpu_ns", ",.0f"), ("records per CPU second", "records_per_cpu_s", ",.0f"),
+        ("wall s", "wall_s", ".1f"), ("peak RSS MiB", "peak_rss_mib", ",.0f"), ("files", "files", ",.0f"),
+        ("bytes per record", "bytes", ".2f"), ("load", "load", ".1f"),
+    ]
+    for title, key, form in rows:
+        yield f"| {title} | {median(measured, key):{form}} | {spread(measured, key, form)} |"
+    if limit:
+        ratios = [each["cpu_ns"] / limit for each in measured]
+        yield f"| **ratio to L** | **{statistics.median(ratios):.2f}** | {min(ratios):.2f} to {max(ratios):.2f} |"
+
+
+def median(measured, key):
+    return statistics.median(each[key] for each in measured)
+
+
+def spread(measured, key, form):
+    values = [each[key] for each in measured]
+    return f"{min(values):{form}} to {max(values):{form}}"
+
+
+if __name__ == "__main__":
+    main()
