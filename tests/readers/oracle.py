@@ -16,8 +16,9 @@ import sys
 
 import bids
 import lake
+import orders
 from lake import quoted
-from pyiceberg.types import BinaryType, ListType, StringType, StructType, TimestampType, TimestamptzType
+from pyiceberg.types import BinaryType, FixedType, ListType, StringType, StructType, TimestampType, TimestamptzType
 
 SAMPLES = 5
 FACTORS = {"s": 1_000_000, "ms": 1_000, "us": 1}
@@ -39,8 +40,8 @@ def json_value(field, duckdb_type, unit):
     if isinstance(field.field_type, (TimestampType, TimestamptzType)):
         number = f"make_timestamptz(({text})::BIGINT * {FACTORS[unit]})::{duckdb_type}"
         return f"CASE json_type(json, {path}) WHEN 'VARCHAR' THEN ({text})::{duckdb_type} ELSE {number} END"
-    if isinstance(field.field_type, BinaryType):
-        return f"encode({text})"
+    if isinstance(field.field_type, (BinaryType, FixedType)):
+        return f"from_base64({text})"
     if field.field_type.is_primitive:
         return f"({text})::{duckdb_type}"
     return f"(json -> {path})::{duckdb_type}"
@@ -167,20 +168,32 @@ def only_differing(sample):
 
 
 def compare_dead_letters(db, ident):
-    """Poison records must be the dead letters, with the bytes that were produced; nothing else may be one."""
+    """Poison records must be the dead letters, whole and with the reason; nothing else may be one."""
+    # A reason that is none of produce.py's kinds of poison is what the dead letter has to say.
+    verdicts = [(poison, *verdict) for poison, verdict in orders.VERDICTS.items()]
+    db.execute("CREATE TABLE verdicts (poison VARCHAR, reason VARCHAR, field VARCHAR)")
+    db.executemany("INSERT INTO verdicts VALUES (?, ?, ?)", verdicts)
     return {
         "expected": db.execute("SELECT count(*) FROM produced WHERE kind = 'poison'").fetchone()[0],
         "rows": db.execute("SELECT count(*) FROM dead_letters").fetchone()[0],
         "samples": (samples := lake.rows(db.execute(f"""
             SELECT coalesce(p.topic, d.topic) AS topic, coalesce(p.partition, d.partition) AS kafka_partition,
-                   coalesce(p."offset", d."offset") AS kafka_offset, p.reason AS poison, d.reason AS reason,
+                   coalesce(p."offset", d."offset") AS kafka_offset, p.poison AS poison, d.reason AS reason, d.field AS field,
                    count(*) AS copies
-            FROM (SELECT * FROM produced WHERE kind = 'poison') p
+            FROM (
+                SELECT produced.* REPLACE (coalesce(v.reason, produced.reason) AS reason),
+                       v.field, produced.reason AS poison
+                FROM produced LEFT JOIN verdicts v ON v.poison = produced.reason
+                WHERE kind = 'poison') p
             FULL JOIN dead_letters d ON d.topic = p.topic AND d.partition = p.partition AND d."offset" = p."offset"
             GROUP BY ALL
             HAVING count(*) > 1 OR any_value(p.kind) IS NULL
                 OR any_value(d.value) IS DISTINCT FROM any_value(p.value)
                 OR any_value(d.key) IS DISTINCT FROM any_value(p.key)
+                OR any_value(d.headers) IS DISTINCT FROM any_value(p.headers)
+                OR any_value(d.timestamp) IS DISTINCT FROM any_value(make_timestamptz(p.timestamp * 1000))
+                OR any_value(d.reason) IS DISTINCT FROM any_value(p.reason)
+                OR (any_value(p.field) IS NOT NULL AND any_value(d.field) IS DISTINCT FROM any_value(p.field))
             ORDER BY 1, 2, 3 LIMIT {SAMPLES}"""))),
         "table": ident,
         "ok": not samples,

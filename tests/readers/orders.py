@@ -51,3 +51,14 @@ POISON = {
     "no-event-time": lambda fields: encode({key: fields[key] for key in fields if key != "created_at"}),
     "absurd-event-time": lambda fields: encode(fields | {"created_at": "9999999-01-01T00:00:00Z"}),
 }
+
+# What a dead letter says of each: reason and column. None: no column is to blame, or it depends.
+VERDICTS = {
+    "not-json": ("not_json", None),
+    "not-utf8": ("invalid_utf8", "customer"),
+    "not-an-object": ("not_an_object", None),
+    "wrong-type": ("wrong_type", "id"),
+    "too-deep": ("too_deep", None),
+    "no-event-time": ("missing_event_time", "created_at"),
+    "absurd-event-time": ("invalid_value", "created_at"),
+}

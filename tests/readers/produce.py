@@ -5,6 +5,7 @@
   produce.py transactions TOPIC --count 50 --size 20 --seed 1 --produced FILE
   produce.py keyed TOPIC --count 10000 --keys 100 --seed 1 --produced FILE
   produce.py flights TOPIC --seed 1 --produced FILE
+  produce.py lines TOPIC --from FILE --produced FILE        see lines.py
   produce.py bids TOPIC --count 8000000 --seed 1
 
 --produced writes every record with its offset (see produced.py). bids has none: its record at an offset follows from
@@ -22,6 +23,7 @@ import time
 import bids
 import flights
 import lake
+import lines
 import orders
 from confluent_kafka import Consumer, Producer, TopicPartition
 from produced import Produced
@@ -60,12 +62,14 @@ def finish(client):
         raise SystemExit(f"{left} records were not acknowledged within 120 s")
 
 
-def pace(items, rate):
-    """The items, no more than `rate` a second (0: as fast as they are taken)."""
+def pace(items, options):
+    """The items, no more than --rate a second (0: as fast as they are taken), while the file of --while is there."""
     start = time.monotonic()
     for i, item in enumerate(items):
-        if rate:
-            time.sleep(max(0, start + i / rate - time.monotonic()))
+        if options.rate:
+            time.sleep(max(0, start + i / options.rate - time.monotonic()))
+        if options.while_file and i % 50 == 0 and not os.path.exists(options.while_file):
+            return
         yield item
 
 
@@ -73,21 +77,22 @@ def produce_orders(options, produced):
     client = producer(options.bootstrap)
     partitions = partitions_of(client, options.topic)
     poison = list(orders.POISON)
-    for n in pace(range(options.count), options.rate):
+    for n in pace(range(options.count), options):
         partition, i = n % partitions, options.first + n // partitions
         chance = orders.chance(options.seed, options.topic, partition, i)
         fields = orders.order(chance, i, options.days, options.nested)
         kind, reason, value = "record", None, orders.encode(fields)
         draw = chance.random()
-        if draw < options.poison:
+        # The first of a partition is good: it may be the one from which a column gets its type.
+        if i and draw < options.poison:
             kind, reason = "poison", chance.choice(poison)
             value = orders.POISON[reason](fields)
         elif draw < options.poison + options.tombstones:
             kind, value = "tombstone", None
+        headers = [("i", str(i)), ("i", b"\x00again")] if options.headers else None
         send(
-            client, options.topic, partition=partition, key=fields["customer"], value=value,
-            headers=[("i", str(i)), ("i", b"\x00again")] if options.headers else None,
-            on_delivery=produced.callback(kind, reason),
+            client, options.topic, partition=partition, key=fields["customer"], value=value, headers=headers,
+            on_delivery=produced.callback(kind, reason, headers=headers),
         )
     finish(client)
 
@@ -98,7 +103,7 @@ def produce_transactions(options, produced):
     partitions = partitions_of(client, options.topic)
     client.init_transactions(60)
     chance = random.Random(options.seed)
-    for n in pace(range(options.count), options.rate):
+    for n in pace(range(options.count), options):
         aborts = n == options.count - 1 or chance.random() < options.aborted
         client.begin_transaction()
         for m in range(options.size):
@@ -116,7 +121,7 @@ def produce_transactions(options, produced):
 def produce_keyed(options, produced):
     """Few keys, many values and some tombstones, for a topic that the broker compacts."""
     client = producer(options.bootstrap)
-    for i in pace(range(options.count), options.rate):
+    for i in pace(range(options.count), options):
         chance = orders.chance(options.seed, options.topic, "keyed", i)
         tombstone = chance.random() < options.tombstones
         fields = orders.order(chance, i, options.days, options.nested)
@@ -130,8 +135,15 @@ def produce_keyed(options, produced):
 
 def produce_flights(options, produced):
     client = producer(options.bootstrap)
-    for key, value in pace(flights.records(options.seed), options.rate):
+    for key, value in pace(flights.records(options.seed), options):
         send(client, options.topic, key=key, value=value, on_delivery=produced.callback("record"))
+    finish(client)
+
+
+def produce_lines(options, produced):
+    client = producer(options.bootstrap)
+    for record, kind, reason, stored in lines.records(options.from_file):
+        send(client, options.topic, on_delivery=produced.callback(kind, reason, stored, record.get("headers")), **record)
     finish(client)
 
 
@@ -184,16 +196,19 @@ def produce_bids_of_partition(options, partition, partitions, count, chunk=50_00
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("orders", "transactions", "keyed", "flights", "bids"):
+    for name in ("orders", "transactions", "keyed", "flights", "lines", "bids"):
         command = commands.add_parser(name)
         command.add_argument("topic")
         command.add_argument("--bootstrap", default=os.environ.get("TABLETOPIC_TEST_BOOTSTRAP"))
         command.add_argument("--seed", type=int, default=1)
-        if name != "flights":
+        if name == "lines":
+            command.add_argument("--from", dest="from_file", metavar="FILE", required=True)
+        if name not in ("flights", "lines"):
             command.add_argument("--count", type=int, default=1000, help="records; of transactions: transactions")
         if name != "bids":
             command.add_argument("--produced", metavar="FILE", required=True)
             command.add_argument("--rate", type=float, default=0, help="a second; by default as fast as it goes")
+            command.add_argument("--while", dest="while_file", metavar="FILE", help="ends once there is no such file")
         if name in ("orders", "transactions", "keyed"):
             command.add_argument("--days", type=int, default=3, help="that event time is spread over")
             command.add_argument("--nested", action="store_true", help="with an object and a list of objects")
@@ -218,7 +233,7 @@ def main():
     produced = Produced()
     kinds = {
         "orders": produce_orders, "transactions": produce_transactions, "keyed": produce_keyed,
-        "flights": produce_flights,
+        "flights": produce_flights, "lines": produce_lines,
     }
     kinds[options.command](options, produced)
     produced.write(options.produced)

@@ -22,16 +22,19 @@ class Produced:
     def __init__(self):
         self.rows = []
 
-    def callback(self, kind, reason=None):
-        """A delivery callback for one record of this kind."""
+    def callback(self, kind, reason=None, stored=None, headers=None):
+        """A delivery callback for one record of this kind. `stored` is what the table should hold where that is
+        something else than the value; `headers` are those that were sent, which a delivery report does not have."""
 
         def delivered(error, message):
             if error is not None:
                 raise SystemExit(f"not produced: {error}")
-            headers = [{"key": key, "value": value} for key, value in message.headers() or []]
+            pairs = message.headers() if headers is None else headers
             self.rows.append((
-                message.topic(), message.partition(), message.offset(), message.timestamp()[1],
-                message.key(), message.value(), headers, kind, reason,
+                message.topic(), message.partition(), message.offset(), message.timestamp()[1], message.key(),
+                message.value() if stored is None else stored,
+                [{"key": key, "value": value.encode() if isinstance(value, str) else value} for key, value in pairs or []],
+                kind, reason,
             ))
 
         return delivered
