@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tabletopic_catalog::LoadedTable;
 use tabletopic_offsets::{Follower, TableState};
 use tabletopic_table::commit::{Base, CommitError, LogWaiting, Renew, commit};
 use tabletopic_table::follower::drain::drain;
@@ -24,7 +25,7 @@ impl Committer {
         if self.generations.is_empty() && !self.is_halted() {
             return;
         }
-        let Ok(table) = self.lake.catalog.load(&self.table).await else { return };
+        let Some(table) = self.look().await else { return };
         if self.halted_at.as_ref().is_some_and(|at| *at == table.metadata_location) {
             return;
         }
@@ -41,6 +42,12 @@ impl Committer {
             }
             Err(error) => self.halt(error).await,
         }
+    }
+
+    /// The table as it is now. An outage is shown, since nothing else may ask the catalog for a long time.
+    async fn look(&self) -> Option<LoadedTable> {
+        let loaded = self.lake.catalog.load(&self.table).await;
+        loaded.inspect_err(|error| tracing::warn!(table = %self.table, "not looked at: {error}")).ok()
     }
 
     /// The table can be committed to again: somebody has answered the halt.
@@ -68,7 +75,7 @@ impl Committer {
 
     /// Both followers hold all that the table says, before the process leaves.
     pub(super) async fn drain_all(&mut self) {
-        let Ok(table) = self.lake.catalog.load(&self.table).await else { return };
+        let Some(table) = self.look().await else { return };
         if let Ok(main) = Base::read(table) {
             self.drain(&main, Follower::DeadLetters).await;
             self.drain(&main, Follower::Ledger).await;
