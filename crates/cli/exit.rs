@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use tabletopic_catalog::CatalogError;
+use tabletopic_ingest::prepare::PrepareError;
 use tabletopic_ingest::run::RunError;
 use tabletopic_source::BrokerError;
 
@@ -26,11 +27,20 @@ impl Exit {
     /// The code of a command that ended in `error`.
     pub fn of(error: &anyhow::Error) -> Self {
         let unavailable = matches!(error.downcast_ref(), Some(CatalogError::Unavailable { .. }))
+            || match error.downcast_ref() {
+                Some(RunError::Broker(error)) => matches!(error, BrokerError::Unreachable { .. }),
+                Some(RunError::Prepare(PrepareError::Commit(error))) => error.is_transient(),
+                _ => false,
+            };
+        let misconfigured = error.is::<ConfigError>()
             || matches!(
                 error.downcast_ref(),
-                Some(RunError::Broker(BrokerError::Unreachable { .. }))
+                Some(
+                    RunError::Topic { .. }
+                        | RunError::Prepare(PrepareError::Decode { .. } | PrepareError::Partition { .. })
+                )
             );
-        if error.is::<ConfigError>() {
+        if misconfigured {
             Self::Configuration
         } else if unavailable {
             Self::Later
