@@ -7,12 +7,14 @@
 
 mod broker;
 mod lake;
+mod lost_answers;
 mod readers;
 mod service;
 mod wait;
 
 pub use broker::Broker;
 pub use lake::Lake;
+pub use lost_answers::{Lost, LostAnswers};
 pub use readers::{Topic, admin, produce, unique};
 pub use service::Service;
 pub use wait::{eventually, eventually_within};
