@@ -8,6 +8,7 @@ mod halts;
 mod main_path;
 mod rollback;
 mod sparse_logs;
+mod process_faults;
 
 /// The binary under test.
 const TABLETOPIC: &str = env!("CARGO_BIN_EXE_tabletopic");
