@@ -133,7 +133,7 @@ impl Committer {
                 match granted {
                     Ok(Some(grant)) => {
                         self.generations.insert(job.clone(), grant.generation);
-                        self.lift(&job);
+                        self.lift(&job, &partitions);
                         reply(&from.replies, Reply::Granted { job, grant });
                     }
                     Ok(None) => reply(&from.replies, Reply::Halted { job, partition: None }),
@@ -193,10 +193,11 @@ impl Committer {
         }
     }
 
-    /// A job goes on: whatever stopped it or its partitions is over.
-    fn lift(&self, lifted: &JobId) {
+    /// A job goes on with these partitions: whatever stopped it, or them, is over. Others may still stand still.
+    fn lift(&self, lifted: &JobId, partitions: &[i32]) {
         self.status.halts.lift(|scope| match scope {
-            Scope::Partition { job, .. } | Scope::Topic { job } => job == lifted,
+            Scope::Partition { job, partition } => job == lifted && partitions.contains(partition),
+            Scope::Topic { job } => job == lifted,
             Scope::Table { table } => *table == self.table,
         });
     }
