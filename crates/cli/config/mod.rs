@@ -116,7 +116,7 @@ impl Config {
                 kafka,
                 catalog,
                 topics,
-                memory_budget: raw.memory.budget.unwrap_or(Size::mib(512)).0,
+                memory_budget: raw.memory.budget.unwrap_or(Size::mib(1024)).0,
                 workers: raw.workers.count.unwrap_or_else(one_per_cpu),
                 log: Log {
                     format: raw.log.format.unwrap_or(LogFormat::Text),

@@ -53,6 +53,13 @@ async fn held(lake: &Lake, base: &Base<TableState>, state: &TableState) -> Resul
         let detail = "several jobs feed it, and its rows do not tell which topic they came from".to_owned();
         return Err(Halt::Resolve { table: base.table.ident.clone(), detail }.into());
     };
+    if state.jobs.values().flat_map(|job| job.partitions.values()).any(|partition| !partition.past.is_empty()) {
+        let detail = "its topic was created again and adopted once, and its rows do not tell which of the two topics \
+                      they came from. Set `main` forwards again to our newest snapshot, where the tag `tabletopic` \
+                      points"
+            .to_owned();
+        return Err(Halt::Resolve { table: base.table.ident.clone(), detail }.into());
+    }
     let ranges = match base.head() {
         Some(head) => rows::ranges(lake, &base.table, head.snapshot_id()).await?,
         None => BTreeMap::new(),
