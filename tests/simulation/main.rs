@@ -1,0 +1,79 @@
+//! The simulation: the real worker, driver and committer over a source, a store and a catalog in memory that fail by
+//! a seed. Each seed is one schedule of small steps (records, commits, crashes, rebalances, foreign hands on the
+//! table ...) on one thread with virtual time. When it ends, the faults stop, and the table must hold every record
+//! exactly once.
+//!
+//! `TABLETOPIC_SIM_SCHEDULES=<n>` runs that many schedules, `TABLETOPIC_SIM_SEED=<n>` that one alone, with its log.
+
+mod foreign;
+mod mutants;
+mod operator;
+mod oracle;
+mod process;
+mod replay;
+mod schedule;
+mod truth;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use replay::{Failure, replay};
+use world::Honest;
+
+const SCHEDULES: u64 = 1_000;
+
+#[test]
+fn every_schedule_ends_with_every_record_once() {
+    if let Some(seed) = number("TABLETOPIC_SIM_SEED") {
+        tracing_subscriber::fmt()
+            .with_env_filter("warn,tabletopic=debug")
+            .without_time()
+            .init();
+        match replay(seed, &Honest) {
+            Ok(done) => println!("seed {seed} holds; its steps:\n{}", done.steps.join("\n")),
+            Err(failure) => panic!("{failure}"),
+        }
+        return;
+    }
+    let schedules = number("TABLETOPIC_SIM_SCHEDULES").unwrap_or(SCHEDULES);
+    let (next, began) = (AtomicU64::new(0), std::time::Instant::now());
+    let run = || {
+        let mut failures = Vec::new();
+        let mut rows = 0;
+        loop {
+            let seed = next.fetch_add(1, Ordering::SeqCst);
+            if seed >= schedules || !failures.is_empty() {
+                return (rows, failures);
+            }
+            match replay(seed, &Honest) {
+                Ok(done) => rows += done.rows,
+                Err(failure) => failures.push(failure),
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(2));
+    let (mut rows, mut failures) = (0, Vec::<Failure>::new());
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        for thread in running {
+            let (of_thread, failed) = thread.join().expect("a failed schedule is not a panic");
+            rows += of_thread;
+            failures.extend(failed);
+        }
+    });
+    if let Some(failure) = failures.iter().min_by_key(|failure| failure.seed) {
+        panic!("{failure}");
+    }
+    println!(
+        "{schedules} schedules with {rows} rows held, in {:?}",
+        began.elapsed()
+    );
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|error| panic!("{variable}={text}: {error}")),
+    )
+}

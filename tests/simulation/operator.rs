@@ -1,0 +1,73 @@
+//! Somebody reads what stands still and runs the command that the message names.
+
+use tabletopic_ingest::ask_broker::Here;
+use tabletopic_ingest::resolve::{Answer, ResolveError, resolve};
+use tabletopic_table::commit::{CommitError, Halt};
+
+use crate::world::{Happened, World};
+
+/// The command that a halt's message names, if what it speaks of has happened. `None`: it passes by itself.
+fn answer(message: &str, happened: Happened) -> Result<Option<Answer>, String> {
+    let unexpected = || Err(format!("nothing has happened that explains the halt: {message}"));
+    // A message that names two leaves the choice: the rows come back.
+    let choices = [
+        ("--adopt-topic", Answer::AdoptTopic, happened.recreated),
+        ("--rewind", Answer::Rewind, happened.rolled_back),
+        ("--declare-lost", Answer::DeclareLost, happened.expired),
+    ];
+    match choices
+        .into_iter()
+        .find(|(command, ..)| message.contains(command))
+    {
+        Some((_, answer, true)) => Ok(Some(answer)),
+        // A reader of the deleted topic that stumbled after the new one was adopted: it asks again by itself.
+        None if happened.recreated
+            && (message.contains("was cut below") || message.contains("the log ends at")) =>
+        {
+            Ok(None)
+        }
+        _ => unexpected(),
+    }
+}
+
+/// Answers every halt there is. Whether there was one.
+pub async fn operate(world: &mut World) -> Result<bool, String> {
+    let mut answers = Vec::new();
+    for (_, message) in world.halts() {
+        let Some(answer) = answer(&message, world.happened)? else {
+            continue;
+        };
+        if !answers.contains(&answer) {
+            answers.push(answer);
+        }
+    }
+    // What was adopted before a rollback can be adopted only after it was answered.
+    answers.sort_by_key(|answer| match answer {
+        Answer::Rewind => 0,
+        Answer::AdoptTopic => 1,
+        Answer::DeclareLost => 2,
+    });
+    for answer in &answers {
+        let broker = Here(std::sync::Arc::new(world.broker.clone()));
+        let reason = "simulated".to_owned();
+        if *answer == Answer::AdoptTopic {
+            world.note_adoption().await;
+        }
+        match resolve(&world.lake, &broker, &world.job, *answer, reason, false).await {
+            Ok(resolution) => {
+                world.rollback_open &= *answer != Answer::Rewind;
+                world.say(format!("  resolved by {answer:?}: {:?}", resolution.effects));
+            }
+            // Halted processes look every few seconds; what they say may be answered already.
+            Err(ResolveError::Nothing { why, .. }) => world.say(format!("  {answer:?}: {why}")),
+            // Nobody had noticed the rollback; it is answered once somebody has.
+            Err(ResolveError::Commit(CommitError::Halt(
+                Halt::RolledBack { .. } | Halt::HistoryExpired { .. },
+            ))) if world.rollback_open => {
+                world.say(format!("  {answer:?}: not before the rollback is answered"));
+            }
+            Err(error) => return Err(format!("{answer:?} is refused: {error}")),
+        }
+    }
+    Ok(!answers.is_empty())
+}

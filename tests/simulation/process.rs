@@ -1,0 +1,196 @@
+//! One process of the service: the real driver with its worker, and the real committer, on a bad network.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tabletopic_ingest::ask_broker::Here;
+use tabletopic_ingest::committer::{Committer, REQUESTS, Request};
+use tabletopic_ingest::job::Job;
+use tabletopic_ingest::prepare::create_table;
+use tabletopic_ingest::run::{Driver, Uploads};
+use tabletopic_ingest::status::Status;
+use tabletopic_ingest::worker::Worker;
+use tabletopic_offsets::JobId;
+use tabletopic_source::MemoryBroker;
+use tabletopic_table::Lake;
+use tabletopic_table::follower::create;
+use tabletopic_testkit::Weather;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// What a process is made of.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    pub name: String,
+    pub lake: Lake,
+    pub job: Arc<Job>,
+    pub broker: MemoryBroker,
+    pub weather: Arc<Weather>,
+    /// Records per partition and poll.
+    pub batch: usize,
+    /// Bytes of open files.
+    pub memory: usize,
+}
+
+/// See the module.
+pub struct Process {
+    parts: Parts,
+    pub status: Arc<Status>,
+    life: Life,
+}
+
+enum Life {
+    /// Creates what is missing.
+    Preparing(JoinHandle<()>),
+    Running {
+        driver: Box<Driver>,
+        committer: JoinHandle<()>,
+        leaving: bool,
+    },
+    /// The driver has left; the committer finishes.
+    Ending(JoinHandle<()>),
+    Over,
+}
+
+impl Process {
+    pub fn start(parts: Parts) -> Self {
+        let (lake, job) = (parts.lake.clone(), parts.job.clone());
+        let prepared = tokio::spawn(async move {
+            let sample = [tabletopic_records::Record {
+                partition: 0,
+                offset: 0,
+                timestamp: Some(0),
+                key: None,
+                value: Some(b"{\"n\": 0}"),
+                headers: &tabletopic_records::NoHeaders,
+            }];
+            // A process that can't begin is started again by whoever watches over it.
+            while create_table(&lake, &job, &sample).await.is_err()
+                || create::followers(&lake, &job.table).await.is_err()
+            {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        Self {
+            parts,
+            status: Arc::default(),
+            life: Life::Preparing(prepared),
+        }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.parts.name
+    }
+
+    pub fn weather(&self) -> &Weather {
+        &self.parts.weather
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self.life, Life::Over)
+    }
+
+    /// One round of everything in the process that is not a task of its own.
+    pub fn step(&mut self) {
+        if self.weather().is_dead() {
+            return self.kill();
+        }
+        if self.weather().is_stopped() {
+            return;
+        }
+        match &mut self.life {
+            Life::Preparing(prepared) if prepared.is_finished() => {
+                self.life = running(&self.parts, &self.status)
+            }
+            Life::Preparing(_) | Life::Over => {}
+            Life::Running {
+                driver,
+                committer,
+                leaving,
+            } => {
+                assert!(
+                    !committer.is_finished(),
+                    "{}: the committer ended before its driver",
+                    self.parts.name
+                );
+                driver.step();
+                assert_eq!(driver.fatal(), None);
+                if *leaving && driver.is_idle() {
+                    driver.close();
+                    let Life::Running { committer, .. } = std::mem::replace(&mut self.life, Life::Over)
+                    else {
+                        unreachable!("it is running");
+                    };
+                    self.life = Life::Ending(committer);
+                }
+            }
+            Life::Ending(committer) if committer.is_finished() => self.life = Life::Over,
+            Life::Ending(_) => {}
+        }
+    }
+
+    /// SIGTERM.
+    pub fn leave(&mut self) {
+        match &mut self.life {
+            Life::Running { driver, leaving, .. } if !*leaving => {
+                *leaving = true;
+                driver.leave();
+            }
+            Life::Preparing(_) => self.kill(),
+            Life::Running { .. } | Life::Ending(_) | Life::Over => {}
+        }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.weather().die();
+        match std::mem::replace(&mut self.life, Life::Over) {
+            Life::Preparing(task) | Life::Running { committer: task, .. } | Life::Ending(task) => {
+                task.abort()
+            }
+            Life::Over => {}
+        }
+    }
+}
+
+fn running(parts: &Parts, status: &Arc<Status>) -> Life {
+    let Parts {
+        name,
+        lake,
+        job,
+        broker,
+        batch,
+        memory,
+        ..
+    } = parts;
+    let (sender, requests) = mpsc::channel(REQUESTS);
+    let asked = Arc::new(Here(Arc::new(broker.clone())));
+    let committer = Committer::new(
+        lake.clone(),
+        job.table.clone(),
+        vec![job.clone()],
+        asked,
+        status.clone(),
+    );
+    let committer = tokio::spawn(committer.run(requests));
+    let worker = Worker::new(vec![job.clone()], lake.entropy.clone(), *memory);
+    let source = Box::new(broker.member(name.clone()).batch_records(*batch));
+    let uploads = Uploads::new(lake.file_io.clone(), Handle::current(), 64 << 10);
+    let committers: BTreeMap<JobId, mpsc::Sender<Request>> = BTreeMap::from([(job.id.clone(), sender)]);
+    let driver = Driver::new(
+        0,
+        worker,
+        source,
+        lake.clock.clone(),
+        status.clone(),
+        uploads,
+        committers,
+    );
+    Life::Running {
+        driver: Box::new(driver),
+        committer,
+        leaving: false,
+    }
+}
