@@ -32,10 +32,16 @@ impl Disk {
         std::fs::create_dir_all(&at).expect("the mount point is made");
         let disk = Self(at);
         let options = format!("size={size}");
-        let output = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&disk.0).output();
+        let output = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(&disk.0)
+            .output();
         let output = output.expect("mount starts");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "no file system can be mounted; this test has to run as root: {said}");
+        assert!(
+            output.status.success(),
+            "no file system can be mounted; this test has to run as root: {said}"
+        );
         disk
     }
 
@@ -61,7 +67,12 @@ fn a_full_disk_is_waited_out_and_nothing_partial_is_committed() {
     let (topic, lake) = (Topic::create("full-disk", 2, &[]), Lake::new());
     let disk = Disk::mount(lake.warehouse(), "1m");
     let small = produce(&topic, &lake, "small", "100");
-    Service::run(TABLETOPIC, &lake.configure("small", &topic, "", JSON), &["--until-end"]).succeed();
+    Service::run(
+        TABLETOPIC,
+        &lake.configure("small", &topic, "", JSON),
+        &["--until-end"],
+    )
+    .succeed();
 
     // All in one unit, whose files do not fit.
     let large = produce(&topic, &lake, "large", "60000");
@@ -71,7 +82,11 @@ fn a_full_disk_is_waited_out_and_nothing_partial_is_committed() {
     service.says("waiting for the store");
     let log = service.says("free space on the file system, or move the warehouse to a larger one");
     let path = lake.file("warehouse");
-    assert!(log.lines().any(|line| line.contains("waiting for the store") && line.contains(&path)), "no path:\n{log}");
+    assert!(
+        log.lines()
+            .any(|line| line.contains("waiting for the store") && line.contains(&path)),
+        "no path:\n{log}"
+    );
     lake.holds(&[&small], &[]);
     assert_eq!(service.commits(), 0, "{}", service.log());
 
@@ -96,7 +111,9 @@ fn a_warehouse_that_became_read_only_is_waited_out() {
     assert_eq!(service.commits(), commits);
     lake.holds(&[&before], &[]);
     disk.remount("rw");
-    eventually("a commit on the writable disk", || (service.commits() > commits).then_some(()));
+    eventually("a commit on the writable disk", || {
+        (service.commits() > commits).then_some(())
+    });
     service.terminate();
     lake.holds(&[&before, &after], &[]);
     lake.is_sound();
@@ -111,8 +128,14 @@ fn a_warehouse_that_cannot_be_written_at_the_start_is_an_error_that_says_so() {
     let config = lake.configure("unwritable", &topic, "", JSON);
     let (code, log) = Service::run(TABLETOPIC, &config, &["--until-end"]).finish();
     assert_eq!(code, 5, "{log}");
-    let error = log.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("no error in\n{log}"));
-    assert!(error.contains(&lake.file("warehouse")) && error.contains("mount the file system writable"), "{error}");
+    let error = log
+        .lines()
+        .find(|line| line.starts_with("error: "))
+        .unwrap_or_else(|| panic!("no error in\n{log}"));
+    assert!(
+        error.contains(&lake.file("warehouse")) && error.contains("mount the file system writable"),
+        "{error}"
+    );
     disk.remount("rw");
     Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
 }
@@ -133,7 +156,9 @@ fn a_broker_that_is_away_is_waited_out() {
     broker.start_again();
     let after = produce(&topic, &lake, "after", "1000");
     let commits = service.commits();
-    eventually("commits after the outage", || (service.commits() > commits).then_some(()));
+    eventually("commits after the outage", || {
+        (service.commits() > commits).then_some(())
+    });
     service.terminate();
     second.succeed();
     Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
@@ -154,7 +179,9 @@ fn lock(catalog: &Path, seconds: u32) -> Child {
         .spawn()
         .expect("python3 starts");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).expect("it speaks");
+    BufReader::new(child.stdout.take().expect("it is piped"))
+        .read_line(&mut line)
+        .expect("it speaks");
     assert_eq!(line.trim(), "locked");
     child
 }
@@ -171,9 +198,17 @@ fn a_locked_catalog_is_waited_out_and_named() {
     let mut holder = lock(&lake.catalog(), 20);
     let after = produce(&topic, &lake, "after", "100");
     let log = service.says("another process kept");
-    assert!(log.contains(&format!("another process kept {} locked for 10s", lake.file("catalog.db"))), "{log}");
+    assert!(
+        log.contains(&format!(
+            "another process kept {} locked for 10s",
+            lake.file("catalog.db")
+        )),
+        "{log}"
+    );
     assert!(holder.wait().expect("it ends").success());
-    eventually("a commit after the lock", || (service.commits() > commits).then_some(()));
+    eventually("a commit after the lock", || {
+        (service.commits() > commits).then_some(())
+    });
     let log = service.terminate();
     assert!(!log.contains("halted="), "{log}");
     lake.holds(&[&before, &after], &[]);
@@ -202,16 +237,30 @@ fn a_catalog_that_cannot_be_made_is_an_error_that_names_it() {
         edit(&config, "catalog.db", uri);
         let (code, log) = Service::run(TABLETOPIC, &config, &[]).finish();
         assert_eq!(code, 5, "{log}");
-        let error = log.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("no error in\n{log}"));
+        let error = log
+            .lines()
+            .find(|line| line.starts_with("error: "))
+            .unwrap_or_else(|| panic!("no error in\n{log}"));
         let folder = lake.file(uri.rsplit_once('/').expect("a folder").0);
-        assert!(error.contains(&folder) && error.contains("permissions"), "{error}");
+        assert!(
+            error.contains(&folder) && error.contains("permissions"),
+            "{error}"
+        );
     }
 }
 
 /// `tabletopic check` as a script runs it: exit code and findings.
 fn check(config: &Path) -> (i32, String) {
-    let output = Command::new(TABLETOPIC).arg("check").arg("--config").arg(config).output().expect("it starts");
-    (output.status.code().unwrap_or(-1), String::from_utf8(output.stdout).expect("UTF-8"))
+    let output = Command::new(TABLETOPIC)
+        .arg("check")
+        .arg("--config")
+        .arg(config)
+        .output()
+        .expect("it starts");
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8(output.stdout).expect("UTF-8"),
+    )
 }
 
 #[test]
@@ -221,31 +270,53 @@ fn a_check_says_what_does_not_fit_and_where() {
     let config = lake.configure("checked", &topic, "", JSON);
     let (code, said) = check(&config);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains(&format!("ok    topic {}: 2 partitions, topic id ", topic.name)), "{said}");
+    assert!(
+        said.contains(&format!("ok    topic {}: 2 partitions, topic id ", topic.name)),
+        "{said}"
+    );
     Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
     let (code, said) = check(&config);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("ok    table shop.orders: exists and fits, at "), "{said}");
+    assert!(
+        said.contains("ok    table shop.orders: exists and fits, at "),
+        "{said}"
+    );
 
-    let missing = Topic { name: format!("{}-not-there", topic.name), ..topic.clone() };
+    let missing = Topic {
+        name: format!("{}-not-there", topic.name),
+        ..topic.clone()
+    };
     let (code, said) = check(&lake.configure("missing", &missing, "", JSON));
     assert_eq!(code, 2, "{said}");
-    let advice = format!("fail  topic {}: the brokers do not have it; create it, or correct topic.name", missing.name);
+    let advice = format!(
+        "fail  topic {}: the brokers do not have it; create it, or correct topic.name",
+        missing.name
+    );
     assert!(said.contains(&advice), "{said}");
 
     let job = format!("{JSON}\npartitions = [0, 1, 7]");
     let (code, said) = check(&lake.configure("static", &topic, "assignment = \"static\"", &job));
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("it has no partition 7; correct topic.partitions"), "{said}");
+    assert!(
+        said.contains("it has no partition 7; correct topic.partitions"),
+        "{said}"
+    );
 
     // The table is there, with other columns than the configuration needs.
     let job = "format = \"json\"\nevent_time = \"customer\"\npartition_by = []";
     let (code, said) = check(&lake.configure("misfit", &topic, "", job));
     assert_eq!(code, 2, "{said}");
-    assert!(said.contains("fail  table shop.orders: ") && said.contains("customer"), "{said}");
-    let (code, said) = check(&lake.configure("spec", &topic, "", &format!("{JSON}\npartition_by = [\"paid\"]")));
+    assert!(
+        said.contains("fail  table shop.orders: ") && said.contains("customer"),
+        "{said}"
+    );
+    let (code, said) =
+        check(&lake.configure("spec", &topic, "", &format!("{JSON}\npartition_by = [\"paid\"]")));
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("warn  table shop.orders: is partitioned by [created_at_day], not by [paid]"), "{said}");
+    assert!(
+        said.contains("warn  table shop.orders: is partitioned by [created_at_day], not by [paid]"),
+        "{said}"
+    );
 
     // A topic that is not there ends a run at once: nobody makes topics by a mistyped name.
     let (code, log) = Service::run(TABLETOPIC, &lake.path("missing.toml"), &[]).finish();

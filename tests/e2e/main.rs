@@ -2,6 +2,7 @@
 //!
 //! Run by `make test`, which starts the broker.
 
+mod data;
 mod environment;
 mod feed;
 mod foreign;
