@@ -30,9 +30,10 @@ fn answer(message: &str, happened: Happened) -> Result<Option<Answer>, String> {
     }
 }
 
-/// Answers every halt there is. Whether there was one.
+/// Answers every halt there is. Whether an answer changed anything: a halt may outlive its reason for a while in a
+/// process that no longer owns the partition.
 pub async fn operate(world: &mut World) -> Result<bool, String> {
-    let mut answers = Vec::new();
+    let (mut answers, mut changed) = (Vec::new(), false);
     for (_, message) in world.halts() {
         let Some(answer) = answer(&message, world.happened)? else {
             continue;
@@ -55,6 +56,7 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
         }
         match resolve(&world.lake, &broker, &world.job, *answer, reason, false).await {
             Ok(resolution) => {
+                changed = true;
                 world.rollback_open &= *answer != Answer::Rewind;
                 world.say(format!("  resolved by {answer:?}: {:?}", resolution.effects));
             }
@@ -69,5 +71,5 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
             Err(error) => return Err(format!("{answer:?} is refused: {error}")),
         }
     }
-    Ok(!answers.is_empty())
+    Ok(changed)
 }

@@ -110,8 +110,8 @@ async fn settle(world: &mut World) -> Result<(), String> {
     for _ in 0..60 {
         world.keep_one_running();
         world.run(Duration::from_secs(6)).await;
-        let halted = operator::operate(world).await?;
-        if !halted && oracle::is_complete(world).await {
+        let changed = operator::operate(world).await?;
+        if !changed && oracle::is_complete(world).await {
             return Ok(());
         }
     }
