@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tabletopic_offsets::{JobId, Offset, TopicPartition};
 use tabletopic_source::PartitionError;
 
-use super::{Committer, From, reply};
+use super::{Committer, From};
 use crate::ask_broker::log_offsets;
 use crate::halts::Scope;
 use crate::worker::Reply;
@@ -27,7 +27,7 @@ impl Committer {
         });
         if let Some(known) = known.filter(|known| !known.agrees(&found)) {
             self.other_topic(&job, &known, &found);
-            return reply(&from.replies, Reply::Halted { job, partition: None });
+            return from.answer(Reply::Halted { job, partition: None });
         }
         let message = self.explain(&settings.topic, partition, position, error).await;
         self.status.halts.raise(Scope::Partition { job, partition }, message);

@@ -30,7 +30,7 @@ use crate::ask_broker::AskBroker;
 use crate::halts::Scope;
 use crate::job::Job;
 use crate::status::Status;
-use crate::worker::Reply;
+use crate::worker::{Message, Reply};
 
 pub use request::{From, Request};
 
@@ -49,7 +49,7 @@ pub struct Committer {
     broker: Arc<dyn AskBroker>,
     status: Arc<Status>,
     /// Where answers go that nobody asked for: halts and restarts.
-    workers: BTreeMap<(usize, JobId), Sender<Reply>>,
+    workers: BTreeMap<(usize, JobId), Sender<Message>>,
     /// The highest incarnation of a worker's job that is void.
     void: BTreeMap<(usize, JobId), u64>,
     /// Workers' jobs whose last unit began above the table's progress.
@@ -108,8 +108,8 @@ impl Committer {
         let mut next = Some(first);
         while let Some(request) = next {
             match request {
-                Request::Submit { from, job, incarnation, unit, uploads } => {
-                    units.push(submit::Submitted { from, job, incarnation, unit: *unit, uploads });
+                Request::Submit { from, job, unit, uploads } => {
+                    units.push(submit::Submitted { from, job, unit: *unit, uploads });
                     // Whatever waits already goes into the same snapshot.
                     next = requests.try_recv().ok();
                     continue;
@@ -129,14 +129,16 @@ impl Committer {
         match request {
             Request::Ask { from, job, partitions } => {
                 self.workers.insert((from.worker, job.clone()), from.replies.clone());
-                let granted = self.grant(&job, &partitions).await;
-                match granted {
+                let stood_still = self.is_halted() || self.status.halts.has(|scope| *scope == Scope::Topic { job: job.clone() });
+                match self.grant(&job, &partitions).await {
+                    // What stopped everybody is over, so everybody asks again.
+                    Ok(Some(_)) if stood_still => self.resume(),
                     Ok(Some(grant)) => {
                         self.generations.insert(job.clone(), grant.generation);
                         self.lift(&job, &partitions);
-                        reply(&from.replies, Reply::Granted { job, grant });
+                        from.answer(Reply::Granted { job, grant });
                     }
-                    Ok(None) => reply(&from.replies, Reply::Halted { job, partition: None }),
+                    Ok(None) => from.answer(Reply::Halted { job, partition: None }),
                     Err(error) => self.halt(error).await,
                 }
             }
@@ -168,7 +170,7 @@ impl Committer {
             Err(error) => Err(error),
         };
         match version {
-            Ok(version) => reply(&from.replies, Reply::SchemaChanged { job, version }),
+            Ok(version) => from.answer(Reply::SchemaChanged { job, version }),
             Err(error) => self.halt(error).await,
         }
     }
@@ -179,7 +181,7 @@ impl Committer {
         self.halted_at = Some(now.map(|table| table.metadata_location).unwrap_or_default());
         self.status.halts.raise(Scope::Table { table: self.table.clone() }, error.to_string());
         for ((_, job), worker) in &self.workers {
-            reply(worker, Reply::Halted { job: job.clone(), partition: None });
+            tell(worker, Reply::Halted { job: job.clone(), partition: None });
         }
     }
 
@@ -203,7 +205,7 @@ impl Committer {
     }
 }
 
-/// A worker that is gone needs no answer.
-fn reply(to: &Sender<Reply>, reply: Reply) {
-    let _ = to.send(reply);
+/// Tells a worker what it did not ask for. One that is gone need not know.
+fn tell(worker: &Sender<Message>, reply: Reply) {
+    let _ = worker.send(Message { to: None, reply });
 }

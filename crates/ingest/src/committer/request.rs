@@ -8,20 +8,29 @@ use tabletopic_table::commit::Unit;
 use tabletopic_table::schema::SchemaChange;
 use tokio::task::JoinHandle;
 
-use crate::worker::Reply;
+use crate::worker::{Message, Reply};
 
 /// Which worker asks, and where its answers go. Workers read their answers between batches.
 #[derive(Debug, Clone)]
 pub struct From {
     pub worker: usize,
-    pub replies: Sender<Reply>,
+    /// Of the job that the request is about.
+    pub incarnation: u64,
+    pub replies: Sender<Message>,
+}
+
+impl From {
+    /// Answers. A worker that is gone needs no answer.
+    pub fn answer(&self, reply: Reply) {
+        let _ = self.replies.send(Message { to: Some(self.incarnation), reply });
+    }
 }
 
 /// See [`crate::worker::Effect`], whose variants these carry on.
 #[derive(Debug)]
 pub enum Request {
     Ask { from: From, job: JobId, partitions: Vec<i32> },
-    Submit { from: From, job: JobId, incarnation: u64, unit: Box<Unit>, uploads: Vec<JoinHandle<()>> },
+    Submit { from: From, job: JobId, unit: Box<Unit>, uploads: Vec<JoinHandle<()>> },
     ChangeSchema { from: From, job: JobId, changes: Vec<SchemaChange>, cause: String },
     Diagnose { from: From, job: JobId, partition: i32, position: Offset, error: PartitionError },
     Halt { job: JobId, partition: Option<i32>, message: String },

@@ -6,7 +6,7 @@ use tabletopic_offsets::{JobId, Offset};
 use tabletopic_table::commit::{Append, Base, CommitError, Dropped, Fate, Halt, LogWaiting, Unit, commit};
 use tokio::task::JoinHandle;
 
-use super::{Committer, From, reply};
+use super::{Committer, From, tell};
 use crate::halts::Scope;
 use crate::status::LastCommit;
 use crate::worker::Reply;
@@ -15,7 +15,6 @@ use crate::worker::Reply;
 pub(super) struct Submitted {
     pub from: From,
     pub job: JobId,
-    pub incarnation: u64,
     pub unit: Unit,
     pub uploads: Vec<JoinHandle<()>>,
 }
@@ -30,7 +29,7 @@ impl Committer {
     pub(super) async fn submit(&mut self, submitted: Vec<Submitted>) {
         let mut waiting = Vec::new();
         for mut unit in submitted {
-            let void = self.void.get(&unit.key()).is_some_and(|void| unit.incarnation <= *void);
+            let void = self.void.get(&unit.key()).is_some_and(|void| unit.from.incarnation <= *void);
             if void || self.is_halted() {
                 continue;
             }
@@ -85,8 +84,8 @@ impl Committer {
                 self.other_topic(&id, &read, &now);
             }
             for unit in waiting.extract_if(.., |submitted| submitted.job == id) {
-                self.void.insert(unit.key(), unit.incarnation);
-                reply(&unit.from.replies, Reply::Halted { job: id.clone(), partition: None });
+                self.void.insert(unit.key(), unit.from.incarnation);
+                unit.from.answer(Reply::Halted { job: id.clone(), partition: None });
             }
         }
     }
@@ -94,26 +93,26 @@ impl Committer {
     async fn tell(&mut self, waiting: Vec<Submitted>, fates: Vec<Fate>) {
         for (submitted, fate) in waiting.into_iter().zip(fates) {
             let key = submitted.key();
-            let Submitted { from, job, incarnation, unit, .. } = submitted;
+            let Submitted { from, job, unit, .. } = submitted;
             match fate {
                 Fate::Committed => {
                     self.ahead.remove(&key);
                     let ends: Vec<(i32, Offset)> =
                         unit.ranges.iter().map(|range| (range.partition, range.range.end)).collect();
-                    reply(&from.replies, Reply::Committed { job, ends });
+                    from.answer(Reply::Committed { job, ends });
                 }
                 // Dropped along with an earlier one of the same worker, which said so.
-                Fate::Dropped(_) if self.void.get(&key).is_some_and(|void| incarnation <= *void) => {}
+                Fate::Dropped(_) if self.void.get(&key).is_some_and(|void| from.incarnation <= *void) => {}
                 Fate::Dropped(dropped) => {
                     tracing::warn!(table = %self.table, %job, "a unit was dropped and is read again: {dropped}");
                     self.status.dropped(&self.table);
-                    self.void.insert(key.clone(), incarnation);
+                    self.void.insert(key.clone(), from.incarnation);
                     if let Some(seen) = self.persists_ahead(key, &dropped) {
                         let halt = Halt::Ahead { table: self.table.clone(), seen };
                         self.halt(CommitError::Halt(halt)).await;
                         return;
                     }
-                    reply(&from.replies, Reply::Restart { job });
+                    from.answer(Reply::Restart { job });
                 }
             }
         }
@@ -152,7 +151,7 @@ impl Committer {
             matches!(scope, Scope::Partition { job, .. } | Scope::Topic { job } if job == id)
         });
         for ((_, job), worker) in self.workers.iter().filter(|((_, job), _)| job == id) {
-            reply(worker, Reply::Restart { job: job.clone() });
+            tell(worker, Reply::Restart { job: job.clone() });
         }
     }
 }

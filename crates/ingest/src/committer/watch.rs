@@ -51,7 +51,8 @@ impl Committer {
     }
 
     /// The table can be committed to again: somebody has answered the halt.
-    fn resume(&mut self) {
+    pub(super) fn resume(&mut self) {
+        self.halted_at = None;
         let table = self.table.clone();
         self.status.halts.lift(|scope| matches!(scope, Scope::Table { table: halted } if *halted == table));
         for id in self.jobs.keys().cloned().collect::<Vec<_>>() {

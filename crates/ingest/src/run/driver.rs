@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use super::upload::Uploads;
 use crate::committer::{From, Request};
 use crate::status::Status;
-use crate::worker::{Effect, Ends, Reply, Worker};
+use crate::worker::{Effect, Ends, Message, Worker};
 
 /// Longest wait in one poll: the answers of committers are looked at this often.
 const POLL: Duration = Duration::from_millis(100);
@@ -27,8 +27,9 @@ pub struct Driver {
     status: Arc<Status>,
     uploads: Uploads,
     committers: BTreeMap<JobId, mpsc::Sender<Request>>,
-    from: From,
-    replies: Receiver<Reply>,
+    number: usize,
+    answers: Sender<Message>,
+    replies: Receiver<Message>,
     /// Uploads of files that belong to each job's next unit.
     begun: BTreeMap<JobId, Vec<JoinHandle<()>>>,
     /// Requests that found the committer's queue full, in order.
@@ -51,7 +52,7 @@ impl Driver {
         uploads: Uploads,
         committers: BTreeMap<JobId, mpsc::Sender<Request>>,
     ) -> Self {
-        let (sender, replies): (Sender<Reply>, Receiver<Reply>) = channel();
+        let (answers, replies) = channel();
         Self {
             worker,
             source,
@@ -59,7 +60,8 @@ impl Driver {
             status,
             uploads,
             committers,
-            from: From { worker: number, replies: sender },
+            number,
+            answers,
             replies,
             begun: BTreeMap::new(),
             backlog: std::collections::VecDeque::new(),
@@ -144,24 +146,24 @@ impl Driver {
                     let upload = self.uploads.start(file);
                     self.begun.entry(job).or_default().push(upload);
                 }
-                Effect::Ask { job, partitions } => {
-                    let request = Request::Ask { from: self.from.clone(), job: job.clone(), partitions };
+                Effect::Ask { job, incarnation, partitions } => {
+                    let request = Request::Ask { from: self.from(incarnation), job: job.clone(), partitions };
                     self.send(job, request);
                 }
                 Effect::Submit { job, incarnation, unit } => {
                     let uploads = self.begun.remove(&job).unwrap_or_default();
-                    let from = self.from.clone();
+                    let from = self.from(incarnation);
                     let unit = Box::new(unit);
-                    let request = Request::Submit { from, job: job.clone(), incarnation, unit, uploads };
+                    let request = Request::Submit { from, job: job.clone(), unit, uploads };
                     self.send(job, request);
                 }
-                Effect::ChangeSchema { job, changes, cause } => {
-                    let from = self.from.clone();
+                Effect::ChangeSchema { job, incarnation, changes, cause } => {
+                    let from = self.from(incarnation);
                     let request = Request::ChangeSchema { from, job: job.clone(), changes, cause };
                     self.send(job, request);
                 }
-                Effect::Diagnose { job, partition, position, error } => {
-                    let from = self.from.clone();
+                Effect::Diagnose { job, incarnation, partition, position, error } => {
+                    let from = self.from(incarnation);
                     let request = Request::Diagnose { from, job: job.clone(), partition, position, error };
                     self.send(job, request);
                 }
@@ -171,6 +173,10 @@ impl Driver {
             }
         }
         self.send_backlog();
+    }
+
+    fn from(&self, incarnation: u64) -> From {
+        From { worker: self.number, incarnation, replies: self.answers.clone() }
     }
 
     fn send(&mut self, job: JobId, request: Request) {

@@ -100,6 +100,7 @@ fn grow(
     let record = &records[first];
     effects.push(Effect::ChangeSchema {
         job: slot.job.id.clone(),
+        incarnation: slot.incarnation,
         changes: grown.iter().map(|proposal| schema_change(&proposal.change)).collect(),
         cause: format!("{}/{} offset {}", slot.job.topic, record.partition, record.offset),
     });

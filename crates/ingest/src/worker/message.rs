@@ -44,11 +44,20 @@ pub enum Reply {
     Halted { job: JobId, partition: Option<i32> },
 }
 
-/// What a worker wants done.
+/// A reply on its way to a worker.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The incarnation of the job whose request this answers; one that has ended since does not hear it. `None`:
+    /// nobody asked, and whoever is there hears it.
+    pub to: Option<u64>,
+    pub reply: Reply,
+}
+
+/// What a worker wants done. Requests carry the incarnation of their job, for the answer.
 #[derive(Debug)]
 pub enum Effect {
     /// Ask the committer of the job's table for a [`Grant`] for these partitions.
-    Ask { job: JobId, partitions: Vec<i32> },
+    Ask { job: JobId, incarnation: u64, partitions: Vec<i32> },
     Start(Vec<(TopicPartition, Position)>),
     Pause(Vec<TopicPartition>),
     Resume(Vec<TopicPartition>),
@@ -57,9 +66,9 @@ pub enum Effect {
     /// Commit a unit once its files are stored.
     Submit { job: JobId, incarnation: u64, unit: Unit },
     /// Commit these schema changes; `cause` names the record that needs them.
-    ChangeSchema { job: JobId, changes: Vec<SchemaChange>, cause: String },
+    ChangeSchema { job: JobId, incarnation: u64, changes: Vec<SchemaChange>, cause: String },
     /// Find out what this means for the partition at `position`, and say so.
-    Diagnose { job: JobId, partition: i32, position: Offset, error: PartitionError },
+    Diagnose { job: JobId, incarnation: u64, partition: i32, position: Offset, error: PartitionError },
     /// The partition was stopped here, by this record or by an error of ours.
     Halt { job: JobId, partition: Option<i32>, message: String },
     /// For lag tools.

@@ -19,7 +19,7 @@ use tabletopic_offsets::{JobId, Offset, TopicPartition};
 use tabletopic_source::{PartitionError, Position, SourceEvent};
 
 pub use error::WriteError;
-pub use message::{Effect, Grant, Reply, TableVersion};
+pub use message::{Effect, Grant, Message, Reply, TableVersion};
 use partition::{Partition, Phase};
 use slot::Slot;
 
@@ -71,7 +71,7 @@ impl Worker {
     }
 
     /// Handles what the committer of a table says.
-    pub fn reply(&mut self, now: Millis, reply: Reply, effects: &mut Vec<Effect>) {
+    pub fn reply(&mut self, now: Millis, Message { to, reply }: Message, effects: &mut Vec<Effect>) {
         let job = match &reply {
             Reply::Granted { job, .. }
             | Reply::SchemaChanged { job, .. }
@@ -81,6 +81,10 @@ impl Worker {
         };
         let entropy = self.entropy.clone();
         let Some(slot) = self.slot_of(&job) else { return };
+        if to.is_some_and(|incarnation| incarnation != slot.incarnation) {
+            // It answers what was asked before a restart or a halt, and would undo that.
+            return;
+        }
         let handled = match reply {
             Reply::Granted { grant, .. } => granted(slot, now, &grant, entropy.as_ref(), effects),
             Reply::SchemaChanged { version, .. } => {
@@ -119,7 +123,7 @@ impl Worker {
             if slot.ask_again.is_some_and(|at| now >= at) {
                 slot.ask_again = None;
                 let partitions = slot.in_phase(Phase::Asking).into_iter().map(|tp| tp.partition).collect();
-                effects.push(Effect::Ask { job: slot.job.id.clone(), partitions });
+                effects.push(Effect::Ask { job: slot.job.id.clone(), incarnation: slot.incarnation, partitions });
             }
         }
     }
@@ -174,7 +178,7 @@ impl Worker {
                 continue;
             }
             slot.partitions.extend(new.iter().map(|partition| (*partition, Partition::asking())));
-            effects.push(Effect::Ask { job: slot.job.id.clone(), partitions: new });
+            effects.push(Effect::Ask { job: slot.job.id.clone(), incarnation: slot.incarnation, partitions: new });
         }
     }
 
@@ -211,6 +215,7 @@ impl Worker {
         partition.phase = Phase::Halted;
         effects.push(Effect::Diagnose {
             job: slot.job.id.clone(),
+            incarnation: slot.incarnation,
             partition: tp.partition,
             position: partition.position().offset,
             error,
@@ -290,7 +295,7 @@ fn restart(slot: &mut Slot, effects: &mut Vec<Effect>) -> Result<(), WriteError>
     }
     if !slot.partitions.is_empty() {
         let partitions = slot.partitions.keys().copied().collect();
-        effects.push(Effect::Ask { job: slot.job.id.clone(), partitions });
+        effects.push(Effect::Ask { job: slot.job.id.clone(), incarnation: slot.incarnation, partitions });
     }
     Ok(())
 }
