@@ -32,7 +32,7 @@ fn until_end_leaves_also_without_partitions() {
 fn read_and_not_committed(name: &str) -> (Case, std::path::PathBuf, Service) {
     let mut case = Case::new(name, 1);
     case.produce(2000, &[]);
-    case.produce(1, &["--poison", "1"]);
+    case.produce(1, &["--poison", "1", "--first", "2000"]);
     let config = case.configure(
         "tabletopic",
         "assignment = \"static\"",
