@@ -14,7 +14,8 @@ use iceberg::spec::{NestedField, PrimitiveType, Type};
 use jiter::{Jiter, Peek};
 
 use super::leaf::Leaf;
-use super::reading::{Outcome, Reading, syntax};
+use super::plain::{Key, Plain, Scalar, Scanner};
+use super::reading::{Outcome, Reading, Rules, syntax};
 use crate::bad::{Fault, Reason};
 
 /// One field of the schema with its column.
@@ -23,6 +24,8 @@ pub(super) struct Slot {
     /// Dotted, for messages.
     path: Box<str>,
     name: Box<str>,
+    /// The name in quotes. One that needs escapes has them here, so that it equals no key of a plain record.
+    key: Box<[u8]>,
     required: bool,
     /// The event time, or a struct that holds it.
     event_time: bool,
@@ -116,6 +119,7 @@ impl Slot {
         Ok(Self {
             path: path.into(),
             name: field.name.as_str().into(),
+            key: format!("{:?}", field.name).into_bytes().into(),
             required: field.required,
             event_time: event_time.is_some(),
             width,
@@ -148,6 +152,30 @@ impl Slot {
         match outcome {
             Ok(()) => Ok(()),
             Err(fault) => self.settle(fault, reading),
+        }
+    }
+
+    /// What a plain record has for this column. `None`: it is not for the quick way.
+    #[inline]
+    fn plain(&self, scanner: &mut Scanner<'_>, rules: &Rules) -> Option<Plain> {
+        let scalar = scanner.scalar()?;
+        match (&self.column, scalar) {
+            (_, Scalar::Null) => self.may_be_nothing().then_some(Plain::Null),
+            (Column::Leaf(leaf), _) => leaf.plain(scalar, scanner.text(), rules, self.event_time),
+            _ => None,
+        }
+    }
+
+    fn may_be_nothing(&self) -> bool {
+        !self.required && !self.event_time
+    }
+
+    /// Appends what [`plain`](Self::plain) found; `text` is the record.
+    #[inline]
+    fn append_plain(&mut self, plain: Plain, text: &str) {
+        match &mut self.column {
+            Column::Leaf(leaf) => leaf.append_plain(plain, text),
+            _ => self.pad(),
         }
     }
 
@@ -228,6 +256,8 @@ pub(super) struct StructColumn {
     by_name: HashMap<Box<str>, usize>,
     /// For each slot the number of entries it has, to know what an object left out or has twice.
     filled: Vec<usize>,
+    /// What a plain record has for each slot; between records all are absent.
+    plain: Vec<Plain>,
     fields: Fields,
     length: usize,
     valid: NullBufferBuilder,
@@ -271,11 +301,58 @@ impl StructColumn {
                 .map(|(i, slot)| (slot.name.clone(), i))
                 .collect(),
             filled: vec![0; slots.len()],
+            plain: vec![Plain::Absent; slots.len()],
             slots,
             fields: arrow,
             length: 0,
             valid: NullBufferBuilder::new(0),
         })
+    }
+
+    /// Appends a record on the quick way. If it is not plain, nothing happens.
+    pub fn append_plain(&mut self, value: &[u8], rules: &Rules) -> bool {
+        let Some(mut scanner) = Scanner::new(value) else {
+            return false;
+        };
+        let plain = self.slots.len() <= rules.limits.max_fields && self.scan(&mut scanner, rules).is_some();
+        if plain {
+            self.length += 1;
+            self.valid.append_non_null();
+            for ((slot, filled), plain) in self.slots.iter_mut().zip(&mut self.filled).zip(&self.plain) {
+                *filled = self.length;
+                slot.append_plain(*plain, scanner.text());
+            }
+        }
+        self.plain.fill(Plain::Absent);
+        plain
+    }
+
+    /// Finds what a plain record has for each slot.
+    fn scan(&mut self, scanner: &mut Scanner<'_>, rules: &Rules) -> Option<()> {
+        scanner.begin()?;
+        // Producers write the fields of a topic in one order, so the next one is mostly known.
+        let mut expected = 0;
+        loop {
+            let i = match scanner.key(self.slots.get(expected).map_or(&[], |slot| &slot.key))? {
+                Key::Expected => expected,
+                Key::Other(name) => *self.by_name.get(name)?,
+            };
+            if self.plain[i] != Plain::Absent {
+                return None;
+            }
+            self.plain[i] = self.slots[i].plain(scanner, rules)?;
+            expected = i + 1;
+            if scanner.comma().is_none() {
+                break;
+            }
+        }
+        scanner.end()?;
+        let mut absent = self
+            .slots
+            .iter()
+            .zip(&self.plain)
+            .filter(|(_, plain)| **plain == Plain::Absent);
+        absent.all(|(slot, _)| slot.may_be_nothing()).then_some(())
     }
 
     /// Reads the next value, which must be an object. On a fault the rest of the entry is padded.

@@ -17,7 +17,8 @@ use jiter::{Jiter, NumberInt, Peek};
 use uuid::Uuid;
 
 use super::number::{self, Misfit};
-use super::reading::{Outcome, Reading, syntax};
+use super::plain::{Plain, Scalar};
+use super::reading::{Outcome, Reading, Rules, syntax};
 use super::time::{self, Zone};
 use crate::bad::{Fault, Reason};
 
@@ -188,6 +189,42 @@ impl Leaf {
             }
         }
         Ok(())
+    }
+
+    /// What this column takes from a scalar of a plain record; `None` where jiter has to look. `text` is the record.
+    #[inline]
+    pub fn plain(&self, scalar: Scalar, text: &str, rules: &Rules, event_time: bool) -> Option<Plain> {
+        match (self, scalar) {
+            (Self::String(_), Scalar::Text(span)) => Some(Plain::Text(span)),
+            (Self::Long(_), Scalar::Integer(long)) => Some(Plain::Long(long)),
+            (Self::Int(_), Scalar::Integer(long)) => i32::try_from(long).is_ok().then_some(Plain::Long(long)),
+            (Self::Boolean(_), Scalar::Boolean(value)) => Some(Plain::Boolean(value)),
+            (Self::Timestamp { zone, .. }, _) => {
+                let micros = match scalar {
+                    Scalar::Integer(number) => time::epoch_integer(number, rules.unit),
+                    Scalar::Text(span) => time::timestamp(span.of(text), *zone, rules.nanos),
+                    Scalar::Boolean(_) | Scalar::Null => return None,
+                };
+                let micros = micros
+                    .ok()
+                    .filter(|micros| !event_time || rules.years.contains(micros));
+                micros.map(Plain::Long)
+            }
+            _ => None,
+        }
+    }
+
+    /// Appends what [`plain`](Self::plain) gave; `text` is the record.
+    #[inline]
+    pub fn append_plain(&mut self, plain: Plain, text: &str) {
+        match (self, plain) {
+            (Self::String(values), Plain::Text(span)) => values.append_value(span.of(text)),
+            (Self::Long(values), Plain::Long(long)) => values.append_value(long),
+            (Self::Int(values), Plain::Long(long)) => values.append_value(long as i32),
+            (Self::Timestamp { values, .. }, Plain::Long(micros)) => values.append_value(micros),
+            (Self::Boolean(values), Plain::Boolean(value)) => values.append_value(value),
+            (column, _) => column.pad(false),
+        }
     }
 
     /// One more entry that nobody will see as a value: null, or where null may not be, a zero.

@@ -16,6 +16,7 @@ mod column;
 mod infer;
 mod leaf;
 mod number;
+mod plain;
 mod reading;
 mod time;
 
@@ -74,6 +75,9 @@ impl Json {
         if let Err(fault) = check_size(value, reading.rules) {
             self.record.pad(false);
             return Err(fault);
+        }
+        if self.record.append_plain(value, reading.rules) {
+            return Ok(());
         }
         let mut json = Jiter::with_tape(value, std::mem::take(&mut self.tape));
         let outcome = match json.peek() {
