@@ -2,15 +2,21 @@
 //!
 //! Run by `make test`, which starts the broker.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that can't go on has failed"
+)]
+
 mod data;
 mod environment;
 mod feed;
 mod foreign;
 mod halts;
 mod main_path;
+mod process_faults;
 mod rollback;
 mod sparse_logs;
-mod process_faults;
 
 /// The binary under test.
 const TABLETOPIC: &str = env!("CARGO_BIN_EXE_tabletopic");

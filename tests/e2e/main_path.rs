@@ -12,7 +12,20 @@ fn every_record_is_in_the_table_or_set_aside_with_its_reason() {
     let produced = lake.file("produced.parquet");
     topic.produce(
         "orders",
-        &["--count", "20000", "--seed", "1", "--poison", "0.01", "--tombstones", "0.01", "--nested", "--headers", "--produced", &produced],
+        &[
+            "--count",
+            "20000",
+            "--seed",
+            "1",
+            "--poison",
+            "0.01",
+            "--tombstones",
+            "0.01",
+            "--nested",
+            "--headers",
+            "--produced",
+            &produced,
+        ],
     );
     let config = lake.configure("tabletopic", &topic, "", JSON);
     Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();

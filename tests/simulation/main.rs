@@ -5,6 +5,12 @@
 //!
 //! `TABLETOPIC_SIM_SCHEDULES=<n>` runs that many schedules, `TABLETOPIC_SIM_SEED=<n>` that one alone, with its log.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that can't go on has failed"
+)]
+
 mod foreign;
 mod mutants;
 mod operator;

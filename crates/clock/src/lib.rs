@@ -21,7 +21,10 @@ pub trait Clock: Debug + Send + Sync {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[allow(clippy::disallowed_methods, reason = "the one place that reads the host's clock")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the host's clock"
+    )]
     fn now(&self) -> Millis {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -72,7 +75,10 @@ pub trait Entropy: Debug + Send + Sync {
 pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
-    #[allow(clippy::disallowed_methods, reason = "the one place that asks the host for randomness")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the host for randomness"
+    )]
     fn next_u64(&self) -> u64 {
         Uuid::new_v4().as_u64_pair().0 ^ Uuid::new_v4().as_u64_pair().1.rotate_left(32)
     }
@@ -90,6 +96,9 @@ impl SeededEntropy {
 
 impl Entropy for SeededEntropy {
     fn next_u64(&self) -> u64 {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).u64(..)
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .u64(..)
     }
 }

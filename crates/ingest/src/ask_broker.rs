@@ -15,7 +15,10 @@ use crate::job::Start;
 #[async_trait]
 pub trait AskBroker: Debug + Send + Sync {
     async fn topics(&self) -> Result<Vec<Arc<str>>, BrokerError>;
-    async fn describe(&self, topic: &Arc<str>) -> Result<Result<TopicDescription, PartitionError>, BrokerError>;
+    async fn describe(
+        &self,
+        topic: &Arc<str>,
+    ) -> Result<Result<TopicDescription, PartitionError>, BrokerError>;
     async fn offsets(
         &self,
         partitions: &[TopicPartition],
@@ -54,7 +57,10 @@ impl OnThreads {
 
 /// The answer to a question about one topic.
 fn only<T>(answers: Vec<Result<T, PartitionError>>) -> Result<T, PartitionError> {
-    answers.into_iter().next().unwrap_or(Err(PartitionError::UnknownTopicOrPartition))
+    answers
+        .into_iter()
+        .next()
+        .unwrap_or(Err(PartitionError::UnknownTopicOrPartition))
 }
 
 #[async_trait]
@@ -63,7 +69,10 @@ impl AskBroker for OnThreads {
         self.ask(|broker| broker.topics()).await
     }
 
-    async fn describe(&self, topic: &Arc<str>) -> Result<Result<TopicDescription, PartitionError>, BrokerError> {
+    async fn describe(
+        &self,
+        topic: &Arc<str>,
+    ) -> Result<Result<TopicDescription, PartitionError>, BrokerError> {
         let topic = topic.clone();
         self.ask(move |broker| broker.describe(&[topic]).map(only)).await
     }
@@ -82,7 +91,8 @@ impl AskBroker for OnThreads {
         timestamp: i64,
     ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError> {
         let partitions = partitions.to_vec();
-        self.ask(move |broker| broker.offsets_at(&partitions, timestamp)).await
+        self.ask(move |broker| broker.offsets_at(&partitions, timestamp))
+            .await
     }
 }
 
@@ -92,7 +102,10 @@ impl AskBroker for Here {
         self.0.topics()
     }
 
-    async fn describe(&self, topic: &Arc<str>) -> Result<Result<TopicDescription, PartitionError>, BrokerError> {
+    async fn describe(
+        &self,
+        topic: &Arc<str>,
+    ) -> Result<Result<TopicDescription, PartitionError>, BrokerError> {
         self.0.describe(std::slice::from_ref(topic)).map(only)
     }
 
@@ -144,17 +157,32 @@ pub async fn starts(
     partitions: &[i32],
     start: Start,
 ) -> Result<BTreeMap<i32, Offset>, BrokerError> {
-    let asked: Vec<TopicPartition> =
-        partitions.iter().map(|partition| TopicPartition::new(topic.clone(), *partition)).collect();
+    let asked: Vec<TopicPartition> = partitions
+        .iter()
+        .map(|partition| TopicPartition::new(topic.clone(), *partition))
+        .collect();
     let offsets: Vec<Option<Offset>> = match start {
-        Start::Earliest => log_offsets(broker, &asked).await?.iter().map(|log| log.map(|log| log.start)).collect(),
-        Start::Latest => log_offsets(broker, &asked).await?.iter().map(|log| log.map(|log| log.end)).collect(),
+        Start::Earliest => log_offsets(broker, &asked)
+            .await?
+            .iter()
+            .map(|log| log.map(|log| log.start))
+            .collect(),
+        Start::Latest => log_offsets(broker, &asked)
+            .await?
+            .iter()
+            .map(|log| log.map(|log| log.end))
+            .collect(),
         Start::Timestamp(at) => {
             let answers = patiently(|| broker.offsets_at(&asked, at)).await?;
             answers.into_iter().map(Result::ok).collect()
         }
     };
-    Ok(partitions.iter().copied().zip(offsets).filter_map(|(partition, offset)| Some((partition, offset?))).collect())
+    Ok(partitions
+        .iter()
+        .copied()
+        .zip(offsets)
+        .filter_map(|(partition, offset)| Some((partition, offset?)))
+        .collect())
 }
 
 /// Log start and last stable offset of partitions; `None` where the broker can't tell now.

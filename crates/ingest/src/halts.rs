@@ -57,7 +57,10 @@ impl Halts {
     }
 
     pub fn all(&self) -> Vec<(Scope, String)> {
-        self.lock().iter().map(|(scope, message)| (scope.clone(), message.clone())).collect()
+        self.lock()
+            .iter()
+            .map(|(scope, message)| (scope.clone(), message.clone()))
+            .collect()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Scope, String>> {

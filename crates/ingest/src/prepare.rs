@@ -44,7 +44,10 @@ pub async fn exists(lake: &Lake, job: &Job) -> Result<Option<LoadedTable>, Commi
 /// # Errors
 /// Names that collide.
 pub fn new_schema(job: &Job, sample: &[Record<'_>]) -> Result<Schema, PrepareError> {
-    let failed = |source| PrepareError::Decode { job: job.id.to_string(), source };
+    let failed = |source| PrepareError::Decode {
+        job: job.id.to_string(),
+        source,
+    };
     let fields = match &job.ddl {
         Some(fields) => fields.clone(),
         None => infer(sample, &job.decode).map_err(failed)?,
@@ -56,10 +59,16 @@ pub fn new_schema(job: &Job, sample: &[Record<'_>]) -> Result<Schema, PrepareErr
 ///
 /// # Errors
 /// Those of the catalog, of the sample's names, and of `partition_by`.
-pub async fn create_table(lake: &Lake, job: &Job, sample: &[Record<'_>]) -> Result<LoadedTable, PrepareError> {
+pub async fn create_table(
+    lake: &Lake,
+    job: &Job,
+    sample: &[Record<'_>],
+) -> Result<LoadedTable, PrepareError> {
     let schema = new_schema(job, sample)?;
-    let spec = parse_partition_by(&job.partition_by, &schema)
-        .map_err(|source| PrepareError::Partition { job: job.id.to_string(), source })?;
+    let spec = parse_partition_by(&job.partition_by, &schema).map_err(|source| PrepareError::Partition {
+        job: job.id.to_string(),
+        source,
+    })?;
     let table = create::table(lake, &job.table, schema, Some(spec)).await?;
     Ok(table)
 }

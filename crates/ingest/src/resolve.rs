@@ -34,7 +34,10 @@ pub enum ResolveError {
     #[error(transparent)]
     Broker(#[from] tabletopic_source::BrokerError),
     #[error("topic {topic}: {source}")]
-    Topic { topic: Arc<str>, source: tabletopic_source::PartitionError },
+    Topic {
+        topic: Arc<str>,
+        source: tabletopic_source::PartitionError,
+    },
     #[error("table {table}: there is nothing to resolve with this answer: {why}")]
     Nothing { table: String, why: String },
 }
@@ -82,13 +85,28 @@ pub async fn resolve(
             schema_id: base.metadata().current_schema_id(),
         };
         let change = plan.plan(&base, at).await?;
-        let state = change.map(|change| change.state).ok_or_else(|| nothing(job, "the table is as it should be"))?;
-        return Ok(Resolution { effects: effects(base.state(), &state), snapshot_id: None });
+        let state = change
+            .map(|change| change.state)
+            .ok_or_else(|| nothing(job, "the table is as it should be"))?;
+        return Ok(Resolution {
+            effects: effects(base.state(), &state),
+            snapshot_id: None,
+        });
     }
-    let Committed { base: after, snapshot, .. } = commit(lake, &job.table, plan.as_mut(), &LogWaiting).await?;
+    let Committed {
+        base: after,
+        snapshot,
+        ..
+    } = commit(lake, &job.table, plan.as_mut(), &LogWaiting).await?;
     let snapshot = snapshot.ok_or_else(|| nothing(job, "the table is as it should be"))?;
-    let effects = after.state().map(|state| effects(base.state(), state)).unwrap_or_default();
-    Ok(Resolution { effects, snapshot_id: Some(snapshot.snapshot_id()) })
+    let effects = after
+        .state()
+        .map(|state| effects(base.state(), state))
+        .unwrap_or_default();
+    Ok(Resolution {
+        effects,
+        snapshot_id: Some(snapshot.snapshot_id()),
+    })
 }
 
 async fn plan<'a>(
@@ -102,7 +120,11 @@ async fn plan<'a>(
     match answer {
         Answer::Rewind => Ok(Box::new(Rewind { lake, reason })),
         Answer::DeclareLost => match check_standing(lake, base).await {
-            Ok(()) => Ok(Box::new(DeclareGaps { lake, gaps: gaps(broker, job, base).await?, reason })),
+            Ok(()) => Ok(Box::new(DeclareGaps {
+                lake,
+                gaps: gaps(broker, job, base).await?,
+                reason,
+            })),
             Err(CommitError::Halt(Halt::RolledBack { .. } | Halt::HistoryExpired { .. })) => {
                 Ok(Box::new(DeclareMissing { lake, reason }))
             }
@@ -110,7 +132,13 @@ async fn plan<'a>(
         },
         Answer::AdoptTopic => {
             let (identity, starts) = topic(broker, job).await?;
-            Ok(Box::new(AdoptTopic { lake, job: job.id.clone(), identity, starts, reason }))
+            Ok(Box::new(AdoptTopic {
+                lake,
+                job: job.id.clone(),
+                identity,
+                starts,
+                reason,
+            }))
         }
     }
 }
@@ -122,10 +150,16 @@ async fn gaps(broker: &dyn AskBroker, job: &Job, base: &Base<TableState>) -> Res
     };
     let (identity, _) = topic(broker, job).await?;
     if !state.identity.agrees(&identity) {
-        return Err(nothing(job, "the topic was deleted and created again; use `--adopt-topic`"));
+        return Err(nothing(
+            job,
+            "the topic was deleted and created again; use `--adopt-topic`",
+        ));
     }
-    let partitions: Vec<TopicPartition> =
-        state.partitions.keys().map(|partition| TopicPartition::new(job.topic.clone(), *partition)).collect();
+    let partitions: Vec<TopicPartition> = state
+        .partitions
+        .keys()
+        .map(|partition| TopicPartition::new(job.topic.clone(), *partition))
+        .collect();
     let logs = log_offsets(broker, &partitions).await?;
     let gaps: Vec<Gap> = state
         .partitions
@@ -133,11 +167,18 @@ async fn gaps(broker: &dyn AskBroker, job: &Job, base: &Base<TableState>) -> Res
         .zip(logs)
         .filter_map(|((partition, held), log)| {
             let range = OffsetRange::new(held.progress.live_end(), log?.start);
-            (range.start < range.end).then(|| Gap { job: job.id.clone(), partition: *partition, range })
+            (range.start < range.end).then(|| Gap {
+                job: job.id.clone(),
+                partition: *partition,
+                range,
+            })
         })
         .collect();
     if gaps.is_empty() {
-        return Err(nothing(job, "the broker still has every offset above the table's progress"));
+        return Err(nothing(
+            job,
+            "the broker still has every offset above the table's progress",
+        ));
     }
     Ok(gaps)
 }
@@ -149,13 +190,25 @@ async fn topic(
 ) -> Result<(TopicIdentity, BTreeMap<i32, Offset>), ResolveError> {
     let described = patiently(|| broker.describe(&job.topic))
         .await?
-        .map_err(|source| ResolveError::Topic { topic: job.topic.clone(), source })?;
-    let starts = starts(broker, &job.topic, &described.partitions, crate::job::Start::Earliest).await?;
+        .map_err(|source| ResolveError::Topic {
+            topic: job.topic.clone(),
+            source,
+        })?;
+    let starts = starts(
+        broker,
+        &job.topic,
+        &described.partitions,
+        crate::job::Start::Earliest,
+    )
+    .await?;
     Ok((described.identity, starts))
 }
 
 fn nothing(job: &Job, why: &str) -> ResolveError {
-    ResolveError::Nothing { table: job.table.to_string(), why: why.to_owned() }
+    ResolveError::Nothing {
+        table: job.table.to_string(),
+        why: why.to_owned(),
+    }
 }
 
 fn effects(before: Option<&TableState>, after: &TableState) -> Vec<Effect> {
@@ -167,7 +220,10 @@ fn effects(before: Option<&TableState>, after: &TableState) -> Vec<Effect> {
                 topic_partition: TopicPartition::new(job.identity.topic.clone(), *number),
                 before: old.map(|old| old.progress.live_end()),
                 after: partition.progress.live_end(),
-                lost: partition.counts.lost.saturating_sub(old.map_or(0, |old| old.counts.lost)),
+                lost: partition
+                    .counts
+                    .lost
+                    .saturating_sub(old.map_or(0, |old| old.counts.lost)),
             });
         }
     }

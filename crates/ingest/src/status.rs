@@ -48,7 +48,12 @@ impl Status {
         match tables.get_mut(table) {
             Some(status) => status.state = state.clone(),
             None => {
-                let status = TableStatus { state: state.clone(), last_commit: None, commits: 0, dropped: 0 };
+                let status = TableStatus {
+                    state: state.clone(),
+                    last_commit: None,
+                    commits: 0,
+                    dropped: 0,
+                };
                 tables.insert(table.clone(), status);
             }
         }
@@ -72,6 +77,8 @@ impl Status {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<TableIdent, TableStatus>> {
-        self.tables.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.tables
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

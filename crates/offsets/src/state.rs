@@ -95,7 +95,12 @@ impl AddedRange {
     /// Where a partition starts: no offsets yet.
     pub(crate) fn anchor(job: &JobId, partition: i32, at: Offset) -> Self {
         let (job, range) = (job.clone(), OffsetRange::new(at, at));
-        Self { job, partition, range, counts: Counts::default() }
+        Self {
+            job,
+            partition,
+            range,
+            counts: Counts::default(),
+        }
     }
 }
 

@@ -1,6 +1,12 @@
 //! What is written into a snapshot's summary: it reads back as the same state, old text stays
 //! readable, damaged text is refused by name, and it stays small.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that can't go on has failed"
+)]
+
 use std::collections::{BTreeMap, HashMap};
 
 use tabletopic_offsets::{

@@ -33,9 +33,16 @@ impl Held {
 ///
 /// # Errors
 /// Those of reading the files; a table without the Kafka columns.
-pub async fn held(lake: &Lake, table: &LoadedTable, snapshot_id: i64) -> Result<BTreeMap<i32, Held>, CommitError> {
+pub async fn held(
+    lake: &Lake,
+    table: &LoadedTable,
+    snapshot_id: i64,
+) -> Result<BTreeMap<i32, Held>, CommitError> {
     let mut held = BTreeMap::<i32, Held>::new();
-    visit(lake, table, snapshot_id, |partition, offset| held.entry(partition).or_default().add(offset)).await?;
+    visit(lake, table, snapshot_id, |partition, offset| {
+        held.entry(partition).or_default().add(offset)
+    })
+    .await?;
     Ok(held)
 }
 
@@ -54,7 +61,10 @@ pub async fn ranges(
         let runs = runs.entry(partition).or_default();
         match runs.last_mut() {
             Some(last) if last.end == offset => last.end += 1,
-            _ => runs.push(OffsetRange { start: offset, end: offset + 1 }),
+            _ => runs.push(OffsetRange {
+                start: offset,
+                end: offset + 1,
+            }),
         }
         if runs.len() >= COMPACT_AT && runs.len().is_power_of_two() {
             merge(runs);
@@ -138,8 +148,17 @@ mod tests {
 
     #[test]
     fn the_sum_of_offsets_wraps() {
-        let mut held = Held { rows: 1, offset_sum: u64::MAX };
+        let mut held = Held {
+            rows: 1,
+            offset_sum: u64::MAX,
+        };
         held.add(2);
-        assert_eq!(held, Held { rows: 2, offset_sum: 1 });
+        assert_eq!(
+            held,
+            Held {
+                rows: 2,
+                offset_sum: 1
+            }
+        );
     }
 }

@@ -37,14 +37,26 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let _ = Command::new("python3").arg(script()).arg("kill").arg(self.folder.path()).output();
+        let _ = Command::new("python3")
+            .arg(script())
+            .arg("kill")
+            .arg(self.folder.path())
+            .output();
     }
 }
 
 fn kafka(arguments: &[String]) -> String {
-    let output = Command::new("python3").arg(script()).args(arguments).output().expect("python3 runs");
+    let output = Command::new("python3")
+        .arg(script())
+        .args(arguments)
+        .output()
+        .expect("python3 runs");
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    assert!(output.status.success(), "kafka.py {arguments:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "kafka.py {arguments:?}: {said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     said
 }
 

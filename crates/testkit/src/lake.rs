@@ -22,7 +22,10 @@ impl Default for Lake {
 
 impl Lake {
     pub fn new() -> Self {
-        Self { folder: TempDir::new().expect("a temporary folder"), table: "shop.orders".to_owned() }
+        Self {
+            folder: TempDir::new().expect("a temporary folder"),
+            table: "shop.orders".to_owned(),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -89,12 +92,26 @@ interval = "1s"
 
     /// Runs a reader on the table; it has to succeed.
     pub fn must(&self, program: &str, arguments: &[&str]) -> Value {
-        must(program, &self.with(arguments).iter().map(String::as_str).collect::<Vec<_>>())
+        must(
+            program,
+            &self
+                .with(arguments)
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// Runs a reader on the table: exit code and answer.
     pub fn ask(&self, program: &str, arguments: &[&str]) -> (i32, Value) {
-        run(program, &self.with(arguments).iter().map(String::as_str).collect::<Vec<_>>())
+        run(
+            program,
+            &self
+                .with(arguments)
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>(),
+        )
     }
 
     /// `foreign.py`: somebody else's hands on the table.
@@ -110,7 +127,15 @@ interval = "1s"
 
     /// The arguments that name the table, and `more`.
     fn with(&self, more: &[&str]) -> Vec<String> {
-        let named = ["--catalog".to_owned(), self.file("catalog.db"), "--table".to_owned(), self.table.clone()];
-        named.into_iter().chain(more.iter().map(|argument| (*argument).to_owned())).collect()
+        let named = [
+            "--catalog".to_owned(),
+            self.file("catalog.db"),
+            "--table".to_owned(),
+            self.table.clone(),
+        ];
+        named
+            .into_iter()
+            .chain(more.iter().map(|argument| (*argument).to_owned()))
+            .collect()
     }
 }

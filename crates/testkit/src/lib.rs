@@ -3,7 +3,11 @@
 //!
 //! Everything here panics when it fails: a test that can't be set up has failed.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "test support: a failure is a panic with its reason")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "test support: a failure is a panic with its reason"
+)]
 
 mod broker;
 mod faulty_catalog;

@@ -8,7 +8,10 @@ use serde_json::Value;
 
 /// The project's root folder.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project's folder")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .expect("the project's folder")
 }
 
 /// An environment variable that `make test` sets.
@@ -31,12 +34,18 @@ pub fn run(program: &str, arguments: &[&str]) -> (i32, Value) {
     let output = Command::new(python())
         .arg(root().join("tests/readers").join(format!("{program}.py")))
         .args(arguments)
-        .env("TABLETOPIC_CACHE", std::env::var_os("TABLETOPIC_CACHE").unwrap_or_else(|| root().join(".cache").into()))
+        .env(
+            "TABLETOPIC_CACHE",
+            std::env::var_os("TABLETOPIC_CACHE").unwrap_or_else(|| root().join(".cache").into()),
+        )
         .output()
         .unwrap_or_else(|error| panic!("{program}.py does not start: {error}; run `make parts`"));
     let text = String::from_utf8_lossy(&output.stdout);
     let answer = serde_json::from_str(&text).unwrap_or_else(|_| {
-        panic!("{program}.py {arguments:?} printed no JSON: {text}\n{}", String::from_utf8_lossy(&output.stderr))
+        panic!(
+            "{program}.py {arguments:?} printed no JSON: {text}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        )
     });
     (output.status.code().unwrap_or(-1), answer)
 }
@@ -51,7 +60,11 @@ pub fn must(program: &str, arguments: &[&str]) -> Value {
 /// A name that no other test of this run or an earlier one has.
 pub fn unique(name: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{name}-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 /// `admin.py` against the broker of the test run, or of `bootstrap`.
@@ -79,7 +92,10 @@ impl Topic {
 
     /// Creates a topic on another broker.
     pub fn create_on(bootstrap: &str, name: &str, partitions: u32, configs: &[&str]) -> Self {
-        let topic = Self { name: unique(name), bootstrap: bootstrap.to_owned() };
+        let topic = Self {
+            name: unique(name),
+            bootstrap: bootstrap.to_owned(),
+        };
         let partitions = partitions.to_string();
         let mut arguments = vec!["create", &topic.name, "--partitions", &partitions];
         for config in configs {

@@ -44,7 +44,11 @@ impl Service {
                 log.push('\n');
             }
         });
-        Self { child, log, reader: Some(reader) }
+        Self {
+            child,
+            log,
+            reader: Some(reader),
+        }
     }
 
     /// Runs to its end: exit code and log.
@@ -103,7 +107,9 @@ impl Service {
 
     /// Sends a signal by its name, such as `STOP`.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
+        let sent = Command::new("kill")
+            .args(["-s", name, &self.pid().to_string()])
+            .status();
         assert!(sent.expect("kill runs").success(), "SIG{name} can't be sent");
     }
 }

@@ -16,7 +16,10 @@ pub fn eventually_within<T>(patience: Duration, what: &str, mut condition: impl 
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < deadline, "waited {patience:?} in vain for: {what}");
+        assert!(
+            Instant::now() < deadline,
+            "waited {patience:?} in vain for: {what}"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }

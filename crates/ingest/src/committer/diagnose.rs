@@ -19,25 +19,42 @@ impl Committer {
         position: Offset,
         error: &PartitionError,
     ) {
-        let Some(settings) = self.jobs.get(&job).cloned() else { return };
+        let Some(settings) = self.jobs.get(&job).cloned() else {
+            return;
+        };
         // A recreated topic shows itself as an offset that is out of range.
-        let Some(found) = self.identity(&settings).await else { return };
-        let known = self.status.tables().get(&self.table).and_then(|table| {
-            table.state.job(&job).map(|job| job.identity.clone())
-        });
+        let Some(found) = self.identity(&settings).await else {
+            return;
+        };
+        let known = self
+            .status
+            .tables()
+            .get(&self.table)
+            .and_then(|table| table.state.job(&job).map(|job| job.identity.clone()));
         if let Some(known) = known.filter(|known| !known.agrees(&found)) {
             self.other_topic(&job, &known, &found);
             return from.answer(Reply::Halted { job, partition: None });
         }
         let message = self.explain(&settings.topic, partition, position, error).await;
-        self.status.halts.raise(Scope::Partition { job, partition }, message);
+        self.status
+            .halts
+            .raise(Scope::Partition { job, partition }, message);
     }
 
-    async fn explain(&self, topic: &Arc<str>, partition: i32, position: Offset, error: &PartitionError) -> String {
+    async fn explain(
+        &self,
+        topic: &Arc<str>,
+        partition: i32,
+        position: Offset,
+        error: &PartitionError,
+    ) -> String {
         let tp = TopicPartition::new(topic.clone(), partition);
         let at = format!("topic {topic} partition {partition}");
         let table = &self.table;
-        let log = log_offsets(self.broker.as_ref(), &[tp]).await.ok().and_then(|logs| logs.into_iter().next().flatten());
+        let log = log_offsets(self.broker.as_ref(), &[tp])
+            .await
+            .ok()
+            .and_then(|logs| logs.into_iter().next().flatten());
         match (error, log) {
             (PartitionError::OutOfRange { .. }, Some(log)) if position < log.start => format!(
                 "{at}: offsets {position} to {} are no longer in the log (retention was faster than the reader, or \

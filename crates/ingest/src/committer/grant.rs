@@ -18,12 +18,22 @@ use crate::worker::{Grant, TableVersion};
 
 impl Committer {
     /// Progress of a job, anchored first where the table does not know a partition. `None`: the job was halted.
-    pub(super) async fn grant(&mut self, job: &JobId, partitions: &[i32]) -> Result<Option<Grant>, CommitError> {
-        let Some(job) = self.jobs.get(job).cloned() else { return Ok(None) };
-        let Some(identity) = self.identity(&job).await else { return Ok(None) };
+    pub(super) async fn grant(
+        &mut self,
+        job: &JobId,
+        partitions: &[i32],
+    ) -> Result<Option<Grant>, CommitError> {
+        let Some(job) = self.jobs.get(job).cloned() else {
+            return Ok(None);
+        };
+        let Some(identity) = self.identity(&job).await else {
+            return Ok(None);
+        };
         let base = self.anchored(&job, &identity, partitions).await?;
         self.saw(&base);
-        let Some(state) = base.state().and_then(|state| state.job(&job.id)) else { return Ok(None) };
+        let Some(state) = base.state().and_then(|state| state.job(&job.id)) else {
+            return Ok(None);
+        };
         if !state.identity.agrees(&identity) {
             self.other_topic(&job.id, &state.identity, &identity);
             // The answer to this halt raises it.
@@ -34,12 +44,20 @@ impl Committer {
             .partitions
             .iter()
             .map(|(number, partition)| {
-                (*number, Position::new(partition.progress.live_end(), partition.leader_epoch))
+                (
+                    *number,
+                    Position::new(partition.progress.live_end(), partition.leader_epoch),
+                )
             })
             .collect();
         let version = self.version(&base.table).await?;
         self.halted_at = None;
-        Ok(Some(Grant { version, identity: state.identity.clone(), generation: state.generation, positions }))
+        Ok(Some(Grant {
+            version,
+            identity: state.identity.clone(),
+            generation: state.generation,
+            positions,
+        }))
     }
 
     /// What the topic is now; a topic that is gone halts.
@@ -49,7 +67,9 @@ impl Committer {
             Ok(Err(error)) => format!("topic {}: {error}", job.topic),
             Err(error) => error.to_string(),
         };
-        self.status.halts.raise(Scope::Topic { job: job.id.clone() }, message);
+        self.status
+            .halts
+            .raise(Scope::Topic { job: job.id.clone() }, message);
         None
     }
 
@@ -60,7 +80,9 @@ impl Committer {
              resolve {} --adopt-topic`",
             expected.topic, self.table, self.table
         );
-        self.status.halts.raise(Scope::Topic { job: job.clone() }, message);
+        self.status
+            .halts
+            .raise(Scope::Topic { job: job.clone() }, message);
     }
 
     /// The table with an anchor for each of `partitions`. A job's first partitions start by its policy; those that
@@ -71,7 +93,9 @@ impl Committer {
         identity: &TopicIdentity,
         partitions: &[i32],
     ) -> Result<Base<TableState>, CommitError> {
-        let base: Base<TableState> = commit(&self.lake, &self.table, &mut Look, &LogWaiting).await?.base;
+        let base: Base<TableState> = commit(&self.lake, &self.table, &mut Look, &LogWaiting)
+            .await?
+            .base;
         let known = base.state().and_then(|state| state.job(&job.id));
         let unknown: Vec<i32> = partitions
             .iter()
@@ -85,8 +109,15 @@ impl Committer {
             true => unknown.iter().map(|partition| (*partition, 0)).collect(),
             false => self.first_starts(job, identity).await?,
         };
-        let mut anchor = Anchor { lake: &self.lake, job: &job.id, identity, starts: &starts };
-        Ok(commit(&self.lake, &self.table, &mut anchor, &LogWaiting).await?.base)
+        let mut anchor = Anchor {
+            lake: &self.lake,
+            job: &job.id,
+            identity,
+            starts: &starts,
+        };
+        Ok(commit(&self.lake, &self.table, &mut anchor, &LogWaiting)
+            .await?
+            .base)
     }
 
     /// The starts of all partitions that the topic has now, assigned to us or not: the policy is evaluated once.
@@ -101,14 +132,23 @@ impl Committer {
                 detail: format!("where {identity} starts can't be found out: {error}"),
             })
         };
-        let described = patiently(|| self.broker.describe(&job.topic)).await.map_err(refused)?;
+        let described = patiently(|| self.broker.describe(&job.topic))
+            .await
+            .map_err(refused)?;
         let partitions = described.map(|topic| topic.partitions).unwrap_or_default();
-        starts(self.broker.as_ref(), &job.topic, &partitions, job.start).await.map_err(refused)
+        starts(self.broker.as_ref(), &job.topic, &partitions, job.start)
+            .await
+            .map_err(refused)
     }
 
     /// What a worker needs to know to write for the table as it is now.
     pub(super) async fn version(&self, table: &LoadedTable) -> Result<Arc<TableVersion>, CommitError> {
-        let letters = load_patiently(&self.lake, &ident(&table.ident, Follower::DeadLetters), &LogWaiting).await?;
+        let letters = load_patiently(
+            &self.lake,
+            &ident(&table.ident, Follower::DeadLetters),
+            &LogWaiting,
+        )
+        .await?;
         let dead_letter_schema = FileSchema::new(
             letters.metadata.current_schema().clone(),
             letters.metadata.default_partition_spec().clone(),

@@ -108,8 +108,18 @@ impl Committer {
         let mut next = Some(first);
         while let Some(request) = next {
             match request {
-                Request::Submit { from, job, unit, uploads } => {
-                    units.push(submit::Submitted { from, job, unit: *unit, uploads });
+                Request::Submit {
+                    from,
+                    job,
+                    unit,
+                    uploads,
+                } => {
+                    units.push(submit::Submitted {
+                        from,
+                        job,
+                        unit: *unit,
+                        uploads,
+                    });
                     // Whatever waits already goes into the same snapshot.
                     next = requests.try_recv().ok();
                     continue;
@@ -127,9 +137,18 @@ impl Committer {
 
     async fn serve_one(&mut self, request: Request) {
         match request {
-            Request::Ask { from, job, partitions } => {
-                self.workers.insert((from.worker, job.clone()), from.replies.clone());
-                let stood_still = self.is_halted() || self.status.halts.has(|scope| *scope == Scope::Topic { job: job.clone() });
+            Request::Ask {
+                from,
+                job,
+                partitions,
+            } => {
+                self.workers
+                    .insert((from.worker, job.clone()), from.replies.clone());
+                let stood_still = self.is_halted()
+                    || self
+                        .status
+                        .halts
+                        .has(|scope| *scope == Scope::Topic { job: job.clone() });
                 match self.grant(&job, &partitions).await {
                     // What stopped everybody is over, so everybody asks again.
                     Ok(Some(_)) if stood_still => self.resume(),
@@ -142,13 +161,28 @@ impl Committer {
                     Err(error) => self.halt(error).await,
                 }
             }
-            Request::ChangeSchema { from, job, changes, cause } => {
+            Request::ChangeSchema {
+                from,
+                job,
+                changes,
+                cause,
+            } => {
                 self.change_schema(&from, job, &changes, cause).await;
             }
-            Request::Diagnose { from, job, partition, position, error } => {
+            Request::Diagnose {
+                from,
+                job,
+                partition,
+                position,
+                error,
+            } => {
                 self.diagnose(&from, job, partition, position, &error).await;
             }
-            Request::Halt { job, partition, message } => {
+            Request::Halt {
+                job,
+                partition,
+                message,
+            } => {
                 let scope = match partition {
                     Some(partition) => Scope::Partition { job, partition },
                     None => Scope::Topic { job },
@@ -160,7 +194,11 @@ impl Committer {
     }
 
     async fn change_schema(&mut self, from: &From, job: JobId, changes: &[SchemaChange], cause: String) {
-        let mut plan = ChangeSchema { lake: &self.lake, changes, cause };
+        let mut plan = ChangeSchema {
+            lake: &self.lake,
+            changes,
+            cause,
+        };
         let changed = commit(&self.lake, &self.table, &mut plan, &LogWaiting).await;
         let version = match changed {
             Ok(committed) => {
@@ -179,9 +217,20 @@ impl Committer {
     async fn halt(&mut self, error: CommitError) {
         let now = self.lake.catalog.load(&self.table).await;
         self.halted_at = Some(now.map(|table| table.metadata_location).unwrap_or_default());
-        self.status.halts.raise(Scope::Table { table: self.table.clone() }, error.to_string());
+        self.status.halts.raise(
+            Scope::Table {
+                table: self.table.clone(),
+            },
+            error.to_string(),
+        );
         for ((_, job), worker) in &self.workers {
-            tell(worker, Reply::Halted { job: job.clone(), partition: None });
+            tell(
+                worker,
+                Reply::Halted {
+                    job: job.clone(),
+                    partition: None,
+                },
+            );
         }
     }
 

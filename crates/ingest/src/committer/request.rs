@@ -22,16 +22,43 @@ pub struct From {
 impl From {
     /// Answers. A worker that is gone needs no answer.
     pub fn answer(&self, reply: Reply) {
-        let _ = self.replies.send(Message { to: Some(self.incarnation), reply });
+        let _ = self.replies.send(Message {
+            to: Some(self.incarnation),
+            reply,
+        });
     }
 }
 
 /// See [`crate::worker::Effect`], whose variants these carry on.
 #[derive(Debug)]
 pub enum Request {
-    Ask { from: From, job: JobId, partitions: Vec<i32> },
-    Submit { from: From, job: JobId, unit: Box<Unit>, uploads: Vec<JoinHandle<()>> },
-    ChangeSchema { from: From, job: JobId, changes: Vec<SchemaChange>, cause: String },
-    Diagnose { from: From, job: JobId, partition: i32, position: Offset, error: PartitionError },
-    Halt { job: JobId, partition: Option<i32>, message: String },
+    Ask {
+        from: From,
+        job: JobId,
+        partitions: Vec<i32>,
+    },
+    Submit {
+        from: From,
+        job: JobId,
+        unit: Box<Unit>,
+        uploads: Vec<JoinHandle<()>>,
+    },
+    ChangeSchema {
+        from: From,
+        job: JobId,
+        changes: Vec<SchemaChange>,
+        cause: String,
+    },
+    Diagnose {
+        from: From,
+        job: JobId,
+        partition: i32,
+        position: Offset,
+        error: PartitionError,
+    },
+    Halt {
+        job: JobId,
+        partition: Option<i32>,
+        message: String,
+    },
 }

@@ -29,7 +29,10 @@ impl Committer {
     pub(super) async fn submit(&mut self, submitted: Vec<Submitted>) {
         let mut waiting = Vec::new();
         for mut unit in submitted {
-            let void = self.void.get(&unit.key()).is_some_and(|void| unit.from.incarnation <= *void);
+            let void = self
+                .void
+                .get(&unit.key())
+                .is_some_and(|void| unit.from.incarnation <= *void);
             if void || self.is_halted() {
                 continue;
             }
@@ -53,8 +56,11 @@ impl Committer {
                 self.saw(&committed.base);
                 if let Some(snapshot) = &committed.snapshot {
                     let rows = rows(&waiting, &fates);
-                    let commit =
-                        LastCommit { snapshot_id: snapshot.snapshot_id(), at: snapshot.timestamp_ms(), rows };
+                    let commit = LastCommit {
+                        snapshot_id: snapshot.snapshot_id(),
+                        at: snapshot.timestamp_ms(),
+                        rows,
+                    };
                     self.status.committed(&self.table, commit);
                     tracing::info!(
                         table = %self.table, snapshot = snapshot.snapshot_id(), rows,
@@ -72,10 +78,17 @@ impl Committer {
     async fn same_topics(&mut self, waiting: &mut Vec<Submitted>) {
         let jobs: BTreeMap<JobId, _> = waiting
             .iter()
-            .filter_map(|submitted| Some((submitted.job.clone(), submitted.unit.ranges.first()?.identity.clone())))
+            .filter_map(|submitted| {
+                Some((
+                    submitted.job.clone(),
+                    submitted.unit.ranges.first()?.identity.clone(),
+                ))
+            })
             .collect();
         for (id, read) in jobs {
-            let Some(job) = self.jobs.get(&id).cloned() else { continue };
+            let Some(job) = self.jobs.get(&id).cloned() else {
+                continue;
+            };
             let now = self.identity(&job).await;
             if now.as_ref().is_some_and(|now| now.agrees(&read)) {
                 continue;
@@ -85,7 +98,10 @@ impl Committer {
             }
             for unit in waiting.extract_if(.., |submitted| submitted.job == id) {
                 self.void.insert(unit.key(), unit.from.incarnation);
-                unit.from.answer(Reply::Halted { job: id.clone(), partition: None });
+                unit.from.answer(Reply::Halted {
+                    job: id.clone(),
+                    partition: None,
+                });
             }
         }
     }
@@ -97,8 +113,11 @@ impl Committer {
             match fate {
                 Fate::Committed => {
                     self.ahead.remove(&key);
-                    let ends: Vec<(i32, Offset)> =
-                        unit.ranges.iter().map(|range| (range.partition, range.range.end)).collect();
+                    let ends: Vec<(i32, Offset)> = unit
+                        .ranges
+                        .iter()
+                        .map(|range| (range.partition, range.range.end))
+                        .collect();
                     from.answer(Reply::Committed { job, ends });
                 }
                 // Dropped along with an earlier one of the same worker, which said so.
@@ -108,7 +127,10 @@ impl Committer {
                     self.status.dropped(&self.table);
                     self.void.insert(key.clone(), from.incarnation);
                     if let Some(seen) = self.persists_ahead(key, &dropped) {
-                        let halt = Halt::Ahead { table: self.table.clone(), seen };
+                        let halt = Halt::Ahead {
+                            table: self.table.clone(),
+                            seen,
+                        };
                         self.halt(CommitError::Halt(halt)).await;
                         return;
                     }
@@ -121,7 +143,9 @@ impl Committer {
     /// A unit above progress is a reason to halt only if the next one, read from progress, is so too.
     fn persists_ahead(&mut self, key: (usize, JobId), dropped: &Dropped) -> Option<String> {
         match dropped {
-            Dropped::Fenced(fenced) if fenced.is_ahead() => (!self.ahead.insert(key)).then(|| fenced.to_string()),
+            Dropped::Fenced(fenced) if fenced.is_ahead() => {
+                (!self.ahead.insert(key)).then(|| fenced.to_string())
+            }
             _ => {
                 self.ahead.remove(&key);
                 None
@@ -147,9 +171,9 @@ impl Committer {
     /// Has every worker of a job ask again.
     pub(super) fn restart(&mut self, id: &JobId) {
         self.generations.remove(id);
-        self.status.halts.lift(|scope| {
-            matches!(scope, Scope::Partition { job, .. } | Scope::Topic { job } if job == id)
-        });
+        self.status
+            .halts
+            .lift(|scope| matches!(scope, Scope::Partition { job, .. } | Scope::Topic { job } if job == id));
         for ((_, job), worker) in self.workers.iter().filter(|((_, job), _)| job == id) {
             tell(worker, Reply::Restart { job: job.clone() });
         }
@@ -157,6 +181,12 @@ impl Committer {
 }
 
 fn rows(waiting: &[Submitted], fates: &[Fate]) -> u64 {
-    let committed = waiting.iter().zip(fates).filter(|(_, fate)| matches!(fate, Fate::Committed));
-    committed.flat_map(|(submitted, _)| &submitted.unit.ranges).map(|range| range.counts.rows).sum()
+    let committed = waiting
+        .iter()
+        .zip(fates)
+        .filter(|(_, fate)| matches!(fate, Fate::Committed));
+    committed
+        .flat_map(|(submitted, _)| &submitted.unit.ranges)
+        .map(|range| range.counts.rows)
+        .sum()
 }

@@ -26,7 +26,11 @@ impl Committer {
             return;
         }
         let Some(table) = self.look().await else { return };
-        if self.halted_at.as_ref().is_some_and(|at| *at == table.metadata_location) {
+        if self
+            .halted_at
+            .as_ref()
+            .is_some_and(|at| *at == table.metadata_location)
+        {
             return;
         }
         let mut renew = Renew { lake: &self.lake };
@@ -47,14 +51,18 @@ impl Committer {
     /// The table as it is now. An outage is shown, since nothing else may ask the catalog for a long time.
     async fn look(&self) -> Option<LoadedTable> {
         let loaded = self.lake.catalog.load(&self.table).await;
-        loaded.inspect_err(|error| tracing::warn!(table = %self.table, "not looked at: {error}")).ok()
+        loaded
+            .inspect_err(|error| tracing::warn!(table = %self.table, "not looked at: {error}"))
+            .ok()
     }
 
     /// The table can be committed to again: somebody has answered the halt.
     pub(super) fn resume(&mut self) {
         self.halted_at = None;
         let table = self.table.clone();
-        self.status.halts.lift(|scope| matches!(scope, Scope::Table { table: halted } if *halted == table));
+        self.status
+            .halts
+            .lift(|scope| matches!(scope, Scope::Table { table: halted } if *halted == table));
         for id in self.jobs.keys().cloned().collect::<Vec<_>>() {
             self.restart(&id);
         }
@@ -85,15 +93,20 @@ impl Committer {
 
     /// A follower that can't be written to halts by itself; the main table goes on until the outbox is full.
     async fn drain(&mut self, main: &Base<TableState>, follower: Follower) {
-        let scope = Scope::Table { table: ident(&self.table, follower) };
+        let scope = Scope::Table {
+            table: ident(&self.table, follower),
+        };
         match drain(&self.lake, main, follower, &LogWaiting).await {
             Ok(position) => {
                 self.status.halts.lift(|halted| *halted == scope);
                 self.followers.retain(|(known, _)| *known != follower);
-                self.followers.extend(position.map(|position| (follower, position)));
+                self.followers
+                    .extend(position.map(|position| (follower, position)));
             }
             Err(CommitError::Halt(halt)) => self.status.halts.raise(scope, halt.to_string()),
-            Err(error) => tracing::warn!(table = %self.table, %follower, "not drained, tried again later: {error}"),
+            Err(error) => {
+                tracing::warn!(table = %self.table, %follower, "not drained, tried again later: {error}")
+            }
         }
     }
 }

@@ -131,7 +131,8 @@ impl Driver {
     pub fn close(&mut self) {
         let mut effects = Vec::new();
         let (worker, clock) = (&mut self.worker, &self.clock);
-        self.source.close(&mut |event| worker.source_event(clock.now(), event, &mut effects));
+        self.source
+            .close(&mut |event| worker.source_event(clock.now(), event, &mut effects));
         self.carry_out(effects);
     }
 
@@ -146,29 +147,79 @@ impl Driver {
                     let upload = self.uploads.start(file);
                     self.begun.entry(job).or_default().push(upload);
                 }
-                Effect::Ask { job, incarnation, partitions } => {
-                    let request = Request::Ask { from: self.from(incarnation), job: job.clone(), partitions };
+                Effect::Ask {
+                    job,
+                    incarnation,
+                    partitions,
+                } => {
+                    let request = Request::Ask {
+                        from: self.from(incarnation),
+                        job: job.clone(),
+                        partitions,
+                    };
                     self.send(job, request);
                 }
-                Effect::Submit { job, incarnation, unit } => {
+                Effect::Submit {
+                    job,
+                    incarnation,
+                    unit,
+                } => {
                     let uploads = self.begun.remove(&job).unwrap_or_default();
                     let from = self.from(incarnation);
                     let unit = Box::new(unit);
-                    let request = Request::Submit { from, job: job.clone(), unit, uploads };
+                    let request = Request::Submit {
+                        from,
+                        job: job.clone(),
+                        unit,
+                        uploads,
+                    };
                     self.send(job, request);
                 }
-                Effect::ChangeSchema { job, incarnation, changes, cause } => {
+                Effect::ChangeSchema {
+                    job,
+                    incarnation,
+                    changes,
+                    cause,
+                } => {
                     let from = self.from(incarnation);
-                    let request = Request::ChangeSchema { from, job: job.clone(), changes, cause };
+                    let request = Request::ChangeSchema {
+                        from,
+                        job: job.clone(),
+                        changes,
+                        cause,
+                    };
                     self.send(job, request);
                 }
-                Effect::Diagnose { job, incarnation, partition, position, error } => {
+                Effect::Diagnose {
+                    job,
+                    incarnation,
+                    partition,
+                    position,
+                    error,
+                } => {
                     let from = self.from(incarnation);
-                    let request = Request::Diagnose { from, job: job.clone(), partition, position, error };
+                    let request = Request::Diagnose {
+                        from,
+                        job: job.clone(),
+                        partition,
+                        position,
+                        error,
+                    };
                     self.send(job, request);
                 }
-                Effect::Halt { job, partition, message } => {
-                    self.send(job.clone(), Request::Halt { job, partition, message });
+                Effect::Halt {
+                    job,
+                    partition,
+                    message,
+                } => {
+                    self.send(
+                        job.clone(),
+                        Request::Halt {
+                            job,
+                            partition,
+                            message,
+                        },
+                    );
                 }
             }
         }
@@ -176,7 +227,11 @@ impl Driver {
     }
 
     fn from(&self, incarnation: u64) -> From {
-        From { worker: self.number, incarnation, replies: self.answers.clone() }
+        From {
+            worker: self.number,
+            incarnation,
+            replies: self.answers.clone(),
+        }
     }
 
     fn send(&mut self, job: JobId, request: Request) {
@@ -186,7 +241,9 @@ impl Driver {
     /// Never waits: a group removes a member that stops polling.
     fn send_backlog(&mut self) {
         while let Some((job, request)) = self.backlog.pop_front() {
-            let Some(committer) = self.committers.get(&job) else { continue };
+            let Some(committer) = self.committers.get(&job) else {
+                continue;
+            };
             if let Err(mpsc::error::TrySendError::Full(request)) = committer.try_send(request) {
                 self.backlog.push_front((job, request));
                 return;

@@ -94,7 +94,10 @@ pub enum RunError {
     #[error(transparent)]
     Prepare(#[from] PrepareError),
     #[error("topic {topic}: {source}")]
-    Topic { topic: Arc<str>, source: tabletopic_source::PartitionError },
+    Topic {
+        topic: Arc<str>,
+        source: tabletopic_source::PartitionError,
+    },
     #[error(transparent)]
     Broker(#[from] tabletopic_source::BrokerError),
     #[error(transparent)]
@@ -124,7 +127,15 @@ pub async fn run(
 
     let (committers, running) = start_committers(&parts, &jobs, &broker);
     let leave = Arc::new(AtomicBool::new(false));
-    let workers = start_workers(&parts, &jobs, &settings, &topics, &committers, ends.as_ref(), &leave);
+    let workers = start_workers(
+        &parts,
+        &jobs,
+        &settings,
+        &topics,
+        &committers,
+        ends.as_ref(),
+        &leave,
+    );
     drop(committers);
 
     let ended = until_over(&parts, &jobs, ends.as_deref(), &workers, stop).await;
@@ -164,8 +175,13 @@ fn start_committers(
     for (table, jobs) in tables {
         let (sender, requests) = mpsc::channel(REQUESTS);
         senders.extend(jobs.iter().map(|job| (job.id.clone(), sender.clone())));
-        let committer =
-            Committer::new(parts.lake.clone(), table, jobs, broker.clone(), parts.status.clone());
+        let committer = Committer::new(
+            parts.lake.clone(),
+            table,
+            jobs,
+            broker.clone(),
+            parts.status.clone(),
+        );
         running.push(tokio::spawn(committer.run(requests)));
     }
     (senders, running)
@@ -187,8 +203,13 @@ fn start_workers(
         .map(|number| {
             let worker = Worker::new(jobs.to_vec(), parts.lake.entropy.clone(), half / settings.workers);
             let subscription = topics.subscription(jobs, settings, number);
-            let (parts, uploads, committers, ends, leave) =
-                (parts.clone(), uploads.clone(), committers.clone(), ends.cloned(), leave.clone());
+            let (parts, uploads, committers, ends, leave) = (
+                parts.clone(),
+                uploads.clone(),
+                committers.clone(),
+                ends.cloned(),
+                leave.clone(),
+            );
             std::thread::spawn(move || {
                 let mut source: Box<dyn Source> = parts.sources.open(number)?;
                 source.subscribe(&subscription);

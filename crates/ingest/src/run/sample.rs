@@ -22,7 +22,9 @@ pub struct OwnedRecord {
 impl OwnedRecord {
     fn copy(record: &Record<'_>) -> Self {
         let mut headers = Vec::new();
-        record.headers.for_each(&mut |key, value| headers.push((key.to_owned(), value.map(<[u8]>::to_vec))));
+        record
+            .headers
+            .for_each(&mut |key, value| headers.push((key.to_owned(), value.map(<[u8]>::to_vec))));
         Self {
             partition: record.partition,
             offset: record.offset,
@@ -59,12 +61,21 @@ pub fn sample(
     let wanted: Vec<(TopicPartition, Position)> = ranges
         .iter()
         .filter(|(_, (start, end))| start < end)
-        .map(|(partition, (start, _))| (TopicPartition::new(topic.clone(), *partition), Position::new(*start, None)))
+        .map(|(partition, (start, _))| {
+            (
+                TopicPartition::new(topic.clone(), *partition),
+                Position::new(*start, None),
+            )
+        })
         .collect();
-    let mut unread: BTreeMap<i32, Offset> =
-        wanted.iter().filter_map(|(tp, _)| Some((tp.partition, ranges.get(&tp.partition)?.1))).collect();
+    let mut unread: BTreeMap<i32, Offset> = wanted
+        .iter()
+        .filter_map(|(tp, _)| Some((tp.partition, ranges.get(&tp.partition)?.1)))
+        .collect();
     let mut records = Vec::new();
-    source.subscribe(&Subscription::Static(wanted.iter().map(|(tp, _)| tp.clone()).collect()));
+    source.subscribe(&Subscription::Static(
+        wanted.iter().map(|(tp, _)| tp.clone()).collect(),
+    ));
     let deadline = clock.now() + PATIENCE;
     let mut started = false;
     while records.len() < most && !unread.is_empty() && clock.now() < deadline {
@@ -77,13 +88,18 @@ pub fn sample(
             }
             SourceEvent::Positions(positions) => {
                 unread.retain(|partition, end| {
-                    !positions.iter().any(|(tp, at)| tp.partition == *partition && at.offset >= *end)
+                    !positions
+                        .iter()
+                        .any(|(tp, at)| tp.partition == *partition && at.offset >= *end)
                 });
             }
             SourceEvent::PartitionError { tp, .. } => {
                 unread.remove(&tp.partition);
             }
-            SourceEvent::Revoked(_) | SourceEvent::Lost(_) | SourceEvent::Outage(_) | SourceEvent::Fatal(_) => {}
+            SourceEvent::Revoked(_)
+            | SourceEvent::Lost(_)
+            | SourceEvent::Outage(_)
+            | SourceEvent::Fatal(_) => {}
         });
         if assigned && !started {
             source.start(&wanted);

@@ -20,7 +20,10 @@ pub struct Topics(BTreeMap<Arc<str>, TopicDescription>);
 impl Topics {
     pub fn partitions(&self, topic: &Arc<str>) -> Vec<TopicPartition> {
         let numbers = self.0.get(topic).map_or(&[][..], |topic| &topic.partitions);
-        numbers.iter().map(|partition| TopicPartition::new(topic.clone(), *partition)).collect()
+        numbers
+            .iter()
+            .map(|partition| TopicPartition::new(topic.clone(), *partition))
+            .collect()
     }
 
     /// What a worker subscribes to. Static partitions are dealt out in turn.
@@ -29,7 +32,10 @@ impl Topics {
             Assignment::Group => Subscription::Group(self.0.keys().cloned().collect()),
             Assignment::Static => {
                 let wanted = jobs.iter().flat_map(|job| match &job.partitions {
-                    Some(named) => named.iter().map(|p| TopicPartition::new(job.topic.clone(), *p)).collect(),
+                    Some(named) => named
+                        .iter()
+                        .map(|p| TopicPartition::new(job.topic.clone(), *p))
+                        .collect(),
                     None => self.partitions(&job.topic),
                 });
                 Subscription::Static(wanted.skip(worker).step_by(settings.workers).collect())
@@ -44,18 +50,30 @@ pub async fn prepare(parts: &Parts, broker: &dyn AskBroker, jobs: &[Arc<Job>]) -
     for job in jobs {
         let description = patiently(|| broker.describe(&job.topic))
             .await?
-            .map_err(|source| RunError::Topic { topic: job.topic.clone(), source })?;
+            .map_err(|source| RunError::Topic {
+                topic: job.topic.clone(),
+                source,
+            })?;
         topics.insert(job.topic.clone(), description);
     }
     let topics = Topics(topics);
     for job in jobs {
-        if prepare::exists(&parts.lake, job).await.map_err(prepare::PrepareError::from)?.is_none() {
+        if prepare::exists(&parts.lake, job)
+            .await
+            .map_err(prepare::PrepareError::from)?
+            .is_none()
+        {
             let records = read_sample(parts, broker, job, &topics).await?;
-            let records: Vec<_> = records.iter().map(super::sample::OwnedRecord::as_record).collect();
+            let records: Vec<_> = records
+                .iter()
+                .map(super::sample::OwnedRecord::as_record)
+                .collect();
             prepare::create_table(&parts.lake, job, &records).await?;
             tracing::info!(table = %job.table, sampled = records.len(), "created the table");
         }
-        create::followers(&parts.lake, &job.table).await.map_err(prepare::PrepareError::from)?;
+        create::followers(&parts.lake, &job.table)
+            .await
+            .map_err(prepare::PrepareError::from)?;
     }
     Ok(topics)
 }
@@ -89,7 +107,13 @@ async fn read_sample(
     let (parts, job) = (parts.clone(), job.clone());
     let sampled = tokio::task::spawn_blocking(move || {
         let mut source = parts.sources.open(0)?;
-        Ok(sample(source.as_mut(), parts.lake.clock.as_ref(), &job.topic, &ranges, SAMPLE))
+        Ok(sample(
+            source.as_mut(),
+            parts.lake.clock.as_ref(),
+            &job.topic,
+            &ranges,
+            SAMPLE,
+        ))
     });
     match sampled.await {
         Ok(records) => records,

@@ -22,7 +22,11 @@ pub async fn ends(broker: &dyn AskBroker, jobs: &[Arc<Job>], topics: &Topics) ->
     for job in jobs {
         let partitions = topics.partitions(&job.topic);
         let logs = log_offsets(broker, &partitions).await?;
-        let of_job = partitions.iter().zip(logs).filter_map(|(tp, log)| Some((tp.partition, log?.end))).collect();
+        let of_job = partitions
+            .iter()
+            .zip(logs)
+            .filter_map(|(tp, log)| Some((tp.partition, log?.end)))
+            .collect();
         ends.insert(job.id.clone(), of_job);
     }
     Ok(ends)
@@ -37,14 +41,17 @@ pub async fn reached(parts: &Parts, jobs: &[Arc<Job>], ends: &Ends) -> Option<En
             parts.status.halts.has(|scope| match scope {
                 Scope::Table { table } => *table == job.table,
                 Scope::Topic { job: stopped } => *stopped == job.id,
-                Scope::Partition { job: stopped, partition: number } => {
-                    *stopped == job.id && *number == partition
-                }
+                Scope::Partition {
+                    job: stopped,
+                    partition: number,
+                } => *stopped == job.id && *number == partition,
             })
         };
         let state = state(parts, job).await;
         for (partition, end) in wanted {
-            let held = state.as_ref().and_then(|state| state.partition(&job.id, *partition));
+            let held = state
+                .as_ref()
+                .and_then(|state| state.partition(&job.id, *partition));
             if held.is_some_and(|held| held.progress.live_end() >= *end) {
                 continue;
             }

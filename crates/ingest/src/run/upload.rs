@@ -29,8 +29,17 @@ impl Uploads {
     /// `bound` is the number of bytes that may wait before reading pauses.
     pub fn new(file_io: FileIO, runtime: Handle, bound: usize) -> Self {
         let permits = (bound / PERMIT).min(Semaphore::MAX_PERMITS);
-        let (at_once, waiting) = (Arc::new(Semaphore::new(UPLOADS_AT_ONCE)), Arc::new(Semaphore::new(permits)));
-        Self { file_io, runtime, at_once, waiting, bound: permits }
+        let (at_once, waiting) = (
+            Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
+            Arc::new(Semaphore::new(permits)),
+        );
+        Self {
+            file_io,
+            runtime,
+            at_once,
+            waiting,
+            bound: permits,
+        }
     }
 
     /// Whether more waits for the store than may.

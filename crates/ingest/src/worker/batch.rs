@@ -23,7 +23,9 @@ pub fn take(
 ) -> Result<(), WriteError> {
     let mut scratch = Vec::new();
     let records = slot.expected(records, &mut scratch);
-    let Some(writing) = slot.writing.as_mut().filter(|_| !records.is_empty()) else { return Ok(()) };
+    let Some(writing) = slot.writing.as_mut().filter(|_| !records.is_empty()) else {
+        return Ok(());
+    };
     let decoded = writing.decoder.decode(records)?;
     if !decoded.grown.is_empty() {
         return grow(slot, now, records, &decoded.grown, entropy, effects);
@@ -37,7 +39,11 @@ pub fn take(
     }
     let before: Vec<Record<'_>> = records
         .iter()
-        .filter(|record| halts.get(&record.partition).is_none_or(|(offset, _)| record.offset < *offset))
+        .filter(|record| {
+            halts
+                .get(&record.partition)
+                .is_none_or(|(offset, _)| record.offset < *offset)
+        })
         .copied()
         .collect();
     if !before.is_empty() {
@@ -58,7 +64,9 @@ fn first_bad(records: &[Record<'_>], bad: &[BadRecord]) -> BTreeMap<i32, (Offset
     let mut first = BTreeMap::new();
     for bad in bad.iter().filter(|bad| !bad.nulled) {
         let record = &records[bad.index];
-        first.entry(record.partition).or_insert_with(|| (record.offset, bad.clone()));
+        first
+            .entry(record.partition)
+            .or_insert_with(|| (record.offset, bad.clone()));
     }
     first
 }
@@ -69,7 +77,11 @@ fn halt_at(slot: &mut Slot, partition: i32, offset: Offset, bad: &BadRecord, eff
         state.halt_at(offset);
     }
     effects.push(Effect::Pause(vec![slot.topic_partition(partition)]));
-    let field = bad.field.as_ref().map(|field| format!(" in field `{field}`")).unwrap_or_default();
+    let field = bad
+        .field
+        .as_ref()
+        .map(|field| format!(" in field `{field}`"))
+        .unwrap_or_default();
     effects.push(Effect::Halt {
         job: slot.job.id.clone(),
         partition: Some(partition),
@@ -93,7 +105,11 @@ fn grow(
 ) -> Result<(), WriteError> {
     super::cut(slot, now, entropy, effects);
     effects.push(Effect::Pause(slot.in_phase(Phase::Reading)));
-    for partition in slot.partitions.values_mut().filter(|partition| partition.phase == Phase::Reading) {
+    for partition in slot
+        .partitions
+        .values_mut()
+        .filter(|partition| partition.phase == Phase::Reading)
+    {
         partition.phase = Phase::Suspended;
     }
     let first = grown.iter().map(|proposal| proposal.caused_by).min().unwrap_or(0);
@@ -101,7 +117,10 @@ fn grow(
     effects.push(Effect::ChangeSchema {
         job: slot.job.id.clone(),
         incarnation: slot.incarnation,
-        changes: grown.iter().map(|proposal| schema_change(&proposal.change)).collect(),
+        changes: grown
+            .iter()
+            .map(|proposal| schema_change(&proposal.change))
+            .collect(),
         cause: format!("{}/{} offset {}", slot.job.topic, record.partition, record.offset),
     });
     Ok(())
@@ -110,10 +129,15 @@ fn grow(
 /// The decoder's words for a change, in the table's.
 pub fn schema_change(change: &Change) -> SchemaChange {
     match change {
-        Change::AddColumn { parent, name, ty } => {
-            SchemaChange::AddColumn { parent: parent.clone(), name: name.clone(), ty: ty.clone() }
-        }
-        Change::Widen { path, to } => SchemaChange::Widen { path: path.clone(), to: to.clone() },
+        Change::AddColumn { parent, name, ty } => SchemaChange::AddColumn {
+            parent: parent.clone(),
+            name: name.clone(),
+            ty: ty.clone(),
+        },
+        Change::Widen { path, to } => SchemaChange::Widen {
+            path: path.clone(),
+            to: to.clone(),
+        },
     }
 }
 
@@ -125,15 +149,22 @@ fn append(
     entropy: &dyn Entropy,
     effects: &mut Vec<Effect>,
 ) -> Result<(), WriteError> {
-    let Some(writing) = slot.writing.as_mut() else { return Ok(()) };
+    let Some(writing) = slot.writing.as_mut() else {
+        return Ok(());
+    };
     let parts = writing.splitter.split(&decoded.batch)?;
     for file in writing.open.write(&parts, entropy)? {
         writing.note(&file);
-        effects.push(Effect::Upload { job: slot.job.id.clone(), file });
+        effects.push(Effect::Upload {
+            job: slot.job.id.clone(),
+            file,
+        });
     }
     let mut bad = decoded.bad.iter().filter(|bad| !bad.nulled).peekable();
     for (index, record) in records.iter().enumerate() {
-        let Some(partition) = slot.partitions.get_mut(&record.partition) else { continue };
+        let Some(partition) = slot.partitions.get_mut(&record.partition) else {
+            continue;
+        };
         match bad.next_if(|bad| bad.index == index) {
             Some(bad) => {
                 partition.add_dead_letter(record.offset);

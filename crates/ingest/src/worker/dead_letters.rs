@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Int32Builder, Int64Builder, LargeBinaryBuilder, ListBuilder, RecordBatch, StringBuilder, StructBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayRef, Int32Builder, Int64Builder, LargeBinaryBuilder, ListBuilder, RecordBatch, StringBuilder,
+    StructBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
@@ -42,7 +42,10 @@ impl DeadLetters {
             return Err(ArrowError::SchemaError(format!("headers is {list}")));
         };
         let DataType::Struct(header) = element.data_type() else {
-            return Err(ArrowError::SchemaError(format!("headers holds {}", element.data_type())));
+            return Err(ArrowError::SchemaError(format!(
+                "headers holds {}",
+                element.data_type()
+            )));
         };
         let headers =
             ListBuilder::new(StructBuilder::from_fields(header.clone(), 0)).with_field(element.clone());
@@ -69,7 +72,8 @@ impl DeadLetters {
         self.topic.append_value(&job.topic);
         self.partition.append_value(record.partition);
         self.offset.append_value(record.offset);
-        self.timestamp.append_option(record.timestamp.map(|millis| millis.saturating_mul(1000)));
+        self.timestamp
+            .append_option(record.timestamp.map(|millis| millis.saturating_mul(1000)));
         self.key.append_option(record.key);
         self.value.append_option(record.value);
         self.push_headers(record);
@@ -77,7 +81,8 @@ impl DeadLetters {
         self.field.append_option(bad.field.as_deref());
         self.detail.append_value(&bad.detail);
         self.topic_id.append_option(identity.topic_id.as_deref());
-        self.bytes += record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + bad.detail.len() + 64;
+        self.bytes +=
+            record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + bad.detail.len() + 64;
     }
 
     fn push_headers(&mut self, record: &Record<'_>) {

@@ -57,20 +57,46 @@ pub struct Message {
 #[derive(Debug)]
 pub enum Effect {
     /// Ask the committer of the job's table for a [`Grant`] for these partitions.
-    Ask { job: JobId, incarnation: u64, partitions: Vec<i32> },
+    Ask {
+        job: JobId,
+        incarnation: u64,
+        partitions: Vec<i32>,
+    },
     Start(Vec<(TopicPartition, Position)>),
     Pause(Vec<TopicPartition>),
     Resume(Vec<TopicPartition>),
     /// Store a closed file. It belongs to the next unit of its job.
-    Upload { job: JobId, file: EncodedFile },
+    Upload {
+        job: JobId,
+        file: EncodedFile,
+    },
     /// Commit a unit once its files are stored.
-    Submit { job: JobId, incarnation: u64, unit: Unit },
+    Submit {
+        job: JobId,
+        incarnation: u64,
+        unit: Unit,
+    },
     /// Commit these schema changes; `cause` names the record that needs them.
-    ChangeSchema { job: JobId, incarnation: u64, changes: Vec<SchemaChange>, cause: String },
+    ChangeSchema {
+        job: JobId,
+        incarnation: u64,
+        changes: Vec<SchemaChange>,
+        cause: String,
+    },
     /// Find out what this means for the partition at `position`, and say so.
-    Diagnose { job: JobId, incarnation: u64, partition: i32, position: Offset, error: PartitionError },
+    Diagnose {
+        job: JobId,
+        incarnation: u64,
+        partition: i32,
+        position: Offset,
+        error: PartitionError,
+    },
     /// The partition was stopped here, by this record or by an error of ours.
-    Halt { job: JobId, partition: Option<i32>, message: String },
+    Halt {
+        job: JobId,
+        partition: Option<i32>,
+        message: String,
+    },
     /// For lag tools.
     Mirror(Vec<(TopicPartition, Offset)>),
 }

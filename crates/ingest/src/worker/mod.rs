@@ -45,8 +45,15 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(jobs: Vec<Arc<Job>>, entropy: Arc<dyn Entropy>, memory_budget: usize) -> Self {
-        let slots = jobs.into_iter().map(|job| (job.topic.clone(), Slot::new(job))).collect();
-        Self { slots, entropy, memory_budget }
+        let slots = jobs
+            .into_iter()
+            .map(|job| (job.topic.clone(), Slot::new(job)))
+            .collect();
+        Self {
+            slots,
+            entropy,
+            memory_budget,
+        }
     }
 
     /// Handles an event of the source.
@@ -57,7 +64,9 @@ impl Worker {
                 self.revoked(now, &partitions, effects);
             }
             SourceEvent::Records { topic, records } => {
-                let Some(slot) = self.slots.get_mut(topic) else { return };
+                let Some(slot) = self.slots.get_mut(topic) else {
+                    return;
+                };
                 if let Err(error) = batch::take(slot, now, records, self.entropy.as_ref(), effects) {
                     fail(slot, &error, effects);
                 }
@@ -96,13 +105,18 @@ impl Worker {
             }
             Reply::Committed { ends, .. } => {
                 slot.in_flight = slot.in_flight.saturating_sub(1);
-                let ends = ends.into_iter().map(|(partition, end)| (slot.topic_partition(partition), end));
+                let ends = ends
+                    .into_iter()
+                    .map(|(partition, end)| (slot.topic_partition(partition), end));
                 effects.push(Effect::Mirror(ends.collect()));
                 release(slot, effects);
                 Ok(())
             }
             Reply::Restart { .. } => restart(slot, effects),
-            Reply::Halted { partition: Some(partition), .. } => {
+            Reply::Halted {
+                partition: Some(partition),
+                ..
+            } => {
                 halt_partition(slot, partition, effects);
                 Ok(())
             }
@@ -122,8 +136,16 @@ impl Worker {
             }
             if slot.ask_again.is_some_and(|at| now >= at) {
                 slot.ask_again = None;
-                let partitions = slot.in_phase(Phase::Asking).into_iter().map(|tp| tp.partition).collect();
-                effects.push(Effect::Ask { job: slot.job.id.clone(), incarnation: slot.incarnation, partitions });
+                let partitions = slot
+                    .in_phase(Phase::Asking)
+                    .into_iter()
+                    .map(|tp| tp.partition)
+                    .collect();
+                effects.push(Effect::Ask {
+                    job: slot.job.id.clone(),
+                    incarnation: slot.incarnation,
+                    partitions,
+                });
             }
         }
     }
@@ -131,12 +153,15 @@ impl Worker {
     /// Cuts the jobs whose assigned partitions have all been read up to `ends`: nobody waits for more.
     pub fn cut_at(&mut self, now: Millis, ends: &Ends, effects: &mut Vec<Effect>) {
         for slot in self.slots.values_mut() {
-            let Some(ends) = ends.get(&slot.job.id) else { continue };
+            let Some(ends) = ends.get(&slot.job.id) else {
+                continue;
+            };
             let end = |number: &i32| ends.get(number).copied().unwrap_or(0);
             let mut partitions = slot.partitions.iter();
             let all_read = partitions.all(|(number, partition)| partition.position().offset >= end(number));
             let mut partitions = slot.partitions.iter();
-            let open = partitions.any(|(number, partition)| partition.start() < end(number) && partition.is_dirty());
+            let open =
+                partitions.any(|(number, partition)| partition.start() < end(number) && partition.is_dirty());
             if all_read && open {
                 cut(slot, now, self.entropy.as_ref(), effects);
             }
@@ -152,7 +177,9 @@ impl Worker {
 
     /// Whether a unit of ours waits for its commit, or offsets for their unit.
     pub fn is_idle(&self) -> bool {
-        self.slots.values().all(|slot| slot.in_flight == 0 && !slot.is_dirty())
+        self.slots
+            .values()
+            .all(|slot| slot.in_flight == 0 && !slot.is_dirty())
     }
 
     /// The partitions that are being read, but for those that wait for commits.
@@ -163,7 +190,11 @@ impl Worker {
 
     /// Bytes held by open files.
     pub fn memory_size(&self) -> usize {
-        self.slots.values().filter_map(|slot| slot.writing.as_ref()).map(slot::Writing::memory_size).sum()
+        self.slots
+            .values()
+            .filter_map(|slot| slot.writing.as_ref())
+            .map(slot::Writing::memory_size)
+            .sum()
     }
 
     fn slot_of(&mut self, job: &JobId) -> Option<&mut Slot> {
@@ -172,21 +203,32 @@ impl Worker {
 
     fn assigned(&mut self, partitions: &[TopicPartition], effects: &mut Vec<Effect>) {
         for slot in self.slots.values_mut() {
-            let new: Vec<i32> =
-                partitions.iter().filter(|tp| tp.topic == slot.job.topic).map(|tp| tp.partition).collect();
+            let new: Vec<i32> = partitions
+                .iter()
+                .filter(|tp| tp.topic == slot.job.topic)
+                .map(|tp| tp.partition)
+                .collect();
             if new.is_empty() {
                 continue;
             }
-            slot.partitions.extend(new.iter().map(|partition| (*partition, Partition::asking())));
-            effects.push(Effect::Ask { job: slot.job.id.clone(), incarnation: slot.incarnation, partitions: new });
+            slot.partitions
+                .extend(new.iter().map(|partition| (*partition, Partition::asking())));
+            effects.push(Effect::Ask {
+                job: slot.job.id.clone(),
+                incarnation: slot.incarnation,
+                partitions: new,
+            });
         }
     }
 
     /// Submits what was read of them without waiting: the guard makes a commit that comes too late harmless.
     fn revoked(&mut self, now: Millis, partitions: &[TopicPartition], effects: &mut Vec<Effect>) {
         for slot in self.slots.values_mut() {
-            let gone: Vec<i32> =
-                partitions.iter().filter(|tp| tp.topic == slot.job.topic).map(|tp| tp.partition).collect();
+            let gone: Vec<i32> = partitions
+                .iter()
+                .filter(|tp| tp.topic == slot.job.topic)
+                .map(|tp| tp.partition)
+                .collect();
             let dirty = |partition: &i32| slot.partitions.get(partition).is_some_and(Partition::is_dirty);
             if gone.iter().any(dirty) {
                 cut(slot, now, self.entropy.as_ref(), effects);
@@ -197,8 +239,12 @@ impl Worker {
 
     fn advance(&mut self, now: Millis, positions: &[(TopicPartition, Position)]) {
         for (tp, position) in positions {
-            let Some(slot) = self.slots.get_mut(&tp.topic) else { continue };
-            let Some(partition) = slot.partitions.get_mut(&tp.partition) else { continue };
+            let Some(slot) = self.slots.get_mut(&tp.topic) else {
+                continue;
+            };
+            let Some(partition) = slot.partitions.get_mut(&tp.partition) else {
+                continue;
+            };
             partition.advance(*position);
             if slot.opened.is_none() && partition.is_dirty() {
                 slot.opened = Some(now);
@@ -207,8 +253,12 @@ impl Worker {
     }
 
     fn partition_error(&mut self, tp: &TopicPartition, error: PartitionError, effects: &mut Vec<Effect>) {
-        let Some(slot) = self.slots.get_mut(&tp.topic) else { return };
-        let Some(partition) = slot.partitions.get_mut(&tp.partition) else { return };
+        let Some(slot) = self.slots.get_mut(&tp.topic) else {
+            return;
+        };
+        let Some(partition) = slot.partitions.get_mut(&tp.partition) else {
+            return;
+        };
         if partition.phase != Phase::Reading {
             return;
         }
@@ -228,14 +278,21 @@ impl Worker {
             let largest = self
                 .slots
                 .values_mut()
-                .filter(|slot| slot.writing.as_ref().is_some_and(|writing| !writing.open.is_empty()))
+                .filter(|slot| {
+                    slot.writing
+                        .as_ref()
+                        .is_some_and(|writing| !writing.open.is_empty())
+                })
                 .max_by_key(|slot| slot.writing.as_ref().map_or(0, slot::Writing::memory_size));
             let Some(slot) = largest else { return };
             let Some(writing) = &mut slot.writing else { return };
             match writing.open.close_largest() {
                 Ok(Some(file)) => {
                     writing.note(&file);
-                    effects.push(Effect::Upload { job: slot.job.id.clone(), file });
+                    effects.push(Effect::Upload {
+                        job: slot.job.id.clone(),
+                        file,
+                    });
                 }
                 Ok(None) => return,
                 Err(error) => return fail(slot, &error.into(), effects),
@@ -268,7 +325,10 @@ fn granted(
     }
     effects.push(Effect::Start(start));
     // The broker could not tell where these start, for want of a leader perhaps.
-    let left_out = slot.partitions.values().any(|partition| partition.phase == Phase::Asking);
+    let left_out = slot
+        .partitions
+        .values()
+        .any(|partition| partition.phase == Phase::Asking);
     slot.ask_again = left_out.then_some(now + ASK_AGAIN);
     Ok(())
 }
@@ -295,7 +355,11 @@ fn restart(slot: &mut Slot, effects: &mut Vec<Effect>) -> Result<(), WriteError>
     }
     if !slot.partitions.is_empty() {
         let partitions = slot.partitions.keys().copied().collect();
-        effects.push(Effect::Ask { job: slot.job.id.clone(), incarnation: slot.incarnation, partitions });
+        effects.push(Effect::Ask {
+            job: slot.job.id.clone(),
+            incarnation: slot.incarnation,
+            partitions,
+        });
     }
     Ok(())
 }
@@ -319,7 +383,11 @@ fn halt(slot: &mut Slot, effects: &mut Vec<Effect>) -> Result<(), WriteError> {
 
 /// An error that no record is to blame for stops the whole job.
 fn fail(slot: &mut Slot, error: &WriteError, effects: &mut Vec<Effect>) {
-    effects.push(Effect::Halt { job: slot.job.id.clone(), partition: None, message: error.to_string() });
+    effects.push(Effect::Halt {
+        job: slot.job.id.clone(),
+        partition: None,
+        message: error.to_string(),
+    });
     if let Err(error) = halt(slot, effects) {
         // The job can't even be set up again; it stands still already.
         tracing::error!(job = %slot.job.id, "{error}");
@@ -330,9 +398,16 @@ fn cut(slot: &mut Slot, now: Millis, entropy: &dyn Entropy, effects: &mut Vec<Ef
     match slot.cut(now, entropy) {
         Ok(Some((unit, files))) => {
             let job = slot.job.id.clone();
-            effects.extend(files.into_iter().map(|file| Effect::Upload { job: job.clone(), file }));
+            effects.extend(files.into_iter().map(|file| Effect::Upload {
+                job: job.clone(),
+                file,
+            }));
             slot.in_flight += 1;
-            effects.push(Effect::Submit { job, incarnation: slot.incarnation, unit });
+            effects.push(Effect::Submit {
+                job,
+                incarnation: slot.incarnation,
+                unit,
+            });
             hold_back(slot, effects);
         }
         Ok(None) => {}

@@ -44,7 +44,13 @@ impl Partition {
 
     /// Begins to read at a position, with nothing open.
     pub fn begin(&mut self, at: Position) {
-        *self = Self { phase: Phase::Reading, start: at.offset, position: at, next: at.offset, ..Self::asking() };
+        *self = Self {
+            phase: Phase::Reading,
+            start: at.offset,
+            position: at,
+            next: at.offset,
+            ..Self::asking()
+        };
     }
 
     pub fn position(&self) -> Position {
@@ -101,7 +107,9 @@ impl Partition {
             range: OffsetRange::new(self.start, self.position.offset),
             leader_epoch: self.position.leader_epoch,
             counts: self.counts,
-            letters: self.letters.map(|(first, last)| OffsetRange::new(first, last + 1)),
+            letters: self
+                .letters
+                .map(|(first, last)| OffsetRange::new(first, last + 1)),
         };
         self.start = self.position.offset;
         self.counts = Counts::default();
@@ -139,7 +147,15 @@ mod tests {
         let cut = partition.cut().expect("it has read");
         assert_eq!(cut.range, OffsetRange::new(10, 17));
         assert_eq!(cut.leader_epoch, Some(2));
-        assert_eq!(cut.counts, Counts { rows: 2, dead_letters: 1, offset_sum: 26, ..Counts::default() });
+        assert_eq!(
+            cut.counts,
+            Counts {
+                rows: 2,
+                dead_letters: 1,
+                offset_sum: 26,
+                ..Counts::default()
+            }
+        );
         assert_eq!(cut.letters, Some(OffsetRange::new(13, 14)));
         assert_eq!(partition.cut(), None, "nothing was read since");
     }
@@ -150,7 +166,10 @@ mod tests {
         partition.add_row(12);
         assert_eq!(partition.next_expected(), Some(13));
         partition.advance(Position::new(11, None));
-        assert!(!partition.is_dirty(), "a position below the last record is from before a seek");
+        assert!(
+            !partition.is_dirty(),
+            "a position below the last record is from before a seek"
+        );
     }
 
     #[test]
@@ -158,7 +177,10 @@ mod tests {
         let mut partition = reading(10);
         partition.add_row(10);
         partition.halt_at(11);
-        assert_eq!(partition.cut().map(|cut| cut.range), Some(OffsetRange::new(10, 11)));
+        assert_eq!(
+            partition.cut().map(|cut| cut.range),
+            Some(OffsetRange::new(10, 11))
+        );
         assert_eq!(partition.next_expected(), None);
     }
 }

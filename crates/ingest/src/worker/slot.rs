@@ -92,7 +92,10 @@ impl Slot {
     }
 
     pub fn in_phase(&self, phase: Phase) -> Vec<TopicPartition> {
-        let wanted = self.partitions.iter().filter(|(_, partition)| partition.phase == phase);
+        let wanted = self
+            .partitions
+            .iter()
+            .filter(|(_, partition)| partition.phase == phase);
         wanted.map(|(number, _)| self.topic_partition(*number)).collect()
     }
 
@@ -105,7 +108,10 @@ impl Slot {
 
     /// Writes under another version of the table from here on. Nothing may be open.
     pub fn write_as(&mut self, version: Arc<TableVersion>) -> Result<(), WriteError> {
-        let same = self.writing.as_ref().is_some_and(|writing| same_version(&writing.version, &version));
+        let same = self
+            .writing
+            .as_ref()
+            .is_some_and(|writing| same_version(&writing.version, &version));
         if !same {
             self.writing = Some(Writing::new(&self.job, version)?);
         }
@@ -134,7 +140,9 @@ impl Slot {
         now: Millis,
         entropy: &dyn Entropy,
     ) -> Result<Option<(Unit, Vec<EncodedFile>)>, WriteError> {
-        let (Some(writing), Some(identity)) = (&mut self.writing, &self.identity) else { return Ok(None) };
+        let (Some(writing), Some(identity)) = (&mut self.writing, &self.identity) else {
+            return Ok(None);
+        };
         let mut ranges = Vec::new();
         let mut letter_ranges = Vec::new();
         for (number, partition) in &mut self.partitions {
@@ -165,7 +173,10 @@ impl Slot {
         let mut dead_letters = None;
         if !writing.letters.is_empty() {
             let file = encode_letters(writing, entropy)?;
-            dead_letters = Some(DeadLetterFile { file: file.data_file.clone(), ranges: letter_ranges });
+            dead_letters = Some(DeadLetterFile {
+                file: file.data_file.clone(),
+                ranges: letter_ranges,
+            });
             files.push(file);
         }
         let unit = Unit {
@@ -181,12 +192,22 @@ impl Slot {
 
     /// The records that come next, without stale ones: ranges never jump backwards, whatever a seek that raced
     /// with a batch has left in the client's queues. `records` as they are, in the usual case.
-    pub fn expected<'a, 'r>(&self, records: &'a [Record<'r>], scratch: &'a mut Vec<Record<'r>>) -> &'a [Record<'r>] {
-        let mut next: Vec<(i32, Option<Offset>)> =
-            self.partitions.iter().map(|(number, partition)| (*number, partition.next_expected())).collect();
+    pub fn expected<'a, 'r>(
+        &self,
+        records: &'a [Record<'r>],
+        scratch: &'a mut Vec<Record<'r>>,
+    ) -> &'a [Record<'r>] {
+        let mut next: Vec<(i32, Option<Offset>)> = self
+            .partitions
+            .iter()
+            .map(|(number, partition)| (*number, partition.next_expected()))
+            .collect();
         let mut run = 0;
         let mut is_next = |record: &Record<'_>| {
-            if next.get(run).is_none_or(|(number, _)| *number != record.partition) {
+            if next
+                .get(run)
+                .is_none_or(|(number, _)| *number != record.partition)
+            {
                 match next.binary_search_by_key(&record.partition, |(number, _)| *number) {
                     Ok(found) => run = found,
                     Err(_) => return false,
@@ -199,7 +220,9 @@ impl Slot {
             }
             expected
         };
-        let Some(stale) = records.iter().position(|record| !is_next(record)) else { return records };
+        let Some(stale) = records.iter().position(|record| !is_next(record)) else {
+            return records;
+        };
         scratch.extend_from_slice(&records[..stale]);
         scratch.extend(records[stale + 1..].iter().filter(|record| is_next(record)));
         scratch
@@ -220,7 +243,10 @@ fn encode_letters(writing: &mut Writing, entropy: &dyn Entropy) -> Result<Encode
     let schema = writing.version.dead_letter_schema.clone();
     let batch = writing.letters.finish()?;
     let unpartitioned = iceberg::spec::Struct::empty();
-    let path = writing.version.dead_letter_files.next(&schema, &unpartitioned, entropy)?;
+    let path = writing
+        .version
+        .dead_letter_files
+        .next(&schema, &unpartitioned, entropy)?;
     let encodings = Encodings::choose(&schema, &batch);
     let mut writer = FileWriter::new(&Default::default(), schema, &encodings, unpartitioned, path)?;
     writer.write(&batch)?;

@@ -85,7 +85,12 @@ pub(super) fn ledger(entries: &[LedgerEntry]) -> String {
             let each = ranges
                 .iter()
                 .map(|range| (range.partition, text::added(range.range, range.counts)));
-            json!([ranges[0].job.as_str(), &*ranges[0].topic, ranges[0].topic_id, text::list(each)])
+            json!([
+                ranges[0].job.as_str(),
+                &*ranges[0].topic,
+                ranges[0].topic_id,
+                text::list(each)
+            ])
         });
         let mut object = json!({
             "snapshot": text::snapshot(entry.stamp.snapshot),

@@ -647,10 +647,21 @@ mod adopt {
             range: range(100, 110),
             counts: Counts::of_lost(10),
         };
-        let (anchors, lost): (Vec<_>, Vec<_>) = state.added.iter().cloned().partition(|added| added.range.is_empty());
+        let (anchors, lost): (Vec<_>, Vec<_>) = state
+            .added
+            .iter()
+            .cloned()
+            .partition(|added| added.range.is_empty());
         assert_eq!(lost, [never_read]);
-        let anchors: Vec<_> = anchors.iter().map(|added| (added.partition, added.range.start)).collect();
-        assert_eq!(anchors, [(0, 3), (1, 0), (2, 8)], "the ledger says where each partition starts");
+        let anchors: Vec<_> = anchors
+            .iter()
+            .map(|added| (added.partition, added.range.start))
+            .collect();
+        assert_eq!(
+            anchors,
+            [(0, 3), (1, 0), (2, 8)],
+            "the ledger says where each partition starts"
+        );
         assert_eq!(state.outbox, before.outbox);
         assert_eq!(read_back(&state), state);
     }

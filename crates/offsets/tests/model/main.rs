@@ -2,6 +2,12 @@
 //! processes, an operator, other tools and the network can take, within small bounds. The guard in it is
 //! the crate's own. `docs/protocol/model.md` says what is modelled, and what is not.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that can't go on has failed"
+)]
+
 mod action;
 mod bad;
 mod commands;

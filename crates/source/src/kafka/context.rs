@@ -101,7 +101,10 @@ impl ConsumerContext for Context {
 fn unassign_started(consumer: &BaseConsumer<Context>, revoked: &[TopicPartition]) -> KafkaResult<()> {
     // A client that closes does not tell its assignment any more, and takes any answer as "all of it". Without an
     // answer it would not leave the group, and its partitions would wait for its session to time out.
-    let assignment = consumer.assignment().map(|list| partitions(&list)).unwrap_or_default();
+    let assignment = consumer
+        .assignment()
+        .map(|list| partitions(&list))
+        .unwrap_or_default();
     let started: BTreeSet<_> = assignment.into_iter().collect();
     let mut list = TopicPartitionList::new();
     for tp in revoked.iter().filter(|tp| started.contains(*tp)) {

@@ -31,11 +31,19 @@ impl Plan<TableState> for Anchor<'_> {
         base: &Base<TableState>,
         _at: SnapshotAt,
     ) -> Result<Option<Change<TableState>>, CommitError> {
-        let mut state = base.state().map_or_else(TableState::empty, |state| state.next(Kind::Anchor));
+        let mut state = base
+            .state()
+            .map_or_else(TableState::empty, |state| state.next(Kind::Anchor));
         let changed = state
             .anchor(self.job, self.identity, self.starts)
-            .map_err(|error| Halt::Anchor { table: base.table.ident.clone(), detail: error.to_string() })?;
-        let note = Note { actor: self.lake.actor.to_string(), ..Note::default() };
+            .map_err(|error| Halt::Anchor {
+                table: base.table.ident.clone(),
+                detail: error.to_string(),
+            })?;
+        let note = Note {
+            actor: self.lake.actor.to_string(),
+            ..Note::default()
+        };
         Ok(changed.then(|| Change::empty(state, note)))
     }
 }

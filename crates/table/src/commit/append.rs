@@ -6,7 +6,7 @@ use std::fmt;
 use async_trait::async_trait;
 use iceberg::spec::Schema;
 use tabletopic_clock::Millis;
-use tabletopic_offsets::{Fenced, FollowerPosition, Follower, Kind, OutboxLimits, PendingFile, TableState};
+use tabletopic_offsets::{Fenced, Follower, FollowerPosition, Kind, OutboxLimits, PendingFile, TableState};
 
 use super::base::Base;
 use super::change::Change;
@@ -26,8 +26,12 @@ pub enum Dropped {
     Fenced(Fenced),
     /// The schema or the partition spec that it was written under no longer fits.
     Incompatible(String),
-    TooOld { age: Millis },
-    FileGone { path: String },
+    TooOld {
+        age: Millis,
+    },
+    FileGone {
+        path: String,
+    },
 }
 
 impl fmt::Display for Dropped {
@@ -61,7 +65,13 @@ pub struct Append<'a> {
 
 impl<'a> Append<'a> {
     pub fn new(lake: &'a Lake, units: &'a [Unit], followers: &'a [(Follower, FollowerPosition)]) -> Self {
-        Self { lake, units, followers, limits: OutboxLimits::default(), fates: Vec::new() }
+        Self {
+            lake,
+            units,
+            followers,
+            limits: OutboxLimits::default(),
+            fates: Vec::new(),
+        }
     }
 
     /// Valid once the commit has ended.
@@ -82,7 +92,9 @@ impl<'a> Append<'a> {
             let letters = unit.dead_letters.iter().map(|letters| &letters.file);
             for file in unit.files.iter().chain(letters) {
                 if !self.lake.file_io.exists(file.file_path()).await? {
-                    return Ok(Err(Dropped::FileGone { path: file.file_path().to_owned() }));
+                    return Ok(Err(Dropped::FileGone {
+                        path: file.file_path().to_owned(),
+                    }));
                 }
             }
         }
@@ -119,7 +131,11 @@ impl Plan<TableState> for Append<'_> {
             let _ = state.outbox.acknowledge(*follower, position.clone());
         }
         if let Some(full) = state.outbox.is_full(at.timestamp_ms, &self.limits) {
-            return Err(Halt::OutboxFull { table: base.table.ident.clone(), seen: full.to_string() }.into());
+            return Err(Halt::OutboxFull {
+                table: base.table.ident.clone(),
+                seen: full.to_string(),
+            }
+            .into());
         }
 
         self.fates.clear();
@@ -131,7 +147,9 @@ impl Plan<TableState> for Append<'_> {
             };
             self.fates.push(match verdict {
                 Ok(()) => {
-                    files.add.extend(unit.files.iter().map(|file| (unit.spec_id, file.clone())));
+                    files
+                        .add
+                        .extend(unit.files.iter().map(|file| (unit.spec_id, file.clone())));
                     if let Some(letters) = &unit.dead_letters {
                         state.outbox.dead_letters.push(PendingFile {
                             snapshot: at.snapshot_ref(),
@@ -148,12 +166,21 @@ impl Plan<TableState> for Append<'_> {
         if self.fates.iter().all(|fate| matches!(fate, Fate::Dropped(_))) {
             return Ok(None);
         }
-        let note = Note { actor: self.lake.actor.to_string(), ..Note::default() };
-        Ok(Some(Change { files, ..Change::empty(state, note) }))
+        let note = Note {
+            actor: self.lake.actor.to_string(),
+            ..Note::default()
+        };
+        Ok(Some(Change {
+            files,
+            ..Change::empty(state, note)
+        }))
     }
 }
 
 /// Units only come from workers that were started from the table's state.
 pub(super) fn never_anchored(base: &Base<TableState>) -> CommitError {
-    Halt::TagMissing { table: base.table.ident.clone() }.into()
+    Halt::TagMissing {
+        table: base.table.ident.clone(),
+    }
+    .into()
 }

@@ -37,7 +37,10 @@ impl<S: TagState> Base<S> {
     pub fn read(table: LoadedTable) -> Result<Self, Halt> {
         let version = table.metadata.format_version();
         if version != FormatVersion::V2 {
-            return Err(Halt::FormatVersion { table: table.ident.clone(), found: version.to_string() });
+            return Err(Halt::FormatVersion {
+                table: table.ident.clone(),
+                found: version.to_string(),
+            });
         }
         let tagged = match table.metadata.snapshot_for_ref(TAG) {
             Some(snapshot) => {
@@ -47,10 +50,15 @@ impl<S: TagState> Base<S> {
                     snapshot_id: snapshot.snapshot_id(),
                     detail: error,
                 })?;
-                Some(Tagged { snapshot: snapshot.clone(), state })
+                Some(Tagged {
+                    snapshot: snapshot.clone(),
+                    state,
+                })
             }
             None if table.metadata.properties().contains_key(WITNESS) => {
-                return Err(Halt::TagMissing { table: table.ident.clone() });
+                return Err(Halt::TagMissing {
+                    table: table.ident.clone(),
+                });
             }
             None => None,
         };

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use iceberg::spec::{
-    MAIN_BRANCH, Operation, Schema, SnapshotReference, SnapshotRetention, TableMetadata, TableMetadataBuilder,
-    UnboundPartitionSpec,
-};
 use iceberg::TableRequirement;
+use iceberg::spec::{
+    MAIN_BRANCH, Operation, Schema, SnapshotReference, SnapshotRetention, TableMetadata,
+    TableMetadataBuilder, UnboundPartitionSpec,
+};
 use tabletopic_catalog::TableChange;
 
 use super::base::{Base, TAG, WITNESS};
@@ -60,12 +60,31 @@ pub(super) async fn body<S: TagState>(
         _ => with_schema_and_spec(metadata, change)?.build()?.metadata,
     };
 
-    let at = SnapshotAt { schema_id: under.current_schema_id(), ..at };
-    let state = change.state.encode(at, &change.note).map_err(CommitError::Encode)?;
-    let snapshot =
-        build::build(lake, &under, base.head(), at, change.operation.clone(), &change.files, state).await?;
+    let at = SnapshotAt {
+        schema_id: under.current_schema_id(),
+        ..at
+    };
+    let state = change
+        .state
+        .encode(at, &change.note)
+        .map_err(CommitError::Encode)?;
+    let snapshot = build::build(
+        lake,
+        &under,
+        base.head(),
+        at,
+        change.operation.clone(),
+        &change.files,
+        state,
+    )
+    .await?;
 
-    let tag = SnapshotReference::new(at.snapshot_id, SnapshotRetention::Tag { max_ref_age_ms: Some(i64::MAX) });
+    let tag = SnapshotReference::new(
+        at.snapshot_id,
+        SnapshotRetention::Tag {
+            max_ref_age_ms: Some(i64::MAX),
+        },
+    );
     let mut builder = with_schema_and_spec(metadata, change)?
         .set_branch_snapshot(snapshot, MAIN_BRANCH)?
         .set_ref(TAG, tag)?
@@ -73,10 +92,16 @@ pub(super) async fn body<S: TagState>(
     if base.tagged.is_none() {
         builder = builder.set_properties(HashMap::from([(WITNESS.to_owned(), "1".to_owned())]))?;
     }
-    Ok(TableChange { requirements: requirements(base, metadata), updates: builder.build()?.changes })
+    Ok(TableChange {
+        requirements: requirements(base, metadata),
+        updates: builder.build()?.changes,
+    })
 }
 
-fn with_schema_and_spec<S>(metadata: &TableMetadata, change: &Change<S>) -> Result<TableMetadataBuilder, CommitError> {
+fn with_schema_and_spec<S>(
+    metadata: &TableMetadata,
+    change: &Change<S>,
+) -> Result<TableMetadataBuilder, CommitError> {
     let mut builder = metadata.clone().into_builder(None);
     if let Some(schema) = &change.schema {
         builder = builder.add_current_schema(schema.clone())?;
@@ -89,7 +114,9 @@ fn with_schema_and_spec<S>(metadata: &TableMetadata, change: &Change<S>) -> Resu
 
 fn requirements<S: TagState>(base: &Base<S>, metadata: &TableMetadata) -> Vec<TableRequirement> {
     vec![
-        TableRequirement::UuidMatch { uuid: metadata.uuid() },
+        TableRequirement::UuidMatch {
+            uuid: metadata.uuid(),
+        },
         TableRequirement::RefSnapshotIdMatch {
             r#ref: MAIN_BRANCH.to_owned(),
             snapshot_id: base.head().map(|head| head.snapshot_id()),
@@ -98,8 +125,14 @@ fn requirements<S: TagState>(base: &Base<S>, metadata: &TableMetadata) -> Vec<Ta
             r#ref: TAG.to_owned(),
             snapshot_id: base.tagged.as_ref().map(|tagged| tagged.snapshot.snapshot_id()),
         },
-        TableRequirement::CurrentSchemaIdMatch { current_schema_id: metadata.current_schema_id() },
-        TableRequirement::LastAssignedFieldIdMatch { last_assigned_field_id: metadata.last_column_id() },
-        TableRequirement::DefaultSpecIdMatch { default_spec_id: metadata.default_partition_spec_id() },
+        TableRequirement::CurrentSchemaIdMatch {
+            current_schema_id: metadata.current_schema_id(),
+        },
+        TableRequirement::LastAssignedFieldIdMatch {
+            last_assigned_field_id: metadata.last_column_id(),
+        },
+        TableRequirement::DefaultSpecIdMatch {
+            default_spec_id: metadata.default_partition_spec_id(),
+        },
     ]
 }

@@ -30,7 +30,9 @@ impl Plan<TableState> for ChangeSchema<'_> {
         base: &Base<TableState>,
         _at: SnapshotAt,
     ) -> Result<Option<Change<TableState>>, CommitError> {
-        let Some(state) = base.state() else { return Err(never_anchored(base)) };
+        let Some(state) = base.state() else {
+            return Err(never_anchored(base));
+        };
         let metadata = base.metadata();
         let refused = |error: crate::schema::SchemaError| Halt::Schema {
             table: base.table.ident.clone(),
@@ -42,7 +44,14 @@ impl Plan<TableState> for ChangeSchema<'_> {
         if last_column_id == metadata.last_column_id() && schema.as_struct() == current.as_struct() {
             return Ok(None);
         }
-        let note = Note { actor: self.lake.actor.to_string(), reason: self.cause.clone(), ..Note::default() };
-        Ok(Some(Change { schema: Some(schema), ..Change::empty(state.next(Kind::Schema), note) }))
+        let note = Note {
+            actor: self.lake.actor.to_string(),
+            reason: self.cause.clone(),
+            ..Note::default()
+        };
+        Ok(Some(Change {
+            schema: Some(schema),
+            ..Change::empty(state.next(Kind::Schema), note)
+        }))
     }
 }

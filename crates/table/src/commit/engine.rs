@@ -80,7 +80,13 @@ pub async fn commit<S: TagState + Counted>(
         let at = next_snapshot(lake, &base);
         let body = match prepare(lake, &base, plan, at).await {
             Ok(Some(body)) => body,
-            Ok(None) => return Ok(Committed { base, snapshot: None, attempts: attempts.len() as u32 }),
+            Ok(None) => {
+                return Ok(Committed {
+                    base,
+                    snapshot: None,
+                    attempts: attempts.len() as u32,
+                });
+            }
             Err(error) if error.is_transient() => {
                 wait.outage(&error).await;
                 base = load(lake, table, &mut wait).await?;
@@ -108,7 +114,11 @@ fn next_snapshot<S>(lake: &Lake, base: &Base<S>) -> SnapshotAt {
 }
 
 fn applied<S>(base: Base<S>, snapshot: SnapshotRef, attempts: &[i64]) -> Committed<S> {
-    Committed { base, snapshot: Some(snapshot), attempts: attempts.len() as u32 }
+    Committed {
+        base,
+        snapshot: Some(snapshot),
+        attempts: attempts.len() as u32,
+    }
 }
 
 async fn prepare<S: TagState + Counted>(
@@ -164,18 +174,31 @@ async fn send<S: TagState>(
             CommitOutcome::Unknown(words) => wait.unknown(&words).await,
             CommitOutcome::Unavailable(words) => wait.outage(&words).await,
             CommitOutcome::Conflict(words) | CommitOutcome::Rejected(words) => {
-                return Err(Halt::Refused { table: base.table.ident.clone(), words }.into());
+                return Err(Halt::Refused {
+                    table: base.table.ident.clone(),
+                    words,
+                }
+                .into());
             }
             CommitOutcome::Applied(_) => {
-                let words = "it answered that the commit was applied, and the snapshot is not in the table".to_owned();
-                return Err(Halt::Refused { table: base.table.ident.clone(), words }.into());
+                let words = "it answered that the commit was applied, and the snapshot is not in the table"
+                    .to_owned();
+                return Err(Halt::Refused {
+                    table: base.table.ident.clone(),
+                    words,
+                }
+                .into());
             }
         }
     }
 }
 
 /// Loads a table and our state in it, waiting outages out.
-async fn load<S: TagState>(lake: &Lake, table: &TableIdent, wait: &mut Wait<'_>) -> Result<Base<S>, CommitError> {
+async fn load<S: TagState>(
+    lake: &Lake,
+    table: &TableIdent,
+    wait: &mut Wait<'_>,
+) -> Result<Base<S>, CommitError> {
     Ok(Base::read(loaded(lake, table, wait).await?)?)
 }
 

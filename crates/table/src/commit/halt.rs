@@ -18,31 +18,51 @@ pub enum Halt {
          {detail}. If a newer tabletopic wrote it, run that version; else point the tag at an older snapshot of \
          ours and run `tabletopic resolve {table} --rewind`"
     )]
-    StateUnreadable { table: TableIdent, snapshot_id: i64, detail: String },
+    StateUnreadable {
+        table: TableIdent,
+        snapshot_id: i64,
+        detail: String,
+    },
     #[error(
         "table {table}: our snapshot {snapshot_id} is no longer in `main`: {seen}. Somebody rolled the table \
          back. To read again from Kafka what the rollback removed, run `tabletopic resolve {table} --rewind`; to \
          accept it as lost, run `tabletopic resolve {table} --declare-lost`"
     )]
-    RolledBack { table: TableIdent, snapshot_id: i64, seen: String },
+    RolledBack {
+        table: TableIdent,
+        snapshot_id: i64,
+        seen: String,
+    },
     #[error(
         "table {table}: the tag `tabletopic` was moved back: it points at snapshot {snapshot_id}, but `main` leads to \
          {newest}, which is newer and ours too. Set the tag `tabletopic` to snapshot {newest}; writing goes on by \
          itself then"
     )]
-    TagMovedBack { table: TableIdent, snapshot_id: i64, newest: i64 },
+    TagMovedBack {
+        table: TableIdent,
+        snapshot_id: i64,
+        newest: i64,
+    },
     #[error(
         "table {table}: cannot tell whether our snapshot {snapshot_id} is still in `main`, because the snapshots \
          between were expired and no file of it is live ({seen}). If the table was rolled back, run `tabletopic \
          resolve {table} --rewind`; if rows were deleted on purpose, run `tabletopic resolve {table} \
          --declare-lost`"
     )]
-    HistoryExpired { table: TableIdent, snapshot_id: i64, seen: String },
+    HistoryExpired {
+        table: TableIdent,
+        snapshot_id: i64,
+        seen: String,
+    },
     #[error(
         "table {table}: its uuid was {expected} and is now {found}: somebody dropped and created it again. Remove \
          or rename the new table, or restart to begin a new one"
     )]
-    UuidChanged { table: TableIdent, expected: Uuid, found: Uuid },
+    UuidChanged {
+        table: TableIdent,
+        expected: Uuid,
+        found: Uuid,
+    },
     #[error(
         "table {table}: the catalog refuses the commit for good, in its own words: {words}. Nothing was written; \
          the records are read again once this is mended and tabletopic is restarted"
@@ -69,7 +89,12 @@ pub enum Halt {
          {main} does not list: one of the two was rolled back. Set the tag and `main` of {table} back to its newest \
          snapshot that has `tabletopic.follows`"
     )]
-    FollowerAstray { table: TableIdent, main: TableIdent, sequence_number: i64, snapshot_id: i64 },
+    FollowerAstray {
+        table: TableIdent,
+        main: TableIdent,
+        sequence_number: i64,
+        snapshot_id: i64,
+    },
     #[error(
         "table {table}: it has format version {found}; only version 2 is supported. Create a version 2 table under \
          another name and set `table` to it"
@@ -80,7 +105,11 @@ pub enum Halt {
          {offsets}. Restore the file from a backup (orphan removal by another tool is the usual cause), or run \
          `tabletopic resolve` with `--rewind` on the main table after a rollback below these offsets"
     )]
-    DeadLettersGone { table: TableIdent, path: String, offsets: String },
+    DeadLettersGone {
+        table: TableIdent,
+        path: String,
+        offsets: String,
+    },
     #[error("table {table}: {detail}")]
     Resolve { table: TableIdent, detail: String },
     #[error("table {table}: {detail}")]

@@ -24,13 +24,21 @@ impl Plan<TableState> for Renew<'_> {
         base: &Base<TableState>,
         _at: SnapshotAt,
     ) -> Result<Option<Change<TableState>>, CommitError> {
-        let Some(tagged) = &base.tagged else { return Err(never_anchored(base)) };
-        let ours = base.head().is_some_and(|head| head.snapshot_id() == tagged.snapshot.snapshot_id());
+        let Some(tagged) = &base.tagged else {
+            return Err(never_anchored(base));
+        };
+        let ours = base
+            .head()
+            .is_some_and(|head| head.snapshot_id() == tagged.snapshot.snapshot_id());
         if ours {
             return Ok(None);
         }
         let reason = "another writer's snapshot is the head of `main`".to_owned();
-        let note = Note { actor: self.lake.actor.to_string(), reason, ..Note::default() };
+        let note = Note {
+            actor: self.lake.actor.to_string(),
+            reason,
+            ..Note::default()
+        };
         Ok(Some(Change::empty(tagged.state.next(Kind::Maintenance), note)))
     }
 }

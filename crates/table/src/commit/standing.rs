@@ -49,7 +49,9 @@ pub fn walk<S: TagState>(metadata: &TableMetadata, head: Option<&SnapshotRef>, t
             ));
         }
         if at.summary().additional_properties.contains_key(S::MARK) {
-            return Walk::TagMovedBack { newest: at.snapshot_id() };
+            return Walk::TagMovedBack {
+                newest: at.snapshot_id(),
+            };
         }
         // PyIceberg's expiry makes the children of what it expires parentless; others leave the parent's id.
         let Some(parent) = at.parent_snapshot_id() else {
@@ -77,14 +79,29 @@ pub async fn check<S: TagState + Counted>(lake: &Lake, base: &Base<S>) -> Result
     let snapshot_id = tagged.snapshot.snapshot_id();
     match walk::<S>(base.metadata(), base.head(), &tagged.snapshot) {
         Walk::InMain => Ok(()),
-        Walk::NotInMain(seen) => Err(Halt::RolledBack { table, snapshot_id, seen }.into()),
-        Walk::TagMovedBack { newest } => Err(Halt::TagMovedBack { table, snapshot_id, newest }.into()),
+        Walk::NotInMain(seen) => Err(Halt::RolledBack {
+            table,
+            snapshot_id,
+            seen,
+        }
+        .into()),
+        Walk::TagMovedBack { newest } => Err(Halt::TagMovedBack {
+            table,
+            snapshot_id,
+            newest,
+        }
+        .into()),
         Walk::Unknown(seen) => {
             if evidence(lake, base, tagged).await? {
                 Ok(())
             } else {
                 let seen = format!("{seen}, and the rows differ from our counts");
-                Err(Halt::HistoryExpired { table, snapshot_id, seen }.into())
+                Err(Halt::HistoryExpired {
+                    table,
+                    snapshot_id,
+                    seen,
+                }
+                .into())
             }
         }
     }
@@ -101,7 +118,9 @@ async fn evidence<S: TagState + Counted>(
     if live::has_entry_of(lake, base.metadata(), head, tagged.snapshot.snapshot_id()).await? {
         return Ok(true);
     }
-    let Some(expected) = tagged.state.held() else { return Ok(false) };
+    let Some(expected) = tagged.state.held() else {
+        return Ok(false);
+    };
     Ok(rows::held(lake, &base.table, head.snapshot_id()).await? == expected)
 }
 
@@ -133,33 +152,60 @@ mod tests {
 
     #[test]
     fn a_tag_below_other_writers_snapshots_is_in_main() {
-        let history = History::default().ours(1, None).ours(2, Some(1)).foreign(3, Some(2)).foreign(4, Some(3));
+        let history = History::default()
+            .ours(1, None)
+            .ours(2, Some(1))
+            .foreign(3, Some(2))
+            .foreign(4, Some(3));
         assert_eq!(seen(&history, 2, 2), Walk::InMain);
         assert_eq!(seen(&history, 4, 2), Walk::InMain);
     }
 
     #[test]
     fn a_newer_snapshot_of_ours_above_the_tag_means_that_the_tag_was_moved_back() {
-        let history = History::default().ours(1, None).ours(2, Some(1)).ours(3, Some(2)).foreign(4, Some(3));
+        let history = History::default()
+            .ours(1, None)
+            .ours(2, Some(1))
+            .ours(3, Some(2))
+            .foreign(4, Some(3));
         assert_eq!(seen(&history, 4, 1), Walk::TagMovedBack { newest: 3 });
         assert_eq!(seen(&history, 3, 2), Walk::TagMovedBack { newest: 3 });
     }
 
     #[test]
     fn a_head_below_the_tag_or_beside_it_is_a_rollback() {
-        let history = History::default().ours(1, None).ours(2, Some(1)).foreign(3, Some(1));
+        let history = History::default()
+            .ours(1, None)
+            .ours(2, Some(1))
+            .foreign(3, Some(1));
         assert!(matches!(seen(&history, 1, 2), Walk::NotInMain(_)), "below");
         assert!(matches!(seen(&history, 3, 2), Walk::NotInMain(_)), "beside");
         let metadata = history.metadata();
         let tagged = metadata.snapshot_by_id(2).expect("it is in the history");
-        assert!(matches!(walk::<TableState>(&metadata, None, tagged), Walk::NotInMain(_)), "emptied");
+        assert!(
+            matches!(walk::<TableState>(&metadata, None, tagged), Walk::NotInMain(_)),
+            "emptied"
+        );
     }
 
     #[test]
     fn a_chain_that_ends_above_the_tag_tells_nothing() {
-        let history = History::default().ours(1, None).foreign(2, Some(1)).foreign(3, Some(2)).expired(2);
-        assert_eq!(seen(&history, 3, 1), Walk::Unknown("the parent 2 is missing".to_owned()));
-        let parentless = History::default().ours(1, None).foreign(3, None).foreign(4, Some(3));
-        assert_eq!(seen(&parentless, 4, 1), Walk::Unknown("snapshot 3 has no parent".to_owned()));
+        let history = History::default()
+            .ours(1, None)
+            .foreign(2, Some(1))
+            .foreign(3, Some(2))
+            .expired(2);
+        assert_eq!(
+            seen(&history, 3, 1),
+            Walk::Unknown("the parent 2 is missing".to_owned())
+        );
+        let parentless = History::default()
+            .ours(1, None)
+            .foreign(3, None)
+            .foreign(4, Some(3));
+        assert_eq!(
+            seen(&parentless, 4, 1),
+            Walk::Unknown("snapshot 3 has no parent".to_owned())
+        );
     }
 }

@@ -42,7 +42,10 @@ pub struct SnapshotAt {
 
 impl SnapshotAt {
     pub fn snapshot_ref(&self) -> SnapshotRef {
-        SnapshotRef { sequence_number: self.sequence_number, snapshot_id: self.snapshot_id }
+        SnapshotRef {
+            sequence_number: self.sequence_number,
+            snapshot_id: self.snapshot_id,
+        }
     }
 }
 

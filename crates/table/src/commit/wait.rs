@@ -42,7 +42,12 @@ pub(super) struct Wait<'a> {
 
 impl<'a> Wait<'a> {
     pub(super) fn new(table: TableIdent, lake: &'a Lake, waiting: &'a dyn Waiting) -> Self {
-        Self { table, lake, waiting, next: FIRST }
+        Self {
+            table,
+            lake,
+            waiting,
+            next: FIRST,
+        }
     }
 
     pub(super) fn reset(&mut self) {

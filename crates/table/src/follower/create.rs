@@ -47,7 +47,13 @@ pub async fn table(
 /// # Errors
 /// Those of the catalog.
 pub async fn followers(lake: &Lake, main: &TableIdent) -> Result<(), CommitError> {
-    table(lake, &ident(main, Follower::DeadLetters), dead_letters::schema()?, None).await?;
+    table(
+        lake,
+        &ident(main, Follower::DeadLetters),
+        dead_letters::schema()?,
+        None,
+    )
+    .await?;
     table(lake, &ident(main, Follower::Ledger), ledger::schema()?, None).await?;
     Ok(())
 }

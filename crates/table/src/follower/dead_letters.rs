@@ -10,9 +10,15 @@ use iceberg::spec::{ListType, NestedField, PrimitiveType, Schema, StructType, Ty
 /// None in practice: the schema is fixed.
 pub fn schema() -> Result<Schema, iceberg::Error> {
     use PrimitiveType::{Binary, Int, Long, String, Timestamptz};
-    let column = |id, name: &str, ty, required| Arc::new(NestedField::new(id, name, Type::Primitive(ty), required));
-    let header = Type::Struct(StructType::new(vec![column(14, "key", String, true), column(15, "value", Binary, false)]));
-    let headers = Type::List(ListType::new(Arc::new(NestedField::list_element(13, header, true))));
+    let column =
+        |id, name: &str, ty, required| Arc::new(NestedField::new(id, name, Type::Primitive(ty), required));
+    let header = Type::Struct(StructType::new(vec![
+        column(14, "key", String, true),
+        column(15, "value", Binary, false),
+    ]));
+    let headers = Type::List(ListType::new(Arc::new(NestedField::list_element(
+        13, header, true,
+    ))));
     Schema::builder()
         .with_fields([
             column(1, "job", String, true),

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use iceberg::TableIdent;
 use iceberg::spec::{DataFile, Operation};
-use tabletopic_offsets::{Follower, FollowerPosition, LedgerRow, Outbox, PendingFile, SnapshotRef, TableState};
+use tabletopic_offsets::{
+    Follower, FollowerPosition, LedgerRow, Outbox, PendingFile, SnapshotRef, TableState,
+};
 
 use super::state::FollowerState;
 use super::{entry, ident, ledger, removal, write};
@@ -23,7 +25,9 @@ pub async fn drain(
     follower: Follower,
     waiting: &dyn Waiting,
 ) -> Result<Option<FollowerPosition>, CommitError> {
-    let Some(tagged) = &main.tagged else { return Ok(None) };
+    let Some(tagged) = &main.tagged else {
+        return Ok(None);
+    };
     let target = FollowerPosition {
         table_uuid: main.metadata().uuid().to_string(),
         snapshot: SnapshotRef {
@@ -32,7 +36,13 @@ pub async fn drain(
         },
     };
     let table = ident(&main.table.ident, follower);
-    let mut plan = Drain { lake, main: &main.table.ident, outbox: &tagged.state.outbox, follower, target };
+    let mut plan = Drain {
+        lake,
+        main: &main.table.ident,
+        outbox: &tagged.state.outbox,
+        follower,
+        target,
+    };
     let committed = commit(lake, &table, &mut plan, waiting).await?;
     Ok(committed.base.tagged.map(|tagged| tagged.state.drained))
 }
@@ -55,7 +65,11 @@ impl Drain<'_> {
         };
         let Some(known) = known else { return Ok(0) };
         // What it had acknowledged is no longer in the outbox: one that is below that was rolled back.
-        let acknowledged = self.outbox.acknowledged.get(&self.follower).map_or(0, |at| at.snapshot.sequence_number);
+        let acknowledged = self
+            .outbox
+            .acknowledged
+            .get(&self.follower)
+            .map_or(0, |at| at.snapshot.sequence_number);
         let listed = known.table_uuid == self.target.table_uuid
             && self.outbox.lists(known.snapshot)
             && known.snapshot.sequence_number >= acknowledged;
@@ -76,30 +90,53 @@ impl Drain<'_> {
         let waits = |snapshot: SnapshotRef| snapshot.sequence_number > above;
         match self.follower {
             Follower::DeadLetters => {
-                let removals: Vec<_> =
-                    self.outbox.removals.iter().filter(|removal| waits(removal.snapshot)).collect();
+                let removals: Vec<_> = self
+                    .outbox
+                    .removals
+                    .iter()
+                    .filter(|removal| waits(removal.snapshot))
+                    .collect();
                 let mut files = removal::apply(self.lake, base, &removals).await?;
-                for pending in self.outbox.dead_letters.iter().filter(|pending| waits(pending.snapshot)) {
+                for pending in self
+                    .outbox
+                    .dead_letters
+                    .iter()
+                    .filter(|pending| waits(pending.snapshot))
+                {
                     files.add.push((0, self.dead_letters(base, pending).await?));
                 }
                 Ok(files)
             }
             Follower::Ledger => {
-                let entries = self.outbox.ledger.iter().filter(|entry| waits(entry.stamp.snapshot));
+                let entries = self
+                    .outbox
+                    .ledger
+                    .iter()
+                    .filter(|entry| waits(entry.stamp.snapshot));
                 let rows: Vec<LedgerRow<'_>> = entries.flat_map(|entry| entry.rows()).collect();
                 let file = write::store(self.lake, base.metadata(), &ledger::batch(&rows)?).await?;
-                Ok(FileChange { add: vec![(0, file)], remove: BTreeSet::new() })
+                Ok(FileChange {
+                    add: vec![(0, file)],
+                    remove: BTreeSet::new(),
+                })
             }
         }
     }
 
     /// The file of a pending entry, looked up first: it waited in the follower's folder where somebody's orphan
     /// removal may have taken it.
-    async fn dead_letters(&self, base: &Base<FollowerState>, pending: &PendingFile) -> Result<DataFile, CommitError> {
+    async fn dead_letters(
+        &self,
+        base: &Base<FollowerState>,
+        pending: &PendingFile,
+    ) -> Result<DataFile, CommitError> {
         let file = entry::read(&pending.entry, base.metadata())?;
         if !self.lake.file_io.exists(file.file_path()).await? {
-            let offsets: Vec<String> =
-                pending.ranges.iter().map(|of| format!("{}/{} {}", of.job, of.partition, of.range)).collect();
+            let offsets: Vec<String> = pending
+                .ranges
+                .iter()
+                .map(|of| format!("{}/{} {}", of.job, of.partition, of.range))
+                .collect();
             return Err(Halt::DeadLettersGone {
                 table: base.table.ident.clone(),
                 path: file.file_path().to_owned(),
@@ -123,8 +160,18 @@ impl Plan<FollowerState> for Drain<'_> {
             return Ok(None);
         }
         let files = self.files(base, drained).await?;
-        let operation = if files.remove.is_empty() { Operation::Append } else { Operation::Overwrite };
-        let state = FollowerState { drained: self.target.clone() };
-        Ok(Some(Change { operation, files, ..Change::empty(state, Note::default()) }))
+        let operation = if files.remove.is_empty() {
+            Operation::Append
+        } else {
+            Operation::Overwrite
+        };
+        let state = FollowerState {
+            drained: self.target.clone(),
+        };
+        Ok(Some(Change {
+            operation,
+            files,
+            ..Change::empty(state, Note::default())
+        }))
     }
 }

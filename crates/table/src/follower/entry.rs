@@ -1,7 +1,8 @@
 //! A dead-letter file's manifest entry as text, for the outbox.
 
 use iceberg::spec::{
-    DataFile, FormatVersion, StructType, TableMetadata, deserialize_data_file_from_json, serialize_data_file_to_json,
+    DataFile, FormatVersion, StructType, TableMetadata, deserialize_data_file_from_json,
+    serialize_data_file_to_json,
 };
 
 use crate::commit::CommitError;
@@ -11,7 +12,11 @@ use crate::commit::CommitError;
 /// # Errors
 /// None in practice: every file that we write can be written as JSON.
 pub fn write(file: &DataFile) -> Result<String, CommitError> {
-    Ok(serialize_data_file_to_json(file.clone(), &StructType::new(Vec::new()), FormatVersion::V2)?)
+    Ok(serialize_data_file_to_json(
+        file.clone(),
+        &StructType::new(Vec::new()),
+        FormatVersion::V2,
+    )?)
 }
 
 /// Reads [`write`]'s text for the dead-letter table with this metadata.
@@ -19,5 +24,10 @@ pub fn write(file: &DataFile) -> Result<String, CommitError> {
 /// # Errors
 /// The text was not written by [`write`], or the table has another schema.
 pub fn read(text: &str, metadata: &TableMetadata) -> Result<DataFile, CommitError> {
-    Ok(deserialize_data_file_from_json(text, 0, &StructType::new(Vec::new()), metadata.current_schema())?)
+    Ok(deserialize_data_file_from_json(
+        text,
+        0,
+        &StructType::new(Vec::new()),
+        metadata.current_schema(),
+    )?)
 }

@@ -71,7 +71,9 @@ pub fn batch(rows: &[LedgerRow<'_>]) -> Result<RecordBatch, CommitError> {
         text(rows, |row| Some(row.stamp.actor.as_str())),
         text(rows, |row| Some(row.stamp.reason.as_str())),
         Arc::new(committed_at.with_timezone("+00:00")),
-        long(rows, |row| row.stamp.abandons_since.map(|since| since.sequence_number)),
+        long(rows, |row| {
+            row.stamp.abandons_since.map(|since| since.sequence_number)
+        }),
     ];
     RecordBatch::try_new(arrow, columns).map_err(|error| CommitError::Encode(error.to_string()))
 }

@@ -25,7 +25,9 @@ pub async fn apply(
     removals: &[&PendingRemoval],
 ) -> Result<FileChange, CommitError> {
     let mut change = FileChange::default();
-    let Some(head) = base.head().filter(|_| !removals.is_empty()) else { return Ok(change) };
+    let Some(head) = base.head().filter(|_| !removals.is_empty()) else {
+        return Ok(change);
+    };
     for manifest in live::manifests(lake, base.metadata(), head).await? {
         for live in live::files(lake, &manifest).await? {
             let path = live.file.file_path();
@@ -37,7 +39,9 @@ pub async fn apply(
             change.remove.insert(path.to_owned());
             if kept.num_rows() > 0 {
                 let file = write::store(lake, base.metadata(), &kept).await?;
-                change.add.push((base.metadata().default_partition_spec_id(), file));
+                change
+                    .add
+                    .push((base.metadata().default_partition_spec_id(), file));
             }
         }
     }
@@ -73,7 +77,9 @@ async fn read(lake: &Lake, base: &Base<FollowerState>, path: &str) -> Result<Rec
 
 fn without(letters: &RecordBatch, removals: &[&PendingRemoval]) -> Result<RecordBatch, CommitError> {
     let column = |name: &str| {
-        letters.column_by_name(name).ok_or_else(|| CommitError::Encode(format!("no column `{name}`")))
+        letters
+            .column_by_name(name)
+            .ok_or_else(|| CommitError::Encode(format!("no column `{name}`")))
     };
     let jobs = column("job")?.as_string::<i32>();
     let partitions = column("partition")?.as_primitive::<Int32Type>();

@@ -20,20 +20,38 @@ impl TagState for FollowerState {
     const MARK: &'static str = FOLLOWS;
 
     fn encode(&self, _at: SnapshotAt, _note: &Note) -> Result<BTreeMap<String, String>, String> {
-        let FollowerPosition { table_uuid, snapshot: SnapshotRef { sequence_number, snapshot_id } } = &self.drained;
+        let FollowerPosition {
+            table_uuid,
+            snapshot:
+                SnapshotRef {
+                    sequence_number,
+                    snapshot_id,
+                },
+        } = &self.drained;
         let text = format!("{table_uuid} {sequence_number} {snapshot_id}");
         Ok(BTreeMap::from([(FOLLOWS.to_owned(), text)]))
     }
 
     fn decode(summary: &HashMap<String, String>) -> Result<Self, String> {
-        let text = summary.get(FOLLOWS).ok_or_else(|| format!("`{FOLLOWS}` is missing"))?;
-        let malformed = || format!("`{FOLLOWS}` is `{text}`, not `<table uuid> <sequence number> <snapshot id>`");
+        let text = summary
+            .get(FOLLOWS)
+            .ok_or_else(|| format!("`{FOLLOWS}` is missing"))?;
+        let malformed =
+            || format!("`{FOLLOWS}` is `{text}`, not `<table uuid> <sequence number> <snapshot id>`");
         let mut words = text.split(' ');
         let mut next = || words.next().ok_or_else(malformed);
         let table_uuid = next()?.to_owned();
         let sequence_number = next()?.parse().map_err(|_| malformed())?;
         let snapshot_id = next()?.parse().map_err(|_| malformed())?;
-        Ok(Self { drained: FollowerPosition { table_uuid, snapshot: SnapshotRef { sequence_number, snapshot_id } } })
+        Ok(Self {
+            drained: FollowerPosition {
+                table_uuid,
+                snapshot: SnapshotRef {
+                    sequence_number,
+                    snapshot_id,
+                },
+            },
+        })
     }
 }
 
@@ -47,14 +65,29 @@ impl Counted for FollowerState {
 mod tests {
     use super::*;
 
-    const AT: SnapshotAt = SnapshotAt { sequence_number: 9, snapshot_id: 9, timestamp_ms: 9, schema_id: 0 };
+    const AT: SnapshotAt = SnapshotAt {
+        sequence_number: 9,
+        snapshot_id: 9,
+        timestamp_ms: 9,
+        schema_id: 0,
+    };
 
     #[test]
     fn reads_what_it_writes() {
-        let snapshot = SnapshotRef { sequence_number: 4, snapshot_id: 77 };
-        let drained = FollowerPosition { table_uuid: "u".to_owned(), snapshot };
+        let snapshot = SnapshotRef {
+            sequence_number: 4,
+            snapshot_id: 77,
+        };
+        let drained = FollowerPosition {
+            table_uuid: "u".to_owned(),
+            snapshot,
+        };
         let state = FollowerState { drained };
-        let summary = state.encode(AT, &Note::default()).expect("it is plain text").into_iter().collect();
+        let summary = state
+            .encode(AT, &Note::default())
+            .expect("it is plain text")
+            .into_iter()
+            .collect();
         assert_eq!(FollowerState::decode(&summary), Ok(state));
     }
 
@@ -63,7 +96,10 @@ mod tests {
         let summary = HashMap::from([(FOLLOWS.to_owned(), "u four 77".to_owned())]);
         assert_eq!(
             FollowerState::decode(&summary),
-            Err("`tabletopic.follows` is `u four 77`, not `<table uuid> <sequence number> <snapshot id>`".to_owned())
+            Err(
+                "`tabletopic.follows` is `u four 77`, not `<table uuid> <sequence number> <snapshot id>`"
+                    .to_owned()
+            )
         );
     }
 }

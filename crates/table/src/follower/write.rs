@@ -13,10 +13,19 @@ use crate::lake::Lake;
 /// # Errors
 /// The batch has another layout than the table.
 pub fn encode(lake: &Lake, metadata: &TableMetadata, batch: &RecordBatch) -> Result<EncodedFile, FileError> {
-    let schema = FileSchema::new(metadata.current_schema().clone(), metadata.default_partition_spec().clone())?;
+    let schema = FileSchema::new(
+        metadata.current_schema().clone(),
+        metadata.default_partition_spec().clone(),
+    )?;
     let encodings = Encodings::choose(&schema, batch);
     let path = FileNames::new(metadata.location()).next(&schema, &Struct::empty(), lake.entropy.as_ref())?;
-    let mut writer = FileWriter::new(&FileSettings::default(), schema, &encodings, Struct::empty(), path)?;
+    let mut writer = FileWriter::new(
+        &FileSettings::default(),
+        schema,
+        &encodings,
+        Struct::empty(),
+        path,
+    )?;
     writer.write(batch)?;
     writer.finish()
 }
@@ -25,8 +34,15 @@ pub fn encode(lake: &Lake, metadata: &TableMetadata, batch: &RecordBatch) -> Res
 ///
 /// # Errors
 /// As [`encode`], and those of the store.
-pub async fn store(lake: &Lake, metadata: &TableMetadata, batch: &RecordBatch) -> Result<DataFile, CommitError> {
+pub async fn store(
+    lake: &Lake,
+    metadata: &TableMetadata,
+    batch: &RecordBatch,
+) -> Result<DataFile, CommitError> {
     let encoded = encode(lake, metadata, batch).map_err(|error| CommitError::Encode(error.to_string()))?;
-    lake.file_io.new_output(&encoded.path)?.write(Bytes::from(encoded.payload)).await?;
+    lake.file_io
+        .new_output(&encoded.path)?
+        .write(Bytes::from(encoded.payload))
+        .await?;
     Ok(encoded.data_file)
 }

@@ -35,10 +35,7 @@ pub enum PartitionError {
 
     /// The transform does not take the column's type, or two partition fields collide.
     #[error("`{text}` cannot partition the table: {source}")]
-    NotPartitionable {
-        text: String,
-        source: iceberg::Error,
-    },
+    NotPartitionable { text: String, source: iceberg::Error },
 
     /// The spec uses something that this program cannot write.
     #[error("partition field `{field}` cannot be written: {problem}")]

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::future::try_join_all;
 use iceberg::spec::{
-    DataFile, ManifestContentType, ManifestFile, ManifestListWriter, ManifestWriter,
-    ManifestWriterBuilder, Operation, Snapshot, SnapshotRef, Summary, TableMetadata,
+    DataFile, ManifestContentType, ManifestFile, ManifestListWriter, ManifestWriter, ManifestWriterBuilder,
+    Operation, Snapshot, SnapshotRef, Summary, TableMetadata,
 };
 
 use super::live::{self, LiveFile};
@@ -62,7 +62,10 @@ pub async fn build(
         .with_sequence_number(at.sequence_number)
         .with_timestamp_ms(at.timestamp_ms)
         .with_manifest_list(manifest_list)
-        .with_summary(Summary { operation, additional_properties: properties })
+        .with_summary(Summary {
+            operation,
+            additional_properties: properties,
+        })
         .with_schema_id(at.schema_id)
         .build())
 }
@@ -111,7 +114,13 @@ async fn without_removed(
             kept.push(manifest);
             continue;
         }
-        let mut writer = manifest_writer(lake, metadata, at, manifest.partition_spec_id, &format!("r{number}"))?;
+        let mut writer = manifest_writer(
+            lake,
+            metadata,
+            at,
+            manifest.partition_spec_id,
+            &format!("r{number}"),
+        )?;
         for live in files {
             let (sequence, file_sequence) = (live.sequence_number, live.file_sequence_number);
             if remove.contains(live.file.file_path()) {
@@ -126,7 +135,9 @@ async fn without_removed(
     if removed.len() != remove.len() {
         let found: BTreeSet<&str> = removed.iter().map(|live| live.file.file_path()).collect();
         let missing = remove.iter().find(|path| !found.contains(path.as_str()));
-        return Err(CommitError::Encode(format!("file to remove is not live: {missing:?}")));
+        return Err(CommitError::Encode(format!(
+            "file to remove is not live: {missing:?}"
+        )));
     }
     Ok((kept, rewritten, removed))
 }
@@ -142,9 +153,16 @@ fn manifest_writer(
         .partition_spec_by_id(spec_id)
         .ok_or_else(|| CommitError::Encode(format!("partition spec {spec_id} is not in the table")))?;
     let path = format!("{}/metadata/{}-{name}.avro", metadata.location(), at.snapshot_id);
-    let schema = metadata.schema_by_id(at.schema_id).unwrap_or_else(|| metadata.current_schema());
+    let schema = metadata
+        .schema_by_id(at.schema_id)
+        .unwrap_or_else(|| metadata.current_schema());
     let output = lake.file_io.new_output(path)?;
-    let writer = ManifestWriterBuilder::new(output, Some(at.snapshot_id), schema.clone(), spec.as_ref().clone());
+    let writer = ManifestWriterBuilder::new(
+        output,
+        Some(at.snapshot_id),
+        schema.clone(),
+        spec.as_ref().clone(),
+    );
     Ok(writer.build_v2_data())
 }
 

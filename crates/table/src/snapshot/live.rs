@@ -60,7 +60,11 @@ pub async fn has_entry_of(
     snapshot_id: i64,
 ) -> Result<bool, CommitError> {
     for manifest in manifests(lake, metadata, head).await? {
-        if files(lake, &manifest).await?.iter().any(|live| live.snapshot_id == snapshot_id) {
+        if files(lake, &manifest)
+            .await?
+            .iter()
+            .any(|live| live.snapshot_id == snapshot_id)
+        {
             return Ok(true);
         }
     }

@@ -22,9 +22,24 @@ pub fn counters(
     properties.insert("changed-partition-count".to_owned(), changed.len().to_string());
 
     let measures: [(&str, &str, &str, Measure); 3] = [
-        ("added-data-files", "deleted-data-files", "total-data-files", |_| 1),
-        ("added-records", "deleted-records", "total-records", DataFile::record_count),
-        ("added-files-size", "removed-files-size", "total-files-size", DataFile::file_size_in_bytes),
+        (
+            "added-data-files",
+            "deleted-data-files",
+            "total-data-files",
+            |_| 1,
+        ),
+        (
+            "added-records",
+            "deleted-records",
+            "total-records",
+            DataFile::record_count,
+        ),
+        (
+            "added-files-size",
+            "removed-files-size",
+            "total-files-size",
+            DataFile::file_size_in_bytes,
+        ),
     ];
     for (add, remove, total, measure) in measures {
         let plus: u64 = added.iter().map(|file| measure(file)).sum();
@@ -36,10 +51,17 @@ pub fn counters(
             properties.insert(remove.to_owned(), minus.to_string());
         }
         if let Some(before) = total_of(parent, total) {
-            properties.insert(total.to_owned(), (before + plus).saturating_sub(minus).to_string());
+            properties.insert(
+                total.to_owned(),
+                (before + plus).saturating_sub(minus).to_string(),
+            );
         }
     }
-    for total in ["total-delete-files", "total-position-deletes", "total-equality-deletes"] {
+    for total in [
+        "total-delete-files",
+        "total-position-deletes",
+        "total-equality-deletes",
+    ] {
         if let Some(before) = total_of(parent, total) {
             properties.insert(total.to_owned(), before.to_string());
         }

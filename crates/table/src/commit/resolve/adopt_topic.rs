@@ -27,7 +27,9 @@ impl Plan<TableState> for AdoptTopic<'_> {
         base: &Base<TableState>,
         _at: SnapshotAt,
     ) -> Result<Option<Change<TableState>>, CommitError> {
-        let Some(state) = base.state() else { return Err(never_anchored(base)) };
+        let Some(state) = base.state() else {
+            return Err(never_anchored(base));
+        };
         let known = state.job(&self.job).map(|job| &job.identity);
         if known.is_some_and(|known| known.agrees(&self.identity)) {
             return Ok(None);
@@ -35,9 +37,16 @@ impl Plan<TableState> for AdoptTopic<'_> {
         let mut state = state.next(Kind::Anchor);
         state
             .adopt(&self.job, &self.identity, &self.starts)
-            .map_err(|error| Halt::Resolve { table: base.table.ident.clone(), detail: error.to_string() })?;
+            .map_err(|error| Halt::Resolve {
+                table: base.table.ident.clone(),
+                detail: error.to_string(),
+            })?;
         let actor = self.lake.actor.to_string();
-        let note = Note { actor, reason: self.reason.clone(), abandons_since: None };
+        let note = Note {
+            actor,
+            reason: self.reason.clone(),
+            abandons_since: None,
+        };
         Ok(Some(Change::empty(state, note)))
     }
 }

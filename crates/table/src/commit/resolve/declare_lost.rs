@@ -24,21 +24,30 @@ impl Plan<TableState> for DeclareGaps<'_> {
         base: &Base<TableState>,
         _at: SnapshotAt,
     ) -> Result<Option<Change<TableState>>, CommitError> {
-        let Some(state) = base.state() else { return Err(never_anchored(base)) };
+        let Some(state) = base.state() else {
+            return Err(never_anchored(base));
+        };
         let mut state = state.next(Kind::DeclareLost);
         // Gaps that somebody has declared since they were looked up are done.
         let open = |gap: &&Gap| {
-            state.partition(&gap.job, gap.partition).is_none_or(|held| !held.lost.covers(gap.range))
+            state
+                .partition(&gap.job, gap.partition)
+                .is_none_or(|held| !held.lost.covers(gap.range))
         };
         let gaps: Vec<Gap> = self.gaps.iter().filter(open).cloned().collect();
         if gaps.is_empty() {
             return Ok(None);
         }
-        state
-            .declare_lost(&gaps)
-            .map_err(|error| Halt::Resolve { table: base.table.ident.clone(), detail: error.to_string() })?;
+        state.declare_lost(&gaps).map_err(|error| Halt::Resolve {
+            table: base.table.ident.clone(),
+            detail: error.to_string(),
+        })?;
         let actor = self.lake.actor.to_string();
-        let note = Note { actor, reason: self.reason.clone(), abandons_since: None };
+        let note = Note {
+            actor,
+            reason: self.reason.clone(),
+            abandons_since: None,
+        };
         Ok(Some(Change::empty(state, note)))
     }
 }
@@ -62,15 +71,24 @@ impl Plan<TableState> for DeclareMissing<'_> {
         base: &Base<TableState>,
         _at: SnapshotAt,
     ) -> Result<Option<Change<TableState>>, CommitError> {
-        let Some(tagged) = &base.tagged else { return Err(never_anchored(base)) };
+        let Some(tagged) = &base.tagged else {
+            return Err(never_anchored(base));
+        };
         let since = nearest(base)?.map(|(snapshot, _)| snapshot_ref(&snapshot));
         let mut state = tagged.state.next(Kind::DeclareLost);
         let held = held(self.lake, base, &tagged.state).await?;
-        state
-            .declare_missing_lost(&held)
-            .map_err(|error| Halt::Resolve { table: base.table.ident.clone(), detail: error.to_string() })?;
-        let note =
-            Note { actor: self.lake.actor.to_string(), reason: self.reason.clone(), abandons_since: since };
-        Ok(Some(Change { remove_snapshots: abandoned(base, since)?, ..Change::empty(state, note) }))
+        state.declare_missing_lost(&held).map_err(|error| Halt::Resolve {
+            table: base.table.ident.clone(),
+            detail: error.to_string(),
+        })?;
+        let note = Note {
+            actor: self.lake.actor.to_string(),
+            reason: self.reason.clone(),
+            abandons_since: since,
+        };
+        Ok(Some(Change {
+            remove_snapshots: abandoned(base, since)?,
+            ..Change::empty(state, note)
+        }))
     }
 }

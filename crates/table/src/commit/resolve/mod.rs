@@ -30,20 +30,26 @@ fn nearest(base: &Base<TableState>) -> Result<Option<(IcebergSnapshotRef, TableS
     while let Some(snapshot) = at {
         let summary = &snapshot.summary().additional_properties;
         if summary.contains_key(TableState::MARK) {
-            let state = <TableState as TagState>::decode(summary).map_err(|detail| Halt::StateUnreadable {
-                table: base.table.ident.clone(),
-                snapshot_id: snapshot.snapshot_id(),
-                detail,
-            })?;
+            let state =
+                <TableState as TagState>::decode(summary).map_err(|detail| Halt::StateUnreadable {
+                    table: base.table.ident.clone(),
+                    snapshot_id: snapshot.snapshot_id(),
+                    detail,
+                })?;
             return Ok(Some((snapshot.clone(), state)));
         }
-        at = snapshot.parent_snapshot_id().and_then(|parent| base.metadata().snapshot_by_id(parent));
+        at = snapshot
+            .parent_snapshot_id()
+            .and_then(|parent| base.metadata().snapshot_by_id(parent));
     }
     Ok(None)
 }
 
 fn snapshot_ref(snapshot: &IcebergSnapshotRef) -> SnapshotRef {
-    SnapshotRef { sequence_number: snapshot.sequence_number(), snapshot_id: snapshot.snapshot_id() }
+    SnapshotRef {
+        sequence_number: snapshot.sequence_number(),
+        snapshot_id: snapshot.snapshot_id(),
+    }
 }
 
 /// The offsets of the rows that `main` holds.
@@ -51,19 +57,34 @@ async fn held(lake: &Lake, base: &Base<TableState>, state: &TableState) -> Resul
     let mut jobs = state.jobs.keys();
     let (Some(job), None) = (jobs.next(), jobs.next()) else {
         let detail = "several jobs feed it, and its rows do not tell which topic they came from".to_owned();
-        return Err(Halt::Resolve { table: base.table.ident.clone(), detail }.into());
+        return Err(Halt::Resolve {
+            table: base.table.ident.clone(),
+            detail,
+        }
+        .into());
     };
-    if state.jobs.values().flat_map(|job| job.partitions.values()).any(|partition| !partition.past.is_empty()) {
+    if state
+        .jobs
+        .values()
+        .flat_map(|job| job.partitions.values())
+        .any(|partition| !partition.past.is_empty())
+    {
         let detail = "its topic was created again and adopted once, and its rows do not tell which of the two topics \
                       they came from. Set `main` forwards again to our newest snapshot, where the tag `tabletopic` \
                       points"
             .to_owned();
-        return Err(Halt::Resolve { table: base.table.ident.clone(), detail }.into());
+        return Err(Halt::Resolve {
+            table: base.table.ident.clone(),
+            detail,
+        }
+        .into());
     }
     let ranges = match base.head() {
         Some(head) => rows::ranges(lake, &base.table, head.snapshot_id()).await?,
         None => BTreeMap::new(),
     };
-    let by_partition = ranges.into_iter().map(|(partition, ranges)| (partition, ranges.into_iter().collect()));
+    let by_partition = ranges
+        .into_iter()
+        .map(|(partition, ranges)| (partition, ranges.into_iter().collect()));
     Ok(Held::from([(job.clone(), by_partition.collect())]))
 }

@@ -27,10 +27,15 @@ impl Plan<TableState> for Rewind<'_> {
         base: &Base<TableState>,
         at: SnapshotAt,
     ) -> Result<Option<Change<TableState>>, CommitError> {
-        let Some(tagged) = &base.tagged else { return Err(never_anchored(base)) };
+        let Some(tagged) = &base.tagged else {
+            return Err(never_anchored(base));
+        };
         let nearest = nearest(base)?;
         let since = nearest.as_ref().map(|(snapshot, _)| snapshot_ref(snapshot));
-        if nearest.as_ref().is_some_and(|(snapshot, _)| snapshot.snapshot_id() == tagged.snapshot.snapshot_id()) {
+        if nearest
+            .as_ref()
+            .is_some_and(|(snapshot, _)| snapshot.snapshot_id() == tagged.snapshot.snapshot_id())
+        {
             return Ok(None);
         }
         let older = nearest.map_or_else(TableState::empty, |(_, state)| state);
@@ -38,9 +43,18 @@ impl Plan<TableState> for Rewind<'_> {
         let held = held(self.lake, base, &tagged.state).await?;
         state
             .rewind_to(&older, &held, at.snapshot_ref(), at.timestamp_ms)
-            .map_err(|error| Halt::Resolve { table: base.table.ident.clone(), detail: error.to_string() })?;
-        let note =
-            Note { actor: self.lake.actor.to_string(), reason: self.reason.clone(), abandons_since: since };
-        Ok(Some(Change { remove_snapshots: abandoned(base, since)?, ..Change::empty(state, note) }))
+            .map_err(|error| Halt::Resolve {
+                table: base.table.ident.clone(),
+                detail: error.to_string(),
+            })?;
+        let note = Note {
+            actor: self.lake.actor.to_string(),
+            reason: self.reason.clone(),
+            abandons_since: since,
+        };
+        Ok(Some(Change {
+            remove_snapshots: abandoned(base, since)?,
+            ..Change::empty(state, note)
+        }))
     }
 }
