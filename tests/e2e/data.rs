@@ -8,7 +8,7 @@ use tabletopic_testkit::{Lake, Service, Topic, eventually};
 use crate::TABLETOPIC;
 
 /// Predicates, each with the most files that may be opened for it.
-type Filters = &'static [(&'static str, u64)];
+type Filters<'a> = &'a [(&'a str, u64)];
 
 const ORDERS: &str = "format = \"json\"\nevent_time = \"created_at\"\non_bad_record = \"dead-letter\"";
 
@@ -466,7 +466,7 @@ fn partitions_of_every_transform_are_pruned_without_losing_rows() {
     let leap = "created_at >= '2024-02-01T00:00:00+00:00' and created_at < '2024-03-01T00:00:00+00:00'";
     let old = "created_at < '2000-01-01T00:00:00+00:00'";
     let any = u64::MAX;
-    let tables: [(&str, &str, Filters); 5] = [
+    let tables: [(&str, &str, Filters<'_>); 5] = [
         (
             "hours",
             r#"["hour(created_at)"]"#,

@@ -109,7 +109,7 @@ pub async fn roll_back(lake: &Lake, table: &TableIdent, back: usize) -> bool {
                 .additional_properties
                 .contains_key("tabletopic.version")
         };
-        let lowest = ancestors.iter().rposition(|at| ours(at))?;
+        let lowest = ancestors.iter().rposition(ours)?;
         let target = ancestors.get(back.min(lowest)).filter(|_| lowest > 0)?;
         went = true;
         let main = SnapshotReference::new(target.snapshot_id(), SnapshotRetention::branch(None, None, None));

@@ -458,7 +458,7 @@ fn encodings_follow_the_data() {
         ),
     ];
     let input = RecordBatch::try_new(Arc::clone(schema.arrow()), columns).unwrap();
-    let file = encode(&FileSettings::default(), &schema, &[input.clone()]);
+    let file = encode(&FileSettings::default(), &schema, std::slice::from_ref(&input));
     let has = |column, encoding| encodings_of(&file, &schema, column).contains(&encoding);
     assert!(
         has(0, Encoding::DELTA_BINARY_PACKED) && !has(0, Encoding::RLE_DICTIONARY),
