@@ -114,8 +114,10 @@ def prepare_topic(options):
 
 def reader(program, options, *arguments, check=True):
     python = os.environ.get("TABLETOPIC_PYTHON") or ROOT / ".cache/python/bin/python"
-    command = [python, READERS / f"{program}.py", *arguments, "--bootstrap", options.bootstrap]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=None if check else subprocess.DEVNULL, text=True)
+    command = [python, READERS / f"{program}.py", *arguments]
+    environment = os.environ | {"TABLETOPIC_TEST_BOOTSTRAP": options.bootstrap}
+    stderr = None if check else subprocess.DEVNULL
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
     if done.returncode:
         if check:
             sys.exit(f"{program}.py {' '.join(arguments)} failed")
