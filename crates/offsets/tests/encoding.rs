@@ -85,7 +85,7 @@ const VERSION_1: [(&str, &str); 12] = [
     ("tabletopic.job.orders.added", "0=200:r200:s19900"),
     (
         "tabletopic.pending.ledger",
-        r#"[{"snapshot":"1:1000","kind":"append","schema":0,"actor":"host","reason":"a \"quoted\" reason","time":1700000000000,"ranges":[["orders","orders",null,"0=200:r200:s19900"]]}]"#,
+        r#"[{"snapshot":"1:1000","kind":"append","schema":0,"actor":"host","reason":"a \"quoted\" reason","time":1700000000000,"ranges":[["orders","orders","t1","0=200:r200:s19900"]]}]"#,
     ),
     ("tabletopic.snapshots", "1:1000"),
 ];
