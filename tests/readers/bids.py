@@ -14,7 +14,7 @@ LENGTH = 283
 def prepare(connection, seed):
     """Random text, from which bids cut theirs: made once, since making it anew for each bid would cost the most."""
     chance = random.Random(seed)
-    texts = ["".join(chance.choices(string.ascii_lowercase, k=512)) for _ in range(1024)]
+    texts = ["".join(chance.choices(string.ascii_lowercase, k=512)) for _ in range(2048)]
     connection.execute("SET VARIABLE texts = $texts", {"texts": texts})
     # Signed, so that it can be computed with: DuckDB does not mix its unsigned hashes with other numbers.
     connection.execute("CREATE TEMP MACRO draw(a, b, c, what) AS (hash(a, b, c, what) >> 1)::BIGINT")
@@ -23,7 +23,7 @@ def prepare(connection, seed):
 def values(seed, partition, partitions, start, end):
     """A query for the columns i and value of the bids from `start` up to `end` of a partition."""
     return f"""
-        SELECT i, head || substr(getvariable('texts')[1 + e % 1024], 1 + (e // 1024) % 250,
+        SELECT i, head || substr(getvariable('texts')[1 + e % 2048], 1 + (e // 2048) % 250,
                                  {LENGTH} - 2 - length(head) + (e // 1048576) % 25 - 12) || '"}}' AS value
         FROM (
             SELECT i, draw({seed}, {partition}, i, 'extra') AS e,
