@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tabletopic_testkit::{Broker, Lake, Service, Topic, eventually};
 
@@ -141,7 +142,7 @@ fn a_warehouse_that_cannot_be_written_at_the_start_is_an_error_that_says_so() {
 }
 
 #[test]
-fn a_broker_that_is_away_is_waited_out() {
+fn a_broker_that_is_away_for_a_minute_is_waited_out() {
     let broker = Broker::start(&[]);
     let (topic, lake) = (Topic::create_on(&broker.bootstrap, "away", 2, &[]), Lake::new());
     let config = lake.configure("away", &topic, "", JSON);
@@ -153,6 +154,8 @@ fn a_broker_that_is_away_is_waited_out() {
     // One that starts meanwhile waits as well. It asks the broker for its topics before anything else.
     let second = Service::run(TABLETOPIC, &config, &["--until-end"]);
     second.says("waiting for the broker");
+    // Time itself is under test: longer than a group keeps a silent member.
+    std::thread::sleep(Duration::from_secs(60));
     broker.start_again();
     let after = produce(&topic, &lake, "after", "1000");
     let commits = service.commits();
