@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use tabletopic_testkit::Service;
 
@@ -26,6 +27,23 @@ fn until_end_leaves_also_without_partitions() {
     }
     case.holds(&case.produced);
     case.lake.is_sound();
+}
+
+/// A member that left without saying so would keep its partitions until its session times out, and the next run
+/// would wait for that: 45 s.
+#[test]
+fn short_runs_leave_the_group_behind_them() {
+    let mut case = Case::new("short", 1);
+    let config = case.configure("tabletopic", "", JSON);
+    let begun = Instant::now();
+    for _ in 0..4 {
+        case.produce(100, &[]);
+        Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
+        // With nothing to read, it leaves while it is still joining.
+        Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
+    }
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
+    case.holds(&case.produced);
 }
 
 /// A topic that is read up to a bad record at its end, and a process that has not committed any of it.
