@@ -35,6 +35,10 @@ pub enum Command {
     /// Answer a halt: say how a table goes on
     #[command(after_help = RESOLVE_EXAMPLE)]
     Resolve(Resolve),
+
+    /// How far the tables are, how far behind, and what stands still; needs no running service
+    #[command(after_help = STATUS_EXAMPLE)]
+    Status(Status),
 }
 
 #[derive(Debug, Arguments)]
@@ -90,6 +94,16 @@ pub struct Check {
     pub output: Output,
 }
 
+#[derive(Debug, Arguments)]
+pub struct Status {
+    /// Only this table, as the configuration names it
+    pub table: Option<String>,
+
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people
@@ -120,6 +134,17 @@ Examples:
 A running service notices and goes on by itself.
 
 Exit codes: 0 done, 1 refused or failed, 2 usage";
+
+const STATUS_EXAMPLE: &str = "\
+Examples:
+  tabletopic status --config examples/local/tabletopic.toml
+  tabletopic status shop.orders --output json
+
+It looks at the tables and asks the brokers. What only a running service knows, such as a bad record that stopped a
+partition, is in that service's log.
+
+Exit codes: 0 nothing stands still, 1 failed, 2 configuration or usage, 4 something is halted, 5 the catalog or the
+brokers cannot be reached now";
 
 const CHECK_EXAMPLE: &str = "\
 Example:

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use tabletopic_catalog::CatalogError;
+use tabletopic_ingest::observe::look::LookError;
 use tabletopic_ingest::prepare::PrepareError;
 use tabletopic_ingest::run::RunError;
 use tabletopic_source::BrokerError;
@@ -31,7 +32,8 @@ impl Exit {
                 Some(RunError::Broker(error)) => matches!(error, BrokerError::Unreachable { .. }),
                 Some(RunError::Prepare(PrepareError::Commit(error))) => error.is_transient(),
                 _ => false,
-            };
+            }
+            || matches!(error.downcast_ref(), Some(LookError::Commit(error)) if error.is_transient());
         let misconfigured = error.is::<ConfigError>()
             || matches!(
                 error.downcast_ref(),

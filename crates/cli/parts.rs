@@ -39,13 +39,9 @@ pub fn broker(kafka: &Kafka) -> Result<KafkaBroker, SourceError> {
     KafkaBroker::new(&kafka_settings(kafka), BROKER_TIMEOUT)
 }
 
-/// Reads and writes the whole local file system, durably.
-pub fn storage() -> FileIO {
-    file_io(
-        Arc::new(DurableLocal::new()),
-        "file:///",
-        Arc::new(RequestCounts::default()),
-    )
+/// Reads and writes the whole local file system, durably; `requests` counts what it is asked for.
+pub fn storage(requests: Arc<RequestCounts>) -> FileIO {
+    file_io(Arc::new(DurableLocal::new()), "file:///", requests)
 }
 
 /// The warehouse as tables store it: an absolute URI.
@@ -66,8 +62,8 @@ pub fn warehouse_uri(catalog: &Catalog) -> anyhow::Result<String> {
 }
 
 /// Everything that commits are made with.
-pub async fn lake(config: &Config) -> anyhow::Result<Lake> {
-    let file_io = storage();
+pub async fn lake(config: &Config, requests: Arc<RequestCounts>) -> anyhow::Result<Lake> {
+    let file_io = storage(requests);
     let warehouse = warehouse_uri(&config.catalog)?;
     Ok(Lake {
         catalog: Arc::new(catalog(&config.catalog, warehouse, file_io.clone()).await?),

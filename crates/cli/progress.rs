@@ -3,13 +3,12 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tabletopic_clock::{Clock, SystemClock};
 use tabletopic_ingest::Job;
-use tabletopic_ingest::status::Status;
+use tabletopic_ingest::observe::Observed;
 use tabletopic_offsets::TopicPartition;
 use tabletopic_source::Broker;
 use tokio::time::Instant;
@@ -37,7 +36,7 @@ impl Progress {
     }
 
     /// Shows progress until it is aborted.
-    pub async fn show(self, status: Arc<Status>, broker: Arc<dyn Broker>, jobs: Vec<Arc<Job>>) {
+    pub async fn show(self, observed: Arc<Observed>, broker: Arc<dyn Broker>, jobs: Vec<Arc<Job>>) {
         let every = if self.0.is_some() {
             ON_A_TERMINAL
         } else {
@@ -46,11 +45,11 @@ impl Progress {
         let (mut before, mut at) = (0, Instant::now());
         loop {
             tokio::time::sleep(every).await;
-            let records = status.records.load(Ordering::Relaxed);
+            let records = observed.records();
             let rate = (records - before) as f64 / at.elapsed().as_secs_f64();
             (before, at) = (records, Instant::now());
-            let lag = lag(&status, &broker, &jobs).await;
-            let line = line(rate, lag, &status);
+            let lag = lag(&observed, &broker, &jobs).await;
+            let line = line(rate, lag, &observed);
             match &self.0 {
                 Some(bar) => {
                     bar.set_message(line);
@@ -62,9 +61,9 @@ impl Progress {
     }
 }
 
-fn line(rate: f64, lag: Option<i64>, status: &Status) -> String {
+fn line(rate: f64, lag: Option<i64>, observed: &Observed) -> String {
     let lag = lag.map_or("lag unknown".to_owned(), |lag| format!("lag {lag}"));
-    let last = status
+    let last = observed
         .tables()
         .into_values()
         .filter_map(|table| table.last_commit)
@@ -76,7 +75,7 @@ fn line(rate: f64, lag: Option<i64>, status: &Status) -> String {
         }
         None => "no commit yet".to_owned(),
     };
-    let halted = match status.halts.all().len() {
+    let halted = match observed.halts.all().len() {
         0 => String::new(),
         halts => format!(", {halts} halted"),
     };
@@ -84,8 +83,8 @@ fn line(rate: f64, lag: Option<i64>, status: &Status) -> String {
 }
 
 /// Offsets between what the tables hold and the ends of their topics, where these are known.
-async fn lag(status: &Status, broker: &Arc<dyn Broker>, jobs: &[Arc<Job>]) -> Option<i64> {
-    let tables = status.tables();
+async fn lag(observed: &Observed, broker: &Arc<dyn Broker>, jobs: &[Arc<Job>]) -> Option<i64> {
+    let tables = observed.tables();
     let mut held = Vec::new();
     for job in jobs {
         let Some(state) = tables.get(&job.table).and_then(|table| table.state.job(&job.id)) else {

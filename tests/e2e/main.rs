@@ -17,6 +17,7 @@ mod main_path;
 mod process_faults;
 mod rollback;
 mod sparse_logs;
+mod status;
 
 /// The binary under test.
 const TABLETOPIC: &str = env!("CARGO_BIN_EXE_tabletopic");

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus::Registry;
 use tabletopic_ingest::ask_broker::Here;
 use tabletopic_ingest::committer::{Committer, REQUESTS, Request};
 use tabletopic_ingest::job::Job;
+use tabletopic_ingest::observe::{Meter, Metrics, Observed};
 use tabletopic_ingest::prepare::create_table;
 use tabletopic_ingest::run::{Driver, Uploads};
-use tabletopic_ingest::status::Status;
 use tabletopic_ingest::worker::Worker;
 use tabletopic_offsets::JobId;
 use tabletopic_source::MemoryBroker;
@@ -37,7 +38,7 @@ pub struct Parts {
 /// See the module.
 pub struct Process {
     parts: Parts,
-    pub status: Arc<Status>,
+    pub observed: Arc<Observed>,
     life: Life,
 }
 
@@ -73,9 +74,16 @@ impl Process {
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         });
+        let metrics = Metrics::register(&Registry::new()).expect("its names are its own");
+        let observed = Arc::new(Observed::new(
+            vec![parts.job.clone()],
+            parts.lake.clock.clone(),
+            metrics,
+            "tabletopic resolve".to_owned(),
+        ));
         Self {
             parts,
-            status: Arc::default(),
+            observed,
             life: Life::Preparing(prepared),
         }
     }
@@ -102,7 +110,7 @@ impl Process {
         }
         match &mut self.life {
             Life::Preparing(prepared) if prepared.is_finished() => {
-                self.life = running(&self.parts, &self.status)
+                self.life = running(&self.parts, &self.observed)
             }
             Life::Preparing(_) | Life::Over => {}
             Life::Running {
@@ -155,7 +163,7 @@ impl Process {
     }
 }
 
-fn running(parts: &Parts, status: &Arc<Status>) -> Life {
+fn running(parts: &Parts, observed: &Arc<Observed>) -> Life {
     let Parts {
         name,
         lake,
@@ -172,19 +180,25 @@ fn running(parts: &Parts, status: &Arc<Status>) -> Life {
         job.table.clone(),
         vec![job.clone()],
         asked,
-        status.clone(),
+        observed.clone(),
     );
     let committer = tokio::spawn(committer.run(requests));
-    let worker = Worker::new(vec![job.clone()], lake.entropy.clone(), *memory);
+    let meter = Meter::new(0, lake.clock.clone(), observed.metrics.clone());
+    let worker = Worker::new(vec![job.clone()], lake.entropy.clone(), *memory, meter);
     let source = Box::new(broker.member(name.clone()).batch_records(*batch));
-    let uploads = Uploads::new(lake.file_io.clone(), Handle::current(), 64 << 10);
+    let uploads = Uploads::new(
+        lake.file_io.clone(),
+        Handle::current(),
+        64 << 10,
+        observed.metrics.clone(),
+    );
     let committers: BTreeMap<JobId, mpsc::Sender<Request>> = BTreeMap::from([(job.id.clone(), sender)]);
     let driver = Driver::new(
         0,
         worker,
         source,
         lake.clock.clone(),
-        status.clone(),
+        observed.clone(),
         uploads,
         committers,
     );

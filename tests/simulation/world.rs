@@ -205,7 +205,8 @@ impl World {
             .processes
             .iter()
             .filter(|process| !process.weather().is_stopped());
-        awake.flat_map(|process| process.status.halts.all()).collect()
+        let halts = awake.flat_map(|process| process.observed.halts.all());
+        halts.map(|(scope, halted)| (scope, halted.why.message)).collect()
     }
 
     /// Carries out a step.

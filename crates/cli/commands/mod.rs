@@ -3,16 +3,57 @@
 mod check;
 mod resolve;
 mod run;
+mod status;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::bail;
+use tabletopic_ingest::Job;
 
 use crate::args::{Args, Command};
+use crate::config::Config;
 use crate::exit::Exit;
+use crate::jobs;
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Run(run) => run::run(&args.config, run),
         Command::Check(check) => check::run(&args.config, check),
         Command::Resolve(resolve) => resolve::run(&args.config, resolve),
+        Command::Status(status) => status::run(&args.config, status),
     }
+}
+
+/// The jobs of a table, or all: each with the settings of its topic.
+fn jobs_of(config: &Config, table: Option<&str>) -> anyhow::Result<Vec<Arc<Job>>> {
+    let names: Vec<String> = config
+        .topics
+        .iter()
+        .map(|topic| topic.table.to_string())
+        .collect();
+    let named = jobs::jobs(config)?.into_iter().zip(&names);
+    let wanted = named.filter(|(_, name)| table.is_none_or(|table| *name == table));
+    let jobs: Vec<Arc<Job>> = wanted.map(|(job, _)| job).collect();
+    if jobs.is_empty() {
+        bail!(
+            "no topic of the configuration feeds table {}; it has: {}",
+            table.unwrap_or_default(),
+            names.join(", ")
+        );
+    }
+    Ok(jobs)
+}
+
+/// How a command line begins that answers a halt under this configuration, wherever it is typed.
+fn resolve_command(config: &Path) -> anyhow::Result<String> {
+    let config = std::path::absolute(config)?;
+    let config = config.display().to_string().replace('\'', r"'\''");
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    Ok(match config.chars().all(plain) {
+        true => format!("tabletopic resolve --config {config}"),
+        false => format!("tabletopic resolve --config '{config}'"),
+    })
 }
 
 /// The process's environment, as the configuration reads it.

@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use serde_json::json;
-use tabletopic_ingest::Job;
 use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::resolve::{Answer, Effect, Resolution, resolve};
 
-use super::{environment, runtime};
+use super::{environment, jobs_of, runtime};
 use crate::args::{Output, Resolve};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::{jobs, logging, parts};
+use crate::{logging, parts};
 
 pub fn run(file: &Path, asked: &Resolve) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
@@ -24,8 +23,9 @@ pub fn run(file: &Path, asked: &Resolve) -> anyhow::Result<Exit> {
 }
 
 async fn answer(config: Config, asked: &Resolve) -> anyhow::Result<Exit> {
-    let job = job_of(&config, &asked.table)?;
-    let lake = parts::lake(&config).await?;
+    let jobs = jobs_of(&config, Some(&asked.table))?;
+    let job = jobs.first().context("a table has a job")?;
+    let lake = parts::lake(&config, Arc::default()).await?;
     let broker = OnThreads(Arc::new(parts::broker(&config.kafka)?));
     let answer = match asked {
         Resolve {
@@ -34,7 +34,7 @@ async fn answer(config: Config, asked: &Resolve) -> anyhow::Result<Exit> {
         Resolve { rewind: true, .. } => Answer::Rewind,
         _ => Answer::AdoptTopic,
     };
-    let would = resolve(&lake, &broker, &job, answer, asked.reason.clone(), true).await?;
+    let would = resolve(&lake, &broker, job, answer, asked.reason.clone(), true).await?;
     if asked.dry_run {
         print(asked.output, &would);
         return Ok(Exit::Done);
@@ -43,25 +43,9 @@ async fn answer(config: Config, asked: &Resolve) -> anyhow::Result<Exit> {
         print(Output::Text, &would);
         confirm(&asked.table)?;
     }
-    let done = resolve(&lake, &broker, &job, answer, asked.reason.clone(), false).await?;
+    let done = resolve(&lake, &broker, job, answer, asked.reason.clone(), false).await?;
     print(asked.output, &done);
     Ok(Exit::Done)
-}
-
-fn job_of(config: &Config, table: &str) -> anyhow::Result<Arc<Job>> {
-    let jobs = jobs::jobs(config)?;
-    let names: Vec<String> = config
-        .topics
-        .iter()
-        .map(|topic| topic.table.to_string())
-        .collect();
-    let found = jobs.into_iter().zip(&names).find(|(_, name)| *name == table);
-    found.map(|(job, _)| job).with_context(|| {
-        format!(
-            "no topic of the configuration feeds table {table}; it has: {}",
-            names.join(", ")
-        )
-    })
 }
 
 fn print(output: Output, resolution: &Resolution) {

@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use prometheus::Registry;
+use tabletopic_clock::SystemClock;
+use tabletopic_ingest::observe::{Metrics, Observed, StoreRequests};
 use tabletopic_ingest::run::{self as service, Assignment, Ended, Parts, Settings, Sources, Stop};
-use tabletopic_ingest::status::Status;
 use tabletopic_source::{KafkaSettings, KafkaSource, Source, SourceError};
+use tabletopic_table::storage::RequestCounts;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{environment, runtime};
+use super::{environment, resolve_command, runtime};
 use crate::args::Run;
 use crate::config::{self, Config};
 use crate::exit::Exit;
@@ -20,10 +23,10 @@ pub fn run(file: &Path, run: &Run) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
     let progress = Progress::new();
     logging::start(&config.log, progress.writer());
-    runtime()?.block_on(serve(config, run, progress))
+    runtime()?.block_on(serve(config, run, progress, resolve_command(file)?))
 }
 
-async fn serve(config: Config, run: &Run, progress: Progress) -> anyhow::Result<Exit> {
+async fn serve(config: Config, run: &Run, progress: Progress, resolve: String) -> anyhow::Result<Exit> {
     let jobs = jobs::jobs(&config)?;
     let settings = Settings {
         workers: config.workers.get(),
@@ -34,19 +37,27 @@ async fn serve(config: Config, run: &Run, progress: Progress) -> anyhow::Result<
         },
         until_end: run.until_end,
     };
-    let status = Arc::new(Status::default());
+    let (registry, requests) = (Registry::new(), Arc::new(RequestCounts::default()));
+    registry.register(Box::new(StoreRequests::new(requests.clone())?))?;
+    let metrics = Metrics::register(&registry)?;
+    let observed = Arc::new(Observed::new(
+        jobs.clone(),
+        Arc::new(SystemClock),
+        metrics,
+        resolve,
+    ));
     let parts = Parts {
-        lake: parts::lake(&config).await?,
+        lake: parts::lake(&config, requests).await?,
         broker: Arc::new(parts::broker(&config.kafka)?),
         sources: Arc::new(KafkaSources(parts::kafka_settings(&config.kafka))),
-        status: status.clone(),
+        observed: observed.clone(),
     };
-    let shown = tokio::spawn(progress.show(status.clone(), parts.broker.clone(), jobs.clone()));
+    let shown = tokio::spawn(progress.show(observed.clone(), parts.broker.clone(), jobs.clone()));
     let ended = service::run(parts, jobs, settings, stop_on_signals()?).await;
     shown.abort();
     let ended = ended?;
-    for (scope, message) in status.halts.all() {
-        eprintln!("halted: {scope}: {message}");
+    for (scope, halted) in observed.halts.all() {
+        eprintln!("halted: {scope}: {}", halted.why.message);
     }
     Ok(match ended {
         Ended::Stopped | Ended::ReachedEnd => Exit::Done,

@@ -4,8 +4,9 @@
 use std::fmt::Debug;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
 use uuid::Uuid;
 
 /// Milliseconds since the Unix epoch.
@@ -14,6 +15,11 @@ pub type Millis = i64;
 /// What time it is.
 pub trait Clock: Debug + Send + Sync {
     fn now(&self) -> Millis;
+
+    /// CPU time that the calling thread has used so far, for measuring. A clock that is not the host's has none.
+    fn thread_cpu(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// The host's clock.
@@ -29,6 +35,11 @@ impl Clock for SystemClock {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn thread_cpu(&self) -> Duration {
+        let used = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(used.tv_sec.unsigned_abs(), used.tv_nsec.unsigned_abs() as u32)
     }
 }
 

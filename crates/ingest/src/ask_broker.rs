@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tabletopic_offsets::{Offset, TopicPartition};
-use tabletopic_source::{Broker, BrokerError, LogOffsets, PartitionError, TopicDescription};
+use tabletopic_source::{Broker, BrokerError, LogOffsets, PartitionError, Retention, TopicDescription};
 
 use crate::job::Start;
 
@@ -28,6 +28,11 @@ pub trait AskBroker: Debug + Send + Sync {
         partitions: &[TopicPartition],
         timestamp: i64,
     ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError>;
+    async fn retention(
+        &self,
+        topics: &[Arc<str>],
+    ) -> Result<Vec<Result<Retention, PartitionError>>, BrokerError>;
+    async fn timestamps(&self, at: &[(TopicPartition, Offset)]) -> Result<Vec<Option<i64>>, BrokerError>;
 }
 
 /// Asks on tokio's threads for blocking work.
@@ -94,6 +99,19 @@ impl AskBroker for OnThreads {
         self.ask(move |broker| broker.offsets_at(&partitions, timestamp))
             .await
     }
+
+    async fn retention(
+        &self,
+        topics: &[Arc<str>],
+    ) -> Result<Vec<Result<Retention, PartitionError>>, BrokerError> {
+        let topics = topics.to_vec();
+        self.ask(move |broker| broker.retention(&topics)).await
+    }
+
+    async fn timestamps(&self, at: &[(TopicPartition, Offset)]) -> Result<Vec<Option<i64>>, BrokerError> {
+        let at = at.to_vec();
+        self.ask(move |broker| broker.timestamps(&at)).await
+    }
 }
 
 #[async_trait]
@@ -122,6 +140,17 @@ impl AskBroker for Here {
         timestamp: i64,
     ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError> {
         self.0.offsets_at(partitions, timestamp)
+    }
+
+    async fn retention(
+        &self,
+        topics: &[Arc<str>],
+    ) -> Result<Vec<Result<Retention, PartitionError>>, BrokerError> {
+        self.0.retention(topics)
+    }
+
+    async fn timestamps(&self, at: &[(TopicPartition, Offset)]) -> Result<Vec<Option<i64>>, BrokerError> {
+        self.0.timestamps(at)
     }
 }
 

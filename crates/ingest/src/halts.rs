@@ -3,10 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use iceberg::TableIdent;
+use tabletopic_clock::{Clock, Millis};
 use tabletopic_offsets::JobId;
+use tabletopic_table::commit::{CommitError, Halt};
+
+use crate::observe::Metrics;
+use crate::resolve::Answer;
 
 /// What a halt stops. Everything else goes on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +19,17 @@ pub enum Scope {
     Partition { job: JobId, partition: i32 },
     Topic { job: JobId },
     Table { table: TableIdent },
+}
+
+impl Scope {
+    /// `partition`, `job` or `table`.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Partition { .. } => "partition",
+            Self::Topic { .. } => "job",
+            Self::Table { .. } => "table",
+        }
+    }
 }
 
 impl fmt::Display for Scope {
@@ -26,18 +42,110 @@ impl fmt::Display for Scope {
     }
 }
 
-/// All halts of the process, each with its message: what was seen, and which command resolves it.
-#[derive(Debug, Default)]
-pub struct Halts(Mutex<BTreeMap<Scope, String>>);
+/// Why something stands still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Why {
+    /// What was seen, and what to do.
+    pub message: String,
+    /// What `tabletopic resolve` can answer; empty where something else has to be mended.
+    pub answers: Vec<Answer>,
+}
+
+impl From<String> for Why {
+    fn from(message: String) -> Self {
+        Self {
+            message,
+            answers: Vec::new(),
+        }
+    }
+}
+
+impl From<&Halt> for Why {
+    fn from(halt: &Halt) -> Self {
+        let answers = match halt {
+            Halt::TagMissing { .. } => vec![Answer::Rewind],
+            Halt::RolledBack { .. } | Halt::HistoryExpired { .. } => {
+                vec![Answer::Rewind, Answer::DeclareLost]
+            }
+            Halt::Ahead { .. } => vec![Answer::DeclareLost],
+            Halt::StateUnreadable { .. }
+            | Halt::TagMovedBack { .. }
+            | Halt::UuidChanged { .. }
+            | Halt::Refused { .. }
+            | Halt::Anchor { .. }
+            | Halt::OutboxFull { .. }
+            | Halt::FollowerAstray { .. }
+            | Halt::FormatVersion { .. }
+            | Halt::DeadLettersGone { .. }
+            | Halt::Resolve { .. }
+            | Halt::Schema { .. } => Vec::new(),
+        };
+        Self {
+            message: halt.to_string(),
+            answers,
+        }
+    }
+}
+
+impl From<&CommitError> for Why {
+    fn from(error: &CommitError) -> Self {
+        match error {
+            CommitError::Halt(halt) => halt.into(),
+            CommitError::Catalog(_) | CommitError::Store(_) | CommitError::Encode(_) => {
+                error.to_string().into()
+            }
+        }
+    }
+}
+
+/// One halt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Halted {
+    pub why: Why,
+    pub since: Millis,
+}
+
+/// All halts of the process.
+#[derive(Debug)]
+pub struct Halts {
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    halts: Mutex<BTreeMap<Scope, Halted>>,
+}
 
 impl Halts {
+    pub fn new(clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> Self {
+        let halts = Self {
+            clock,
+            metrics,
+            halts: Mutex::default(),
+        };
+        halts.count(&halts.lock());
+        halts
+    }
+
     /// Notes a halt, and logs it once.
-    pub fn raise(&self, scope: Scope, message: String) {
-        let mut halts = self.lock();
-        if halts.get(&scope) != Some(&message) {
-            tracing::error!(halted = %scope, "{message}");
-            halts.insert(scope, message);
+    pub fn raise(&self, scope: Scope, why: impl Into<Why>) {
+        let why = why.into();
+        let (shown, message) = (scope.to_string(), why.message.clone());
+        if self.note(scope, why) {
+            tracing::error!(halted = %shown, "{message}");
         }
+    }
+
+    /// Notes a halt. False if it was known.
+    pub(crate) fn note(&self, scope: Scope, why: Why) -> bool {
+        let since = self.clock.now();
+        let mut halts = self.lock();
+        if halts
+            .get(&scope)
+            .is_some_and(|halted| halted.why.message == why.message)
+        {
+            return false;
+        }
+        halts.insert(scope, Halted { why, since });
+        self.count(&halts);
+        true
     }
 
     /// The halts that `over` names are over.
@@ -50,20 +158,30 @@ impl Halts {
             }
             !lifted
         });
+        self.count(&halts);
     }
 
     pub fn has(&self, wanted: impl Fn(&Scope) -> bool) -> bool {
         self.lock().keys().any(wanted)
     }
 
-    pub fn all(&self) -> Vec<(Scope, String)> {
+    pub fn all(&self) -> Vec<(Scope, Halted)> {
         self.lock()
             .iter()
-            .map(|(scope, message)| (scope.clone(), message.clone()))
+            .map(|(scope, halted)| (scope.clone(), halted.clone()))
             .collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Scope, String>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn count(&self, halts: &BTreeMap<Scope, Halted>) {
+        for kind in ["partition", "job", "table"] {
+            let number = halts.keys().filter(|scope| scope.kind() == kind).count();
+            self.metrics.halts.with_label_values(&[kind]).set(number as i64);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Scope, Halted>> {
+        self.halts
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -3,12 +3,13 @@
 
 pub mod ask_broker;
 pub mod committer;
+mod diagnose;
 pub mod halts;
 pub mod job;
+pub mod observe;
 pub mod prepare;
 pub mod resolve;
 pub mod run;
-pub mod status;
 pub mod worker;
 
 pub use job::{Job, Start};

@@ -2,6 +2,7 @@
 //! commit; running services notice the raised generation and go on by themselves.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use tabletopic_offsets::{Gap, Offset, OffsetRange, TableState, TopicIdentity, TopicPartition};
@@ -24,6 +25,17 @@ pub enum Answer {
     Rewind,
     /// Go on with the topic that was created under the old name.
     AdoptTopic,
+}
+
+/// As `tabletopic resolve` is given it.
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::DeclareLost => "--declare-lost",
+            Self::Rewind => "--rewind",
+            Self::AdoptTopic => "--adopt-topic",
+        })
+    }
 }
 
 /// Why an answer was refused. Nothing was changed.

@@ -26,6 +26,17 @@ pub struct LogOffsets {
     pub end: Offset,
 }
 
+/// How long the broker keeps what is in a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// `retention.ms`: a segment may go once its newest record is this old; `None`: whatever its age.
+    pub ms: Option<i64>,
+    /// `retention.bytes`, of one partition: the oldest segments may go while it is larger; `None`: whatever its size.
+    pub bytes: Option<i64>,
+    /// Whether `cleanup.policy` has `delete`; without it neither of the two is looked at.
+    pub deletes: bool,
+}
+
 /// Admin questions. Each call blocks, at most for the time-out that the implementation was made
 /// with, and may come from any thread: asynchronous callers hand it to
 /// `tokio::task::spawn_blocking` (an `Arc<dyn Broker>` is cheap to move there); the simulation
@@ -53,6 +64,13 @@ pub trait Broker: Debug + Send + Sync {
         partitions: &[TopicPartition],
         timestamp: i64,
     ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError>;
+
+    /// The retention of each topic. `Unauthorized` without DESCRIBE_CONFIGS on it.
+    fn retention(&self, topics: &[Arc<str>]) -> Result<Vec<Result<Retention, PartitionError>>, BrokerError>;
+
+    /// The timestamp (milliseconds since the Unix epoch) of the first record at or after each offset. `None`: none
+    /// came within a few seconds, because there is none, or it has no timestamp. Name no partition twice.
+    fn timestamps(&self, at: &[(TopicPartition, Offset)]) -> Result<Vec<Option<i64>>, BrokerError>;
 }
 
 /// Why the brokers gave no answer. Nothing is retried here: the caller knows how long to wait.

@@ -21,7 +21,7 @@ mod memory;
 mod settings;
 mod source;
 
-pub use broker::{Broker, BrokerError, LogOffsets, TopicDescription};
+pub use broker::{Broker, BrokerError, LogOffsets, Retention, TopicDescription};
 pub use event::{PartitionError, Position, SourceEvent};
 pub use kafka::{KafkaBroker, KafkaSource};
 pub use memory::{MemoryBroker, MemoryRecord, MemorySource};

@@ -80,6 +80,17 @@ impl KafkaSettings {
         Ok(config)
     }
 
+    /// The configuration of a client that reads single records and joins no group (it needs the name of one all the
+    /// same, before it can be assigned anything).
+    pub(crate) fn peeking(&self) -> Result<ClientConfig, SettingsError> {
+        let mut config = self.client()?;
+        config.set("group.id", &self.group);
+        for (property, value) in PEEKING {
+            config.set(*property, *value);
+        }
+        Ok(config)
+    }
+
     /// The configuration of a client that joins no group.
     pub(crate) fn client(&self) -> Result<ClientConfig, SettingsError> {
         self.validate()?;
@@ -160,6 +171,15 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "20"),
     // A new partition or topic is read this soon.
     ("topic.metadata.refresh.interval.ms", "30000"),
+];
+
+/// One record of each partition is wanted, and nothing is fetched ahead. A batch that is larger than a limit comes all
+/// the same, one in each answer.
+const PEEKING: &[(&str, &str)] = &[
+    ("queued.min.messages", "1"),
+    ("queued.max.messages.kbytes", "1024"),
+    ("max.partition.fetch.bytes", "65536"),
+    ("fetch.max.bytes", "1048576"),
 ];
 
 /// What the protocol (or a key of our own) decides: property, the value that we set, why.

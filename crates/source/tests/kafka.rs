@@ -14,7 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tabletopic_offsets::TopicPartition;
 use tabletopic_source::{
     Broker, GroupProtocol, KafkaBroker, KafkaSettings, KafkaSource, LogOffsets, PartitionError, Position,
-    Source, SourceEvent, Subscription,
+    Retention, Source, SourceEvent, Subscription,
 };
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -525,4 +525,41 @@ fn eventually(what: &str, done: impl Fn() -> bool) {
     while !done() {
         assert!(begun.elapsed() < PATIENCE, "{what}: not seen");
     }
+}
+
+#[test]
+fn the_broker_tells_how_long_it_keeps_a_topic() {
+    let topic = create_topic("kept", 1);
+    let told = broker().retention(&[topic, "no-such-topic".into()]).unwrap();
+    let week = Retention {
+        ms: Some(7 * 24 * 3_600_000),
+        bytes: None,
+        deletes: true,
+    };
+    assert_eq!(told, [Ok(week), Err(PartitionError::UnknownTopicOrPartition)]);
+}
+
+#[test]
+fn the_first_record_from_an_offset_on_tells_its_timestamp() {
+    let topic = create_topic("timestamps", 3);
+    let tp = |partition| TopicPartition::new(topic.clone(), partition);
+    let producer = producer(None);
+    // Far more than a queue of one message, so that one partition could hold up the others.
+    for partition in 0..2 {
+        for number in 0..2_000 {
+            let record = BaseRecord::<(), _>::to(&topic)
+                .partition(partition)
+                .timestamp(1_000_000 * i64::from(partition + 1) + number)
+                .payload("v");
+            producer.send(record).map_err(|(error, _)| error).unwrap();
+        }
+    }
+    producer.flush(PATIENCE).unwrap();
+    let broker = broker();
+    let told = broker
+        .timestamps(&[(tp(0), 0), (tp(1), 1_234), (tp(2), 0)])
+        .unwrap();
+    assert_eq!(told, [Some(1_000_000), Some(2_001_234), None]);
+    let again = broker.timestamps(&[(tp(1), 1_999), (tp(0), 7)]).unwrap();
+    assert_eq!(again, [Some(2_001_999), Some(1_000_007)], "the client is kept");
 }

@@ -6,6 +6,7 @@ mod tables;
 mod warehouse;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -41,7 +42,7 @@ fn look(config: &Config, offline: bool) -> anyhow::Result<Vec<Finding>> {
     if offline {
         return Ok(findings);
     }
-    let file_io = parts::storage();
+    let file_io = parts::storage(Arc::default());
     let warehouse = parts::warehouse_uri(&config.catalog)?;
     findings.extend(brokers::look(config));
     runtime()?.block_on(async {

@@ -9,9 +9,11 @@ use tabletopic_source::Position;
 use tabletopic_table::commit::{Anchor, Base, CommitError, LogWaiting, Look, commit, load_patiently};
 use tabletopic_table::file::{FileNames, FileSchema};
 use tabletopic_table::follower::ident;
+use tokio::time::Instant;
 
-use super::Committer;
+use super::{Committer, log_line};
 use crate::ask_broker::{patiently, starts};
+use crate::diagnose;
 use crate::halts::Scope;
 use crate::job::Job;
 use crate::worker::{Grant, TableVersion};
@@ -30,7 +32,7 @@ impl Committer {
             return Ok(None);
         };
         let base = self.anchored(&job, &identity, partitions).await?;
-        self.saw(&base);
+        self.observed.saw(&base);
         let Some(state) = base.state().and_then(|state| state.job(&job.id)) else {
             return Ok(None);
         };
@@ -67,22 +69,15 @@ impl Committer {
             Ok(Err(error)) => format!("topic {}: {error}", job.topic),
             Err(error) => error.to_string(),
         };
-        self.status
+        self.observed
             .halts
             .raise(Scope::Topic { job: job.id.clone() }, message);
         None
     }
 
     pub(super) fn other_topic(&self, job: &JobId, expected: &TopicIdentity, found: &TopicIdentity) {
-        let message = format!(
-            "topic {}: it was deleted and created again, or another cluster answers: table {} was fed from {expected}, \
-             now it is {found}. Nothing was read from the new one. To go on with it from its start, run `tabletopic \
-             resolve {} --adopt-topic`",
-            expected.topic, self.table, self.table
-        );
-        self.status
-            .halts
-            .raise(Scope::Topic { job: job.clone() }, message);
+        let why = diagnose::other_topic(&self.table, expected, found);
+        self.observed.halts.raise(Scope::Topic { job: job.clone() }, why);
     }
 
     /// The table with an anchor for each of `partitions`. A job's first partitions start by its policy; those that
@@ -115,9 +110,10 @@ impl Committer {
             identity,
             starts: &starts,
         };
-        Ok(commit(&self.lake, &self.table, &mut anchor, &LogWaiting)
-            .await?
-            .base)
+        let began = Instant::now();
+        let anchored = commit(&self.lake, &self.table, &mut anchor, &LogWaiting).await?;
+        log_line::committed(&self.table, &anchored, began.elapsed());
+        Ok(anchored.base)
     }
 
     /// The starts of all partitions that the topic has now, assigned to us or not: the policy is evaluated once.

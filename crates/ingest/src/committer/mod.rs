@@ -9,6 +9,7 @@
 
 mod diagnose;
 mod grant;
+mod log_line;
 mod request;
 mod submit;
 mod watch;
@@ -19,9 +20,9 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use iceberg::TableIdent;
-use tabletopic_offsets::{Follower, FollowerPosition, Generation, JobId, TableState};
+use tabletopic_offsets::{Follower, FollowerPosition, Generation, JobId};
 use tabletopic_table::Lake;
-use tabletopic_table::commit::{Base, ChangeSchema, CommitError, LogWaiting, commit};
+use tabletopic_table::commit::{ChangeSchema, CommitError, LogWaiting, commit};
 use tabletopic_table::schema::SchemaChange;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
@@ -29,7 +30,7 @@ use tokio::time::Instant;
 use crate::ask_broker::AskBroker;
 use crate::halts::Scope;
 use crate::job::Job;
-use crate::status::Status;
+use crate::observe::Observed;
 use crate::worker::{Message, Reply};
 
 pub use request::{From, Request};
@@ -47,7 +48,7 @@ pub struct Committer {
     table: TableIdent,
     jobs: BTreeMap<JobId, Arc<Job>>,
     broker: Arc<dyn AskBroker>,
-    status: Arc<Status>,
+    observed: Arc<Observed>,
     /// Where answers go that nobody asked for: halts and restarts.
     workers: BTreeMap<(usize, JobId), Sender<Message>>,
     /// The highest incarnation of a worker's job that is void.
@@ -68,14 +69,14 @@ impl Committer {
         table: TableIdent,
         jobs: Vec<Arc<Job>>,
         broker: Arc<dyn AskBroker>,
-        status: Arc<Status>,
+        observed: Arc<Observed>,
     ) -> Self {
         Self {
             lake,
             table,
             jobs: jobs.into_iter().map(|job| (job.id.clone(), job)).collect(),
             broker,
-            status,
+            observed,
             workers: BTreeMap::new(),
             void: BTreeMap::new(),
             ahead: BTreeSet::new(),
@@ -146,7 +147,7 @@ impl Committer {
                     .insert((from.worker, job.clone()), from.replies.clone());
                 let stood_still = self.is_halted()
                     || self
-                        .status
+                        .observed
                         .halts
                         .has(|scope| *scope == Scope::Topic { job: job.clone() });
                 match self.grant(&job, &partitions).await {
@@ -187,7 +188,7 @@ impl Committer {
                     Some(partition) => Scope::Partition { job, partition },
                     None => Scope::Topic { job },
                 };
-                self.status.halts.raise(scope, message);
+                self.observed.halts.raise(scope, message);
             }
             Request::Submit { .. } => unreachable!("`serve` keeps units for itself"),
         }
@@ -199,10 +200,12 @@ impl Committer {
             changes,
             cause,
         };
+        let began = Instant::now();
         let changed = commit(&self.lake, &self.table, &mut plan, &LogWaiting).await;
         let version = match changed {
             Ok(committed) => {
-                self.saw(&committed.base);
+                self.observed.saw(&committed.base);
+                log_line::committed(&self.table, &committed, began.elapsed());
                 self.version(&committed.base.table).await
             }
             Err(error) => Err(error),
@@ -217,11 +220,11 @@ impl Committer {
     async fn halt(&mut self, error: CommitError) {
         let now = self.lake.catalog.load(&self.table).await;
         self.halted_at = Some(now.map(|table| table.metadata_location).unwrap_or_default());
-        self.status.halts.raise(
+        self.observed.halts.raise(
             Scope::Table {
                 table: self.table.clone(),
             },
-            error.to_string(),
+            &error,
         );
         for ((_, job), worker) in &self.workers {
             tell(
@@ -238,15 +241,9 @@ impl Committer {
         self.halted_at.is_some()
     }
 
-    fn saw(&self, base: &Base<TableState>) {
-        if let Some(state) = base.state() {
-            self.status.saw(&self.table, state);
-        }
-    }
-
     /// A job goes on with these partitions: whatever stopped it, or them, is over. Others may still stand still.
     fn lift(&self, lifted: &JobId, partitions: &[i32]) {
-        self.status.halts.lift(|scope| match scope {
+        self.observed.halts.lift(|scope| match scope {
             Scope::Partition { job, partition } => job == lifted && partitions.contains(partition),
             Scope::Topic { job } => job == lifted,
             Scope::Table { table } => *table == self.table,

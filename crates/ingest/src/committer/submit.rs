@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use tabletopic_offsets::{JobId, Offset};
 use tabletopic_table::commit::{Append, Base, CommitError, Dropped, Fate, Halt, LogWaiting, Unit, commit};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use super::{Committer, From, tell};
+use super::{Committer, From, log_line, tell};
 use crate::halts::Scope;
-use crate::status::LastCommit;
+use crate::observe::{Added, newest_record};
 use crate::worker::Reply;
 
 /// A unit on its way, with the uploads of its files.
@@ -49,24 +50,19 @@ impl Committer {
         let units: Vec<Unit> = waiting.iter().map(|submitted| submitted.unit.clone()).collect();
         let followers = self.followers.clone();
         let mut plan = Append::new(&self.lake, &units, &followers);
+        let began = Instant::now();
         let committed = commit(&self.lake, &self.table, &mut plan, &LogWaiting).await;
+        let took = began.elapsed();
         let fates = plan.into_fates();
         match committed {
             Ok(committed) => {
-                self.saw(&committed.base);
+                self.observed.saw(&committed.base);
                 if let Some(snapshot) = &committed.snapshot {
-                    let rows = rows(&waiting, &fates);
-                    let commit = LastCommit {
-                        snapshot_id: snapshot.snapshot_id(),
-                        at: snapshot.timestamp_ms(),
-                        rows,
-                    };
-                    self.status.committed(&self.table, commit);
-                    tracing::info!(
-                        table = %self.table, snapshot = snapshot.snapshot_id(), rows,
-                        units = waiting.len(), attempts = committed.attempts, "committed"
-                    );
+                    let added = added(&waiting, &fates);
+                    let (id, at) = (snapshot.snapshot_id(), snapshot.timestamp_ms());
+                    self.observed.committed(&self.table, id, at, &added, took);
                 }
+                log_line::committed(&self.table, &committed, took);
                 self.tell(waiting, fates).await;
                 self.drain_if_due(&committed.base).await;
             }
@@ -124,7 +120,7 @@ impl Committer {
                 Fate::Dropped(_) if self.void.get(&key).is_some_and(|void| from.incarnation <= *void) => {}
                 Fate::Dropped(dropped) => {
                     tracing::warn!(table = %self.table, %job, "a unit was dropped and is read again: {dropped}");
-                    self.status.dropped(&self.table);
+                    self.observed.dropped(&self.table);
                     self.void.insert(key.clone(), from.incarnation);
                     if let Some(seen) = self.persists_ahead(key, &dropped) {
                         let halt = Halt::Ahead {
@@ -171,7 +167,7 @@ impl Committer {
     /// Has every worker of a job ask again.
     pub(super) fn restart(&mut self, id: &JobId) {
         self.generations.remove(id);
-        self.status
+        self.observed
             .halts
             .lift(|scope| matches!(scope, Scope::Partition { job, .. } | Scope::Topic { job } if job == id));
         for ((_, job), worker) in self.workers.iter().filter(|((_, job), _)| job == id) {
@@ -180,13 +176,24 @@ impl Committer {
     }
 }
 
-fn rows(waiting: &[Submitted], fates: &[Fate]) -> u64 {
-    let committed = waiting
-        .iter()
-        .zip(fates)
-        .filter(|(_, fate)| matches!(fate, Fate::Committed));
-    committed
-        .flat_map(|(submitted, _)| &submitted.unit.ranges)
-        .map(|range| range.counts.rows)
-        .sum()
+/// What the units that passed the guard added to the table.
+fn added(waiting: &[Submitted], fates: &[Fate]) -> Added {
+    let passed = waiting.iter().zip(fates);
+    let passed = passed.filter(|(_, fate)| matches!(fate, Fate::Committed));
+    let mut added = Added::default();
+    for (Submitted { unit, .. }, _) in passed {
+        added.rows += unit.ranges.iter().map(|range| range.counts.rows).sum::<u64>();
+        added.files += unit.files.len() as u64;
+        added.bytes += unit
+            .files
+            .iter()
+            .map(|file| file.file_size_in_bytes())
+            .sum::<u64>();
+        for (reason, number) in unit.dead_letters.iter().flat_map(|letters| &letters.reasons) {
+            *added.dead_letters.entry(reason).or_default() += number;
+        }
+        let newest = newest_record(unit.files.iter(), &unit.schema);
+        added.newest_record = added.newest_record.max(newest);
+    }
+    added
 }

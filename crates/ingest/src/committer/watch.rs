@@ -10,7 +10,7 @@ use tabletopic_table::follower::drain::drain;
 use tabletopic_table::follower::ident;
 use tokio::time::Instant;
 
-use super::Committer;
+use super::{Committer, log_line};
 use crate::halts::Scope;
 
 /// The ledger is brought up to date this often, or when half of the outbox is in use. Each drain is a commit to
@@ -34,9 +34,11 @@ impl Committer {
             return;
         }
         let mut renew = Renew { lake: &self.lake };
+        let began = Instant::now();
         match commit(&self.lake, &self.table, &mut renew, &LogWaiting).await {
             Ok(committed) => {
-                self.saw(&committed.base);
+                self.observed.saw(&committed.base);
+                log_line::committed(&self.table, &committed, began.elapsed());
                 if self.halted_at.take().is_some() {
                     self.resume();
                 } else {
@@ -60,7 +62,7 @@ impl Committer {
     pub(super) fn resume(&mut self) {
         self.halted_at = None;
         let table = self.table.clone();
-        self.status
+        self.observed
             .halts
             .lift(|scope| matches!(scope, Scope::Table { table: halted } if *halted == table));
         for id in self.jobs.keys().cloned().collect::<Vec<_>>() {
@@ -98,12 +100,12 @@ impl Committer {
         };
         match drain(&self.lake, main, follower, &LogWaiting).await {
             Ok(position) => {
-                self.status.halts.lift(|halted| *halted == scope);
+                self.observed.halts.lift(|halted| *halted == scope);
                 self.followers.retain(|(known, _)| *known != follower);
                 self.followers
                     .extend(position.map(|position| (follower, position)));
             }
-            Err(CommitError::Halt(halt)) => self.status.halts.raise(scope, halt.to_string()),
+            Err(CommitError::Halt(halt)) => self.observed.halts.raise(scope, &halt),
             Err(error) => {
                 tracing::warn!(table = %self.table, %follower, "not drained, tried again later: {error}")
             }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::upload::Uploads;
 use crate::committer::{From, Request};
-use crate::status::Status;
+use crate::observe::{Observed, Stage};
 use crate::worker::{Effect, Ends, Message, Worker};
 
 /// Longest wait in one poll: the answers of committers are looked at this often.
@@ -24,7 +24,7 @@ pub struct Driver {
     worker: Worker,
     source: Box<dyn Source>,
     clock: Arc<dyn Clock>,
-    status: Arc<Status>,
+    observed: Arc<Observed>,
     uploads: Uploads,
     committers: BTreeMap<JobId, mpsc::Sender<Request>>,
     number: usize,
@@ -48,7 +48,7 @@ impl Driver {
         worker: Worker,
         source: Box<dyn Source>,
         clock: Arc<dyn Clock>,
-        status: Arc<Status>,
+        observed: Arc<Observed>,
         uploads: Uploads,
         committers: BTreeMap<JobId, mpsc::Sender<Request>>,
     ) -> Self {
@@ -57,7 +57,7 @@ impl Driver {
             worker,
             source,
             clock,
-            status,
+            observed,
             uploads,
             committers,
             number,
@@ -82,11 +82,13 @@ impl Driver {
     pub fn step(&mut self) {
         let mut effects = Vec::new();
         self.hold_or_release();
-        let (worker, clock, status, fatal) = (&mut self.worker, &self.clock, &self.status, &mut self.fatal);
+        let (worker, clock, observed, fatal) =
+            (&mut self.worker, &self.clock, &self.observed, &mut self.fatal);
         self.source.poll(POLL, &mut |event| {
-            note(&event, status, fatal);
+            note(&event, observed, fatal);
             worker.source_event(clock.now(), event, &mut effects);
         });
+        self.worker.note(Stage::Consume);
         while let Ok(reply) = self.replies.try_recv() {
             self.worker.reply(self.clock.now(), reply, &mut effects);
         }
@@ -95,6 +97,7 @@ impl Driver {
             self.worker.cut_at(self.clock.now(), ends, &mut effects);
         }
         self.carry_out(effects);
+        self.worker.note(Stage::Encode);
     }
 
     /// Bounded memory: while the store or a committer is behind, everything is paused. The source is polled all the
@@ -115,6 +118,7 @@ impl Driver {
         let mut effects = Vec::new();
         self.worker.cut_all(self.clock.now(), &mut effects);
         self.carry_out(effects);
+        self.worker.note(Stage::Encode);
     }
 
     /// Whether everything that was read is in its table, or dropped.
@@ -252,9 +256,15 @@ impl Driver {
     }
 }
 
-fn note(event: &SourceEvent<'_>, status: &Status, fatal: &mut Option<String>) {
+fn note(event: &SourceEvent<'_>, observed: &Observed, fatal: &mut Option<String>) {
     match event {
-        SourceEvent::Records { records, .. } => status.add_records(records.len()),
+        SourceEvent::Records { topic, records } => {
+            let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+            let bytes = records
+                .iter()
+                .map(|record| length(record.key) + length(record.value));
+            observed.consumed(topic, records.len(), bytes.sum());
+        }
         SourceEvent::Outage(message) => tracing::warn!("waiting for the broker: {message}"),
         SourceEvent::Fatal(message) => *fatal = Some(message.clone()),
         _ => {}

@@ -2,6 +2,7 @@
 //! stop, or until the tables hold everything up to the ends seen at the start.
 
 mod driver;
+mod refresh;
 mod sample;
 mod start;
 mod until_end;
@@ -23,13 +24,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 pub use driver::Driver;
+use refresh::refresh;
 pub use upload::Uploads;
 
 use crate::ask_broker::{AskBroker, OnThreads};
 use crate::committer::{Committer, REQUESTS, Request};
 use crate::job::Job;
+use crate::observe::{CountAnswers, Meter, Observed};
 use crate::prepare::PrepareError;
-use crate::status::Status;
 use crate::worker::{Ends, Worker};
 
 /// Makes the sources of workers, each on its own thread.
@@ -47,7 +49,7 @@ pub struct Parts {
     pub lake: Lake,
     pub broker: Arc<dyn Broker>,
     pub sources: Arc<dyn Sources>,
-    pub status: Arc<Status>,
+    pub observed: Arc<Observed>,
 }
 
 /// How it runs.
@@ -84,7 +86,7 @@ pub enum Ended {
     Stopped,
     /// The tables hold everything up to the ends seen at the start.
     ReachedEnd,
-    /// What is left to read stands still; [`Status::halts`] says why.
+    /// What is left to read stands still; [`Observed::halts`] says why.
     Halted,
 }
 
@@ -113,11 +115,13 @@ pub enum RunError {
 /// # Errors
 /// What keeps a job from being started, and what ends a worker for good.
 pub async fn run(
-    parts: Parts,
+    mut parts: Parts,
     jobs: Vec<Arc<Job>>,
     settings: Settings,
     stop: watch::Receiver<Stop>,
 ) -> Result<Ended, RunError> {
+    let metrics = parts.observed.metrics.clone();
+    parts.lake.catalog = Arc::new(CountAnswers::new(parts.lake.catalog, metrics));
     let broker: Arc<dyn AskBroker> = Arc::new(OnThreads(parts.broker.clone()));
     let topics = start::prepare(&parts, broker.as_ref(), &jobs).await?;
     let ends = match settings.until_end {
@@ -137,6 +141,8 @@ pub async fn run(
         &leave,
     );
     drop(committers);
+    parts.observed.set_ready();
+    let refreshing = tokio::spawn(refresh(parts.lake.clone(), broker, parts.observed.clone()));
 
     let ended = until_over(&parts, &jobs, ends.as_deref(), &workers, stop).await;
     leave.store(true, Ordering::SeqCst);
@@ -155,6 +161,7 @@ pub async fn run(
             result = Err(RunError::WorkerDied);
         }
     }
+    refreshing.abort();
     result
 }
 
@@ -180,7 +187,7 @@ fn start_committers(
             table,
             jobs,
             broker.clone(),
-            parts.status.clone(),
+            parts.observed.clone(),
         );
         running.push(tokio::spawn(committer.run(requests)));
     }
@@ -198,10 +205,23 @@ fn start_workers(
 ) -> Vec<WorkerThread> {
     // Half for open files, half for closed ones on their way to the store.
     let half = settings.memory_budget / 2;
-    let uploads = Uploads::new(parts.lake.file_io.clone(), Handle::current(), half);
+    let metrics = &parts.observed.metrics;
+    metrics.memory_budget.set(settings.memory_budget as i64);
+    let uploads = Uploads::new(
+        parts.lake.file_io.clone(),
+        Handle::current(),
+        half,
+        metrics.clone(),
+    );
     (0..settings.workers)
         .map(|number| {
-            let worker = Worker::new(jobs.to_vec(), parts.lake.entropy.clone(), half / settings.workers);
+            let meter = Meter::new(number, parts.lake.clock.clone(), metrics.clone());
+            let worker = Worker::new(
+                jobs.to_vec(),
+                parts.lake.entropy.clone(),
+                half / settings.workers,
+                meter,
+            );
             let subscription = topics.subscription(jobs, settings, number);
             let (parts, uploads, committers, ends, leave) = (
                 parts.clone(),
@@ -214,7 +234,7 @@ fn start_workers(
                 let mut source: Box<dyn Source> = parts.sources.open(number)?;
                 source.subscribe(&subscription);
                 let clock = parts.lake.clock.clone();
-                let driver = Driver::new(number, worker, source, clock, parts.status, uploads, committers);
+                let driver = Driver::new(number, worker, source, clock, parts.observed, uploads, committers);
                 drive(driver.until(ends), &leave)
             })
         })

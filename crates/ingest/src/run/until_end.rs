@@ -38,7 +38,7 @@ pub async fn reached(parts: &Parts, jobs: &[Arc<Job>], ends: &Ends) -> Option<En
     for job in jobs {
         let wanted = ends.get(&job.id)?;
         let halts = |partition: i32| {
-            parts.status.halts.has(|scope| match scope {
+            parts.observed.halts.has(|scope| match scope {
                 Scope::Table { table } => *table == job.table,
                 Scope::Topic { job: stopped } => *stopped == job.id,
                 Scope::Partition {

@@ -10,6 +10,9 @@ use tabletopic_table::file::EncodedFile;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::observe::Metrics;
 
 /// Uploads of one process.
 #[derive(Debug, Clone)]
@@ -20,6 +23,7 @@ pub struct Uploads {
     /// Bytes that wait for the store, as permits of 1 KiB.
     waiting: Arc<Semaphore>,
     bound: usize,
+    metrics: Arc<Metrics>,
 }
 
 const UPLOADS_AT_ONCE: usize = 8;
@@ -27,7 +31,7 @@ const PERMIT: usize = 1024;
 
 impl Uploads {
     /// `bound` is the number of bytes that may wait before reading pauses.
-    pub fn new(file_io: FileIO, runtime: Handle, bound: usize) -> Self {
+    pub fn new(file_io: FileIO, runtime: Handle, bound: usize, metrics: Arc<Metrics>) -> Self {
         let permits = (bound / PERMIT).min(Semaphore::MAX_PERMITS);
         let (at_once, waiting) = (
             Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
@@ -39,6 +43,7 @@ impl Uploads {
             at_once,
             waiting,
             bound: permits,
+            metrics,
         }
     }
 
@@ -54,15 +59,21 @@ impl Uploads {
         let wanted = file.payload.content_length().div_ceil(PERMIT).min(self.bound);
         let taken = wanted.min(self.waiting.available_permits());
         let permits = self.waiting.clone().try_acquire_many_owned(taken as u32).ok();
+        let (metrics, bytes) = (self.metrics.clone(), file.payload.content_length() as i64);
+        let waiting = metrics.memory.with_label_values(&["uploads"]);
+        waiting.add(bytes);
+        let began = Instant::now();
         self.runtime.spawn(async move {
             let _permits = permits;
             let _turn = at_once.acquire().await;
-            store(&file_io, file).await;
+            store(&file_io, file, &metrics).await;
+            waiting.sub(bytes);
+            metrics.upload_seconds.observe(began.elapsed().as_secs_f64());
         })
     }
 }
 
-async fn store(file_io: &FileIO, file: EncodedFile) {
+async fn store(file_io: &FileIO, file: EncodedFile, metrics: &Metrics) {
     let bytes = Bytes::from(file.payload);
     let mut pause = Duration::from_millis(100);
     loop {
@@ -73,6 +84,7 @@ async fn store(file_io: &FileIO, file: EncodedFile) {
         match stored {
             Ok(()) => return,
             Err(error) => {
+                metrics.upload_failures.inc();
                 tracing::warn!(path = %file.path, ?pause, "waiting for the store: {error}");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(10));

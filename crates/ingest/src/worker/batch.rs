@@ -12,6 +12,7 @@ use super::error::WriteError;
 use super::message::Effect;
 use super::partition::Phase;
 use super::slot::Slot;
+use crate::observe::{Meter, Stage};
 
 /// Takes in the records of one topic.
 pub fn take(
@@ -19,6 +20,7 @@ pub fn take(
     now: Millis,
     records: &[Record<'_>],
     entropy: &dyn Entropy,
+    meter: &mut Meter,
     effects: &mut Vec<Effect>,
 ) -> Result<(), WriteError> {
     let mut scratch = Vec::new();
@@ -27,6 +29,7 @@ pub fn take(
         return Ok(());
     };
     let decoded = writing.decoder.decode(records)?;
+    meter.ended(Stage::Decode);
     if !decoded.grown.is_empty() {
         return grow(slot, now, records, &decoded.grown, entropy, effects);
     }
@@ -35,7 +38,7 @@ pub fn take(
         OnBadRecord::DeadLetter | OnBadRecord::NullField => BTreeMap::new(),
     };
     if halts.is_empty() {
-        return append(slot, now, records, decoded, entropy, effects);
+        return append(slot, now, records, decoded, entropy, meter, effects);
     }
     let before: Vec<Record<'_>> = records
         .iter()
@@ -48,7 +51,8 @@ pub fn take(
         .collect();
     if !before.is_empty() {
         let decoded = writing.decoder.decode(&before)?;
-        append(slot, now, &before, decoded, entropy, effects)?;
+        meter.ended(Stage::Decode);
+        append(slot, now, &before, decoded, entropy, meter, effects)?;
     }
     for (partition, (offset, bad)) in halts {
         halt_at(slot, partition, offset, &bad, effects);
@@ -147,12 +151,14 @@ fn append(
     records: &[Record<'_>],
     decoded: Decoded,
     entropy: &dyn Entropy,
+    meter: &mut Meter,
     effects: &mut Vec<Effect>,
 ) -> Result<(), WriteError> {
     let Some(writing) = slot.writing.as_mut() else {
         return Ok(());
     };
     let parts = writing.splitter.split(&decoded.batch)?;
+    meter.ended(Stage::Split);
     for file in writing.open.write(&parts, entropy)? {
         writing.note(&file);
         effects.push(Effect::Upload {
@@ -175,6 +181,8 @@ fn append(
             None => partition.add_row(record.offset),
         }
     }
+    let nulled = decoded.bad.iter().filter(|bad| bad.nulled).count() as u64;
+    meter.lost_fields(&slot.job.topic, nulled, decoded.unknown_fields);
     slot.opened.get_or_insert(now);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The open unit's records that could not become rows, as rows of the dead-letter table.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -30,6 +31,7 @@ pub struct DeadLetters {
     field: StringBuilder,
     detail: StringBuilder,
     topic_id: StringBuilder,
+    reasons: BTreeMap<&'static str, u64>,
     bytes: usize,
 }
 
@@ -63,6 +65,7 @@ impl DeadLetters {
             field: StringBuilder::new(),
             detail: StringBuilder::new(),
             topic_id: StringBuilder::new(),
+            reasons: BTreeMap::new(),
             bytes: 0,
         })
     }
@@ -78,6 +81,7 @@ impl DeadLetters {
         self.value.append_option(record.value);
         self.push_headers(record);
         self.reason.append_value(bad.reason.as_str());
+        *self.reasons.entry(bad.reason.as_str()).or_default() += 1;
         self.field.append_option(bad.field.as_deref());
         self.detail.append_value(&bad.detail);
         self.topic_id.append_option(identity.topic_id.as_deref());
@@ -112,11 +116,11 @@ impl DeadLetters {
         self.bytes
     }
 
-    /// Takes what was collected.
+    /// Takes what was collected, and how many letters of each reason it is.
     ///
     /// # Errors
     /// None in practice: the columns are those of the schema.
-    pub fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
+    pub fn finish(&mut self) -> Result<(RecordBatch, BTreeMap<&'static str, u64>), ArrowError> {
         self.bytes = 0;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.job.finish()),
@@ -132,6 +136,7 @@ impl DeadLetters {
             Arc::new(self.detail.finish()),
             Arc::new(self.topic_id.finish()),
         ];
-        RecordBatch::try_new(self.schema.clone(), columns)
+        let letters = RecordBatch::try_new(self.schema.clone(), columns)?;
+        Ok((letters, std::mem::take(&mut self.reasons)))
     }
 }

@@ -24,6 +24,7 @@ use partition::{Partition, Phase};
 use slot::Slot;
 
 use crate::job::Job;
+use crate::observe::{Meter, Stage};
 
 /// Where a run until the end ends: the last stable offset of each partition of each job.
 pub type Ends = BTreeMap<JobId, BTreeMap<i32, Offset>>;
@@ -41,10 +42,11 @@ pub struct Worker {
     entropy: Arc<dyn Entropy>,
     /// Bytes of open files that this worker may hold.
     memory_budget: usize,
+    meter: Meter,
 }
 
 impl Worker {
-    pub fn new(jobs: Vec<Arc<Job>>, entropy: Arc<dyn Entropy>, memory_budget: usize) -> Self {
+    pub fn new(jobs: Vec<Arc<Job>>, entropy: Arc<dyn Entropy>, memory_budget: usize, meter: Meter) -> Self {
         let slots = jobs
             .into_iter()
             .map(|job| (job.topic.clone(), Slot::new(job)))
@@ -53,6 +55,7 @@ impl Worker {
             slots,
             entropy,
             memory_budget,
+            meter,
         }
     }
 
@@ -67,10 +70,13 @@ impl Worker {
                 let Some(slot) = self.slots.get_mut(topic) else {
                     return;
                 };
-                if let Err(error) = batch::take(slot, now, records, self.entropy.as_ref(), effects) {
+                self.meter.ended(Stage::Consume);
+                let entropy = self.entropy.as_ref();
+                if let Err(error) = batch::take(slot, now, records, entropy, &mut self.meter, effects) {
                     fail(slot, &error, effects);
                 }
                 self.keep_within_budget(effects);
+                self.meter.ended(Stage::Encode);
             }
             SourceEvent::Positions(positions) => self.advance(now, positions),
             SourceEvent::PartitionError { tp, error } => self.partition_error(&tp, error, effects),
@@ -186,6 +192,14 @@ impl Worker {
     pub fn reading(&self) -> Vec<TopicPartition> {
         let free = self.slots.values().filter(|slot| !slot.held_back);
         free.flat_map(|slot| slot.in_phase(Phase::Reading)).collect()
+    }
+
+    /// Notes what the thread did since the last call, and what is open now.
+    pub fn note(&mut self, did: Stage) {
+        let open = self.slots.values().filter_map(|slot| slot.writing.as_ref());
+        let open = open.map(|writing| writing.open.len()).sum();
+        self.meter.holds(open, self.memory_size());
+        self.meter.ended(did);
     }
 
     /// Bytes held by open files.

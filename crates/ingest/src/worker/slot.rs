@@ -172,10 +172,11 @@ impl Slot {
         }
         let mut dead_letters = None;
         if !writing.letters.is_empty() {
-            let file = encode_letters(writing, entropy)?;
+            let (file, reasons) = encode_letters(writing, entropy)?;
             dead_letters = Some(DeadLetterFile {
                 file: file.data_file.clone(),
                 ranges: letter_ranges,
+                reasons,
             });
             files.push(file);
         }
@@ -239,9 +240,12 @@ fn schema_id(schema: &SchemaRef) -> i32 {
     schema.schema_id()
 }
 
-fn encode_letters(writing: &mut Writing, entropy: &dyn Entropy) -> Result<EncodedFile, WriteError> {
+fn encode_letters(
+    writing: &mut Writing,
+    entropy: &dyn Entropy,
+) -> Result<(EncodedFile, BTreeMap<&'static str, u64>), WriteError> {
     let schema = writing.version.dead_letter_schema.clone();
-    let batch = writing.letters.finish()?;
+    let (batch, reasons) = writing.letters.finish()?;
     let unpartitioned = iceberg::spec::Struct::empty();
     let path = writing
         .version
@@ -250,5 +254,5 @@ fn encode_letters(writing: &mut Writing, entropy: &dyn Entropy) -> Result<Encode
     let encodings = Encodings::choose(&schema, &batch);
     let mut writer = FileWriter::new(&Default::default(), schema, &encodings, unpartitioned, path)?;
     writer.write(&batch)?;
-    Ok(writer.finish()?)
+    Ok((writer.finish()?, reasons))
 }

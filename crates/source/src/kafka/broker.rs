@@ -2,27 +2,38 @@
 
 use std::ffi::CString;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use rdkafka::config::FromClientConfigAndContext;
+use futures::executor::block_on;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResourceResult, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
 
 use super::context::{ClientEvent, Context};
 use super::error::{is_refusal, partition_error};
+use super::peek::Peek;
+use super::retention;
 use crate::librdkafka::describe_topics;
-use crate::{Broker, BrokerError, KafkaSettings, LogOffsets, PartitionError, SourceError, TopicDescription};
+use crate::{
+    Broker, BrokerError, KafkaSettings, LogOffsets, PartitionError, Retention, SourceError, TopicDescription,
+};
 
 /// ListOffsets understands two timestamps that are none.
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 
-/// One client, to be shared by the whole process.
+/// One for the whole process. Clients that hardly any command needs are made when they are first asked.
 pub struct KafkaBroker {
     client: BaseConsumer<Context>,
+    config: ClientConfig,
+    admin: OnceLock<AdminClient<DefaultClientContext>>,
+    peek: Peek,
     bootstrap: String,
     timeout: Duration,
 }
@@ -33,10 +44,14 @@ impl KafkaBroker {
     /// # Errors
     /// A setting that is not allowed, or that the client does not take.
     pub fn new(settings: &KafkaSettings, timeout: Duration) -> Result<Self, SourceError> {
-        let client = BaseConsumer::from_config_and_context(&settings.client()?, Context::default())
+        let config = settings.client()?;
+        let client = BaseConsumer::from_config_and_context(&config, Context::default())
             .map_err(|error| SourceError::Client(error.to_string()))?;
         Ok(Self {
             client,
+            config,
+            admin: OnceLock::new(),
+            peek: Peek::new(settings.clone()),
             bootstrap: settings.bootstrap.clone(),
             timeout,
         })
@@ -92,6 +107,14 @@ impl KafkaBroker {
                 Ok(answers)
             }
         }
+    }
+
+    fn admin(&self) -> KafkaResult<&AdminClient<DefaultClientContext>> {
+        if let Some(admin) = self.admin.get() {
+            return Ok(admin);
+        }
+        let admin = AdminClient::from_config(&self.config)?;
+        Ok(self.admin.get_or_init(|| admin))
     }
 
     fn failed(&self, question: &'static str, error: &KafkaError) -> BrokerError {
@@ -216,6 +239,35 @@ impl Broker for KafkaBroker {
             answers[index] = end;
         }
         Ok(answers)
+    }
+
+    fn retention(&self, topics: &[Arc<str>]) -> Result<Vec<Result<Retention, PartitionError>>, BrokerError> {
+        const QUESTION: &str = "DescribeConfigs";
+        if topics.is_empty() {
+            return Ok(Vec::new());
+        }
+        let named = topics.iter().map(|topic| ResourceSpecifier::Topic(topic));
+        let named: Vec<ResourceSpecifier<'_>> = named.collect();
+        let options = AdminOptions::new().request_timeout(Some(self.timeout));
+        let answers = self
+            .admin()
+            .and_then(|admin| block_on(admin.describe_configs(&named, &options)))
+            .map_err(|error| self.failed(QUESTION, &error))?;
+        // librdkafka answers in the order of the question.
+        let answer = |answered: ConfigResourceResult| match answered {
+            Ok(topic) => retention::retention(&topic),
+            Err(code) => Err(partition_error(code, code.to_string(), 0)),
+        };
+        Ok(answers.into_iter().map(answer).collect())
+    }
+
+    fn timestamps(&self, at: &[(TopicPartition, Offset)]) -> Result<Vec<Option<i64>>, BrokerError> {
+        if at.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.peek
+            .timestamps(at, self.timeout)
+            .map_err(|error| self.failed("Fetch", &error))
     }
 }
 

@@ -3,6 +3,8 @@
 mod broker;
 mod context;
 mod error;
+mod peek;
+mod retention;
 mod source;
 
 pub use broker::KafkaBroker;

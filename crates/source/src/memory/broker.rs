@@ -8,7 +8,7 @@ use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
 
 use super::log::{Log, MemoryRecord};
 use super::source::MemorySource;
-use crate::{Broker, BrokerError, LogOffsets, PartitionError, TopicDescription};
+use crate::{Broker, BrokerError, LogOffsets, PartitionError, Retention, TopicDescription};
 
 /// A handle on the cluster; clones share it.
 #[derive(Clone)]
@@ -27,6 +27,7 @@ pub(super) struct Cluster {
 
 struct Topic {
     id: String,
+    retention: Retention,
     logs: Vec<Log>,
 }
 
@@ -61,7 +62,24 @@ impl MemoryBroker {
         cluster.created += 1;
         let id = format!("topic-{}", cluster.created);
         let logs = (0..partitions).map(|_| Log::default()).collect();
-        cluster.topics.insert(name.into(), Topic { id, logs });
+        let retention = Retention {
+            ms: None,
+            bytes: None,
+            deletes: true,
+        };
+        cluster.topics.insert(name.into(), Topic { id, retention, logs });
+    }
+
+    /// What the broker is told about keeping records. Nothing goes by itself here.
+    ///
+    /// # Panics
+    /// If there is no such topic: the test is wrong.
+    pub fn set_retention(&self, name: &str, retention: Retention) {
+        let mut cluster = self.lock();
+        let Some(topic) = cluster.topics.get_mut(name) else {
+            panic!("no topic {name}")
+        };
+        topic.retention = retention;
     }
 
     pub fn delete_topic(&self, name: &str) {
@@ -257,6 +275,21 @@ impl Broker for MemoryBroker {
             .iter()
             .map(|tp| Ok(cluster.log(tp)?.at(timestamp)))
             .collect())
+    }
+
+    fn retention(&self, topics: &[Arc<str>]) -> Result<Vec<Result<Retention, PartitionError>>, BrokerError> {
+        let cluster = self.answer("DescribeConfigs")?;
+        let of = |name: &Arc<str>| {
+            let topic = cluster.topics.get(name);
+            Ok(topic.ok_or(PartitionError::UnknownTopicOrPartition)?.retention)
+        };
+        Ok(topics.iter().map(of).collect())
+    }
+
+    fn timestamps(&self, at: &[(TopicPartition, Offset)]) -> Result<Vec<Option<i64>>, BrokerError> {
+        let cluster = self.answer("Fetch")?;
+        let first = |(tp, offset): &(TopicPartition, Offset)| cluster.log(tp).ok()?.timestamp_from(*offset);
+        Ok(at.iter().map(first).collect())
     }
 }
 

@@ -94,6 +94,12 @@ impl Log {
             .map_or(end, |(offset, _)| *offset)
     }
 
+    pub(super) fn timestamp_from(&self, offset: Offset) -> Option<i64> {
+        let end = self.offsets().end.max(offset);
+        let (_, record) = self.records.range(offset..end).next()?;
+        record.timestamp
+    }
+
     /// What a fetch at `position` answers before any record: the checks of a Kafka leader.
     pub(super) fn check(&self, position: Position) -> Result<(), PartitionError> {
         if let Some(epoch) = position.leader_epoch {

@@ -1,5 +1,7 @@
 //! What one worker cut for one table: files, and the offsets that they (and nothing else) account for.
 
+use std::collections::BTreeMap;
+
 use iceberg::spec::{DataFile, SchemaRef};
 use tabletopic_clock::Millis;
 use tabletopic_offsets::{PendingRange, UnitRange};
@@ -23,6 +25,8 @@ pub struct Unit {
 pub struct DeadLetterFile {
     pub file: DataFile,
     pub ranges: Vec<PendingRange>,
+    /// Why: how many letters of each reason.
+    pub reasons: BTreeMap<&'static str, u64>,
 }
 
 /// Above this age the files of a unit are looked up before they are committed (section 3.7).

@@ -35,6 +35,18 @@ impl RequestKind {
         Self::Copy,
         Self::Multipart,
     ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Get => "get",
+            Self::Head => "head",
+            Self::List => "list",
+            Self::Delete => "delete",
+            Self::Copy => "copy",
+            Self::Multipart => "multipart",
+        }
+    }
 }
 
 /// Requests of one kind, the failed ones too, and the bytes of their payload.

@@ -1,0 +1,78 @@
+//! Why a topic or a partition stands still, in words, with the answer that goes on from there. A committer finds it
+//! out when its worker stops; `tabletopic status` by comparing what a table holds with what the broker has.
+
+use iceberg::TableIdent;
+use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
+use tabletopic_source::{LogOffsets, PartitionError};
+
+use crate::halts::Why;
+use crate::resolve::Answer;
+
+/// The topic of this name is not the one that fed the table.
+pub fn other_topic(table: &TableIdent, expected: &TopicIdentity, found: &TopicIdentity) -> Why {
+    Why {
+        message: format!(
+            "topic {}: it was deleted and created again, or another cluster answers: table {table} was fed from \
+             {expected}, now it is {found}. Nothing was read from the new one. To go on with it from its start, run \
+             `tabletopic resolve {table} --adopt-topic`",
+            expected.topic
+        ),
+        answers: vec![Answer::AdoptTopic],
+    }
+}
+
+/// The broker refused `position` with `error`; `log` is what it has, where it told.
+pub fn refused_position(
+    table: &TableIdent,
+    tp: &TopicPartition,
+    position: Offset,
+    error: &PartitionError,
+    log: Option<LogOffsets>,
+) -> Why {
+    let at = format!("topic {} partition {}", tp.topic, tp.partition);
+    match (error, log) {
+        (PartitionError::OutOfRange { .. }, Some(log)) => {
+            lost_position(table, tp, position, log).unwrap_or_else(|| {
+                format!("{at}, offset {position}: {error}").into()
+            })
+        }
+        (PartitionError::Truncated { detail }, _) => format!(
+            "{at}: the log was cut below offset {position} and written again ({detail}), so table {table} holds \
+             rows that the topic no longer has. Find out what happened on the broker before anything else"
+        )
+        .into(),
+        (error, _) => format!("{at}, offset {position}: {error}").into(),
+    }
+}
+
+/// What is wrong with going on at `position` in a log; `None` if it can be read from there.
+pub fn lost_position(
+    table: &TableIdent,
+    tp: &TopicPartition,
+    position: Offset,
+    log: LogOffsets,
+) -> Option<Why> {
+    let at = format!("topic {} partition {}", tp.topic, tp.partition);
+    if position < log.start {
+        let message = format!(
+            "{at}: offsets {position} to {} are no longer in the log (retention was faster than the reader, or \
+             they were deleted); the log starts at {}. To go on without them, run `tabletopic resolve {table} \
+             --declare-lost`",
+            log.start - 1,
+            log.start
+        );
+        return Some(Why {
+            message,
+            answers: vec![Answer::DeclareLost],
+        });
+    }
+    (position > log.end).then(|| {
+        format!(
+            "{at}: table {table} holds everything below offset {position}, but the log ends at {}: records were \
+             lost on the broker (unclean leader election, or a restored backup). Find out what happened there; \
+             reading goes on by itself once the log has grown past {position} and tabletopic is restarted",
+            log.end
+        )
+        .into()
+    })
+}

@@ -1,0 +1,125 @@
+//! The last commits of ours, whoever made them: read from the snapshots of the tables as they are seen.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use iceberg::TableIdent;
+use iceberg::spec::{Snapshot, SnapshotRef, TableMetadata};
+use tabletopic_clock::Millis;
+use tabletopic_offsets::{JobId, LedgerEntry, OffsetRange, TableState};
+use tabletopic_table::commit::TagState;
+
+/// Commits that are kept, of all tables together.
+const COMMITS: usize = 200;
+
+/// Ranges that they may have together: one commit may have thousands.
+const RANGES: usize = 20_000;
+
+/// A snapshot of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    pub table: TableIdent,
+    /// What the ledger says, or will say, of it.
+    pub entry: LedgerEntry,
+    pub files: u64,
+    pub bytes: u64,
+}
+
+impl Commit {
+    /// `None` for a snapshot that is not ours.
+    pub fn of(table: &TableIdent, snapshot: &Snapshot) -> Option<Self> {
+        let summary = &snapshot.summary().additional_properties;
+        if !summary.contains_key(TableState::MARK) {
+            return None;
+        }
+        let state = TableState::decode(summary).ok().flatten()?;
+        let number = |property: &str| summary.get(property).and_then(|value| value.parse().ok());
+        let mut entries = state.outbox.ledger.into_iter();
+        Some(Self {
+            table: table.clone(),
+            // Each snapshot's own entry is put there right before it is written.
+            entry: entries.rfind(|entry| entry.stamp.snapshot.snapshot_id == snapshot.snapshot_id())?,
+            files: number("added-data-files").unwrap_or(0),
+            bytes: number("added-files-size").unwrap_or(0),
+        })
+    }
+
+    /// Rows, dead letters and lost offsets of all ranges.
+    pub fn counts(&self) -> tabletopic_offsets::Counts {
+        let mut total = tabletopic_offsets::Counts::default();
+        for range in &self.entry.ranges {
+            total.add(range.counts);
+        }
+        total
+    }
+}
+
+/// The last commit that moved a topic partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub snapshot_id: i64,
+    pub at: Millis,
+    pub range: OffsetRange,
+}
+
+/// Bounded, but for one entry for each topic partition.
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    recent: VecDeque<Commit>,
+    ranges: usize,
+    moved: BTreeMap<(TableIdent, JobId, i32), Moved>,
+    /// Sequence number up to which a table's snapshots were read.
+    read: BTreeMap<TableIdent, i64>,
+}
+
+impl Commits {
+    /// Takes in the snapshots that have come since a table was seen last.
+    pub(super) fn see(&mut self, table: &TableIdent, metadata: &TableMetadata) {
+        let newest = metadata.last_sequence_number();
+        let read = self.read.insert(table.clone(), newest);
+        // A table that was made anew begins anew.
+        let read = read.filter(|read| *read <= newest).unwrap_or(0);
+        let mut new: Vec<&SnapshotRef> = metadata
+            .snapshots()
+            .filter(|snapshot| snapshot.sequence_number() > read)
+            .collect();
+        new.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.sequence_number()));
+        let mut ranges = 0;
+        let commits = new.into_iter().filter_map(|snapshot| Commit::of(table, snapshot));
+        let commits: Vec<Commit> = commits
+            .take(COMMITS)
+            .take_while(|commit| {
+                let room = ranges < RANGES;
+                ranges += commit.entry.ranges.len();
+                room
+            })
+            .collect();
+        commits.into_iter().rev().for_each(|commit| self.push(commit));
+    }
+
+    fn push(&mut self, commit: Commit) {
+        for range in commit.entry.ranges.iter().filter(|range| !range.range.is_empty()) {
+            let key = (commit.table.clone(), range.job.clone(), range.partition);
+            let moved = Moved {
+                snapshot_id: commit.entry.stamp.snapshot.snapshot_id,
+                at: commit.entry.stamp.time_ms,
+                range: range.range,
+            };
+            self.moved.insert(key, moved);
+        }
+        self.ranges += commit.entry.ranges.len();
+        self.recent.push_back(commit);
+        while self.recent.len() > COMMITS || (self.ranges > RANGES && self.recent.len() > 1) {
+            let oldest = self.recent.pop_front();
+            self.ranges -= oldest.map_or(0, |oldest| oldest.entry.ranges.len());
+        }
+    }
+
+    /// Newest first.
+    pub(super) fn recent(&self) -> impl Iterator<Item = &Commit> {
+        self.recent.iter().rev()
+    }
+
+    pub(super) fn moved(&self, table: &TableIdent, job: &JobId, partition: i32) -> Option<Moved> {
+        self.moved.get(&(table.clone(), job.clone(), partition)).copied()
+    }
+}

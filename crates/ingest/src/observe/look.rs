@@ -1,0 +1,125 @@
+//! The report from the tables and the broker alone, with no running process: for `tabletopic status`.
+//!
+//! It finds the halts that follow from what a table holds and what the broker has. A bad record, a log that was cut
+//! and written again, and what a catalog refuses are known only to the process that met them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use iceberg::TableIdent;
+use tabletopic_catalog::CatalogError;
+use tabletopic_offsets::{OutboxLimits, TableState};
+use tabletopic_source::PartitionError;
+use tabletopic_table::Lake;
+use tabletopic_table::commit::{Base, CommitError, Halt, check_standing};
+use thiserror::Error;
+
+use super::observed::Observed;
+use super::report::{Report, Source};
+use super::{Heard, Metrics, freshness};
+use crate::ask_broker::AskBroker;
+use crate::diagnose::{lost_position, other_topic};
+use crate::halts::{Scope, Why};
+use crate::job::Job;
+
+/// Why there is no report.
+#[derive(Debug, Error)]
+pub enum LookError {
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Looks at the tables of `jobs` and asks the broker once. Where the brokers can't be reached, the report says so and
+/// has the rest. `resolve` as in [`Observed::new`].
+///
+/// # Errors
+/// The catalog or the store can't be read.
+pub async fn look(
+    lake: &Lake,
+    broker: &dyn AskBroker,
+    jobs: Vec<Arc<Job>>,
+    resolve: String,
+) -> Result<Report, LookError> {
+    let metrics = Metrics::register(&prometheus::Registry::new())?;
+    let observed = Observed::new(jobs, lake.clock.clone(), metrics, resolve);
+    let tables: BTreeSet<TableIdent> = observed.jobs.iter().map(|job| job.table.clone()).collect();
+    for table in &tables {
+        look_at_table(lake, table, &observed).await?;
+    }
+    observed.refresh(broker).await;
+    let heard = observed.heard();
+    for job in &observed.jobs {
+        look_at_topic(job, broker, &heard, &observed).await;
+    }
+    Ok(observed.report_of(Source::Tables))
+}
+
+async fn look_at_table(lake: &Lake, table: &TableIdent, observed: &Observed) -> Result<(), CommitError> {
+    let loaded = match lake.catalog.load(table).await {
+        Ok(loaded) => loaded,
+        Err(CatalogError::NotFound { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let halted = |halt: &Halt| {
+        observed
+            .halts
+            .note(Scope::Table { table: table.clone() }, Why::from(halt));
+    };
+    let base = match Base::<TableState>::read(loaded) {
+        Ok(base) => base,
+        Err(halt) => {
+            halted(&halt);
+            return Ok(());
+        }
+    };
+    observed.saw(&base);
+    observed.newest_record(table, freshness::of_last_commit(lake, &base.table).await?);
+    match check_standing(lake, &base).await {
+        Ok(()) => {}
+        Err(CommitError::Halt(halt)) => halted(&halt),
+        Err(error) => return Err(error),
+    }
+    let outbox = base.state().map(|state| &state.outbox);
+    if let Some(full) = outbox.and_then(|outbox| outbox.is_full(lake.clock.now(), &OutboxLimits::default())) {
+        halted(&Halt::OutboxFull {
+            table: table.clone(),
+            seen: full.to_string(),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a topic is still the one that fed the table, and has what the table does not hold.
+async fn look_at_topic(job: &Job, broker: &dyn AskBroker, heard: &Heard, observed: &Observed) {
+    let state = observed.tables().remove(&job.table).map(|seen| seen.state);
+    let Some(state) = state.as_ref().and_then(|state| state.job(&job.id)) else {
+        return;
+    };
+    let halted = |why: Why| {
+        observed.halts.note(Scope::Topic { job: job.id.clone() }, why);
+    };
+    match broker.describe(&job.topic).await {
+        Ok(Ok(found)) if state.identity.agrees(&found.identity) => {}
+        Ok(Ok(found)) => return halted(other_topic(&job.table, &state.identity, &found.identity)),
+        Ok(Err(error @ (PartitionError::UnknownTopicOrPartition | PartitionError::Unauthorized))) => {
+            return halted(format!("topic {}: {error}", job.topic).into());
+        }
+        // The round of questions has told that they can't be reached.
+        Ok(Err(_)) | Err(_) => return,
+    }
+    for number in state.partitions.keys() {
+        let tp = state.topic_partition(*number);
+        let Some(Ok(found)) = heard.partitions.get(&tp) else {
+            continue;
+        };
+        if let Some(why) = lost_position(&job.table, &tp, found.next, found.log) {
+            let scope = Scope::Partition {
+                job: job.id.clone(),
+                partition: *number,
+            };
+            observed.halts.note(scope, why);
+        }
+    }
+}

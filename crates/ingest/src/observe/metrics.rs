@@ -1,0 +1,219 @@
+//! The metrics of a process, for Prometheus. `docs/operations.md` says of each what to do with it.
+//!
+//! Series grow with the number of tables, topics and topic partitions, and with nothing else.
+
+use std::sync::Arc;
+
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    CounterVec, Error, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// From a commit to a local disk to one that waits out an outage.
+const SECONDS: [f64; 12] = [
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0,
+];
+
+/// Labels of what is told of each topic partition.
+const OF_PARTITION: [&str; 3] = ["table", "topic", "partition"];
+
+/// Every instrument of the process. Cheap to change: an atomic each, behind a map by its labels.
+#[derive(Debug)]
+pub struct Metrics {
+    pub consumed_records: IntCounterVec,
+    pub consumed_bytes: IntCounterVec,
+    pub nulled_fields: IntCounterVec,
+    pub unknown_fields: IntCounterVec,
+    pub committed_rows: IntCounterVec,
+    pub committed_files: IntCounterVec,
+    pub committed_bytes: IntCounterVec,
+    pub dead_letters: IntCounterVec,
+    pub commits: IntCounterVec,
+    pub commit_seconds: HistogramVec,
+    pub commit_answers: IntCounterVec,
+    pub last_commit_timestamp: GaugeVec,
+    pub units_dropped: IntCounterVec,
+    pub halts: IntGaugeVec,
+    pub lag_records: IntGaugeVec,
+    pub lag_seconds: GaugeVec,
+    pub time_to_retention: GaugeVec,
+    pub freshness: GaugeVec,
+    pub broker_answer_timestamp: Gauge,
+    pub stage_cpu: CounterVec,
+    pub upload_seconds: Histogram,
+    pub upload_failures: IntCounter,
+    pub open_files: IntGaugeVec,
+    pub memory_budget: IntGauge,
+    pub memory: IntGaugeVec,
+}
+
+impl Metrics {
+    /// # Errors
+    /// The registry has one of the names already.
+    pub fn register(registry: &Registry) -> Result<Arc<Self>, Error> {
+        let made = Maker(registry);
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let metrics = Self {
+            consumed_records: made.counter(
+                "tabletopic_consumed_records_total",
+                "Records received from Kafka, those read again included.",
+                &["topic"],
+            )?,
+            consumed_bytes: made.counter(
+                "tabletopic_consumed_bytes_total",
+                "Bytes of keys and values received from Kafka.",
+                &["topic"],
+            )?,
+            nulled_fields: made.counter(
+                "tabletopic_nulled_fields_total",
+                "Fields that did not fit their column and became null (on_bad_record = \"null-field\"). Look at the \
+                 producer when it rises.",
+                &["topic"],
+            )?,
+            unknown_fields: made.counter(
+                "tabletopic_unknown_fields_total",
+                "Fields of records that the table has no column for. Add the column, or raise limits.max_columns.",
+                &["topic"],
+            )?,
+            committed_rows: made.counter(
+                "tabletopic_committed_rows_total",
+                "Rows that this process committed.",
+                &["table"],
+            )?,
+            committed_files: made.counter(
+                "tabletopic_committed_files_total",
+                "Data files that this process committed. Many small ones: raise commit.interval.",
+                &["table"],
+            )?,
+            committed_bytes: made.counter(
+                "tabletopic_committed_bytes_total",
+                "Bytes of the Parquet files that this process committed.",
+                &["table"],
+            )?,
+            dead_letters: made.counter(
+                "tabletopic_dead_letters_total",
+                "Records that this process committed to the dead-letter table, by reason. Look at the table for them.",
+                &["table", "reason"],
+            )?,
+            commits: made.counter(
+                "tabletopic_commits_total",
+                "Snapshots in which this process committed what it read.",
+                &["table"],
+            )?,
+            commit_seconds: made.histogram(
+                "tabletopic_commit_seconds",
+                "Time of a commit, from stored files to a known answer. Slow: look at the catalog.",
+                &["table"],
+            )?,
+            commit_answers: made.counter(
+                "tabletopic_commit_answers_total",
+                "The catalog's answers to commits: applied, conflict (another writer was first), unavailable (waited \
+                 out), unknown (lost, looked up), rejected (halts).",
+                &["table", "answer"],
+            )?,
+            last_commit_timestamp: made.gauge(
+                "tabletopic_last_commit_timestamp_seconds",
+                "Unix time of the last snapshot in which this process committed what it read.",
+                &["table"],
+            )?,
+            units_dropped: made.counter(
+                "tabletopic_units_dropped_total",
+                "Units that were fenced off and read again: one after a rebalance is normal, many are not.",
+                &["table"],
+            )?,
+            halts: made.int_gauge(
+                "tabletopic_halts",
+                "What stands still until somebody has looked, by how much stands still. `tabletopic status` says why, \
+                 and which command resolves it.",
+                &["scope"],
+            )?,
+            lag_records: made.int_gauge(
+                "tabletopic_lag_records",
+                "Offsets between what the table holds and the last stable offset of the topic partition.",
+                &OF_PARTITION,
+            )?,
+            lag_seconds: made.gauge(
+                "tabletopic_lag_seconds",
+                "Age of the oldest record that the table does not hold; 0 if it holds all.",
+                &OF_PARTITION,
+            )?,
+            time_to_retention: made.gauge(
+                "tabletopic_time_to_retention_seconds",
+                "Time until the broker may delete a record that the table does not hold. Absent while the table holds \
+                 all, or where retention sets no time. Low: read faster, or raise the topic's retention.ms.",
+                &OF_PARTITION,
+            )?,
+            freshness: made.gauge(
+                "tabletopic_freshness_seconds",
+                "Age of the newest record of the last commit that added rows, by its Kafka timestamp.",
+                &["table"],
+            )?,
+            broker_answer_timestamp: made.add(Gauge::new(
+                "tabletopic_broker_answer_timestamp_seconds",
+                "Unix time when the brokers answered what lag is computed from. Old: they can't be reached.",
+            )?)?,
+            stage_cpu: made.add(CounterVec::new(
+                Opts::new(
+                    "tabletopic_stage_cpu_seconds_total",
+                    "CPU time of the worker threads by stage: consume, decode, split, encode.",
+                ),
+                &["stage"],
+            )?)?,
+            upload_seconds: made.add(Histogram::with_opts(
+                HistogramOpts::new(
+                    "tabletopic_upload_seconds",
+                    "Time until a data file was stored, waits for its turn and for the store included.",
+                )
+                .buckets(SECONDS.to_vec()),
+            )?)?,
+            upload_failures: made.add(IntCounter::new(
+                "tabletopic_upload_failures_total",
+                "Uploads that failed and were tried again. Look at the store, or for a full disk.",
+            )?)?,
+            open_files: made.int_gauge(
+                "tabletopic_open_files",
+                "Parquet files that a worker has open in memory.",
+                &["worker"],
+            )?,
+            memory_budget: made.add(IntGauge::new(
+                "tabletopic_memory_budget_bytes",
+                "What open files and waiting uploads may hold together: [memory] budget.",
+            )?)?,
+            memory: made.int_gauge(
+                "tabletopic_memory_bytes",
+                "What open files and waiting uploads hold. At the budget: reading pauses.",
+                &["kind"],
+            )?,
+        };
+        Ok(Arc::new(metrics))
+    }
+}
+
+/// Makes instruments that are registered.
+struct Maker<'a>(&'a Registry);
+
+impl Maker<'_> {
+    fn add<C: Collector + Clone + 'static>(&self, instrument: C) -> Result<C, Error> {
+        self.0.register(Box::new(instrument.clone()))?;
+        Ok(instrument)
+    }
+
+    fn counter(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, Error> {
+        self.add(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn int_gauge(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, Error> {
+        let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+        self.add(HistogramVec::new(options, labels)?)
+    }
+}

@@ -1,0 +1,289 @@
+//! What a process knows of itself and of its tables. Shared by all threads; written once per batch or commit, never
+//! per record.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use iceberg::TableIdent;
+use tabletopic_clock::{Clock, Millis};
+use tabletopic_offsets::{Offset, TableState, TopicPartition};
+use tabletopic_table::Lake;
+use tabletopic_table::commit::{Base, CommitError};
+
+use super::commits::Commits;
+use super::report::{Report, Source};
+use super::{Heard, Metrics, freshness};
+use crate::ask_broker::AskBroker;
+use crate::halts::Halts;
+use crate::job::Job;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Observed {
+    pub(super) jobs: Vec<Arc<Job>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub metrics: Arc<Metrics>,
+    /// How a command line begins that answers a halt here.
+    pub(super) resolve: String,
+    pub halts: Halts,
+    /// Records handed out by the sources of this process.
+    records: AtomicU64,
+    ready: AtomicBool,
+    tables: Mutex<BTreeMap<TableIdent, TableSeen>>,
+    commits: Mutex<Commits>,
+    heard: Mutex<Heard>,
+}
+
+/// A table as it was seen last.
+#[derive(Debug, Clone)]
+pub struct TableSeen {
+    pub state: TableState,
+    /// Our newest snapshot.
+    pub snapshot_id: i64,
+    /// The last commit of this process that added rows or offsets.
+    pub last_commit: Option<LastCommit>,
+    /// The newest Kafka timestamp of the last commit that added rows.
+    pub newest_record: Option<Millis>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct LastCommit {
+    pub snapshot_id: i64,
+    pub at: Millis,
+    pub rows: u64,
+}
+
+/// What the units that went into one snapshot added.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Added {
+    pub rows: u64,
+    pub files: u64,
+    pub bytes: u64,
+    pub dead_letters: BTreeMap<&'static str, u64>,
+    pub newest_record: Option<Millis>,
+}
+
+impl Observed {
+    /// `resolve` is how a command line begins that answers a halt, such as
+    /// `tabletopic resolve --config /etc/lake.toml`.
+    pub fn new(jobs: Vec<Arc<Job>>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, resolve: String) -> Self {
+        Self {
+            halts: Halts::new(clock.clone(), metrics.clone()),
+            jobs,
+            clock,
+            metrics,
+            resolve,
+            records: AtomicU64::new(0),
+            ready: AtomicBool::new(false),
+            tables: Mutex::default(),
+            commits: Mutex::default(),
+            heard: Mutex::default(),
+        }
+    }
+
+    /// Everything that is known now. No I/O.
+    pub fn report(&self) -> Report {
+        self.report_of(Source::Process)
+    }
+
+    /// Whether the tables of all jobs are prepared and their workers run.
+    pub fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Records handed out by the sources of this process so far.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Notes a batch of a topic: how many records, and the bytes of their keys and values.
+    pub(crate) fn consumed(&self, topic: &str, records: usize, bytes: usize) {
+        self.records.fetch_add(records as u64, Ordering::Relaxed);
+        let metrics = &self.metrics;
+        metrics
+            .consumed_records
+            .with_label_values(&[topic])
+            .inc_by(records as u64);
+        metrics
+            .consumed_bytes
+            .with_label_values(&[topic])
+            .inc_by(bytes as u64);
+    }
+
+    /// Notes what a table holds, and the snapshots that have come since it was seen last.
+    pub(crate) fn saw(&self, base: &Base<TableState>) {
+        let Some(tagged) = &base.tagged else { return };
+        let (ident, snapshot_id) = (&base.table.ident, tagged.snapshot.snapshot_id());
+        lock(&self.commits).see(ident, base.metadata());
+        let mut tables = lock(&self.tables);
+        let seen = tables.entry(ident.clone()).or_insert_with(|| TableSeen {
+            state: TableState::empty(),
+            snapshot_id,
+            last_commit: None,
+            newest_record: None,
+        });
+        seen.state = tagged.state.clone();
+        seen.snapshot_id = snapshot_id;
+    }
+
+    /// Notes a commit of this process.
+    pub(crate) fn committed(
+        &self,
+        table: &TableIdent,
+        snapshot_id: i64,
+        at: Millis,
+        added: &Added,
+        took: Duration,
+    ) {
+        let (metrics, name) = (&self.metrics, table.to_string());
+        let label = [&*name];
+        metrics.commits.with_label_values(&label).inc();
+        metrics
+            .commit_seconds
+            .with_label_values(&label)
+            .observe(took.as_secs_f64());
+        metrics
+            .last_commit_timestamp
+            .with_label_values(&label)
+            .set(at as f64 / 1000.0);
+        metrics
+            .committed_rows
+            .with_label_values(&label)
+            .inc_by(added.rows);
+        metrics
+            .committed_files
+            .with_label_values(&label)
+            .inc_by(added.files);
+        metrics
+            .committed_bytes
+            .with_label_values(&label)
+            .inc_by(added.bytes);
+        for (reason, number) in &added.dead_letters {
+            metrics
+                .dead_letters
+                .with_label_values(&[&*name, reason])
+                .inc_by(*number);
+        }
+        if let Some(seen) = lock(&self.tables).get_mut(table) {
+            seen.last_commit = Some(LastCommit {
+                snapshot_id,
+                at,
+                rows: added.rows,
+            });
+            seen.newest_record = added.newest_record.or(seen.newest_record);
+        }
+    }
+
+    pub(crate) fn dropped(&self, table: &TableIdent) {
+        self.metrics
+            .units_dropped
+            .with_label_values(&[table.to_string()])
+            .inc();
+    }
+
+    /// Notes the age of a table's newest record, unless a commit has told it.
+    pub(crate) fn newest_record(&self, table: &TableIdent, at: Option<Millis>) {
+        if let Some(seen) = lock(&self.tables).get_mut(table) {
+            seen.newest_record = seen.newest_record.or(at);
+        }
+    }
+
+    /// Looks up the newest record of a table to which this process may not have added any.
+    pub(crate) async fn find_newest_record(&self, lake: &Lake, table: &TableIdent) {
+        let found = match lake.catalog.load(table).await.map_err(CommitError::from) {
+            Ok(loaded) => freshness::of_last_commit(lake, &loaded).await,
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(at) => self.newest_record(table, at),
+            Err(error) => tracing::debug!(%table, "its newest record is unknown: {error}"),
+        }
+    }
+
+    /// The tables of our jobs that hold something.
+    pub fn tables(&self) -> BTreeMap<TableIdent, TableSeen> {
+        lock(&self.tables).clone()
+    }
+
+    pub(super) fn tables_now(&self) -> MutexGuard<'_, BTreeMap<TableIdent, TableSeen>> {
+        lock(&self.tables)
+    }
+
+    pub(super) fn commits_now(&self) -> MutexGuard<'_, Commits> {
+        lock(&self.commits)
+    }
+
+    pub(super) fn heard(&self) -> Heard {
+        lock(&self.heard).clone()
+    }
+
+    /// Asks the broker, in one round for all partitions that the tables know, and brings the metrics that depend on
+    /// the answer or on time up to date.
+    pub async fn refresh(&self, broker: &dyn AskBroker) {
+        let before = self.heard();
+        let partitions = self.partitions();
+        if !partitions.is_empty() {
+            let answer = Heard::ask(broker, &partitions, &before, self.clock.now()).await;
+            let heard = answer.unwrap_or_else(|error| Heard {
+                error: Some(error.to_string()),
+                ..before
+            });
+            *lock(&self.heard) = heard;
+        }
+        self.publish(&self.report());
+    }
+
+    /// Every topic partition of our jobs that a table knows, with the lowest offset that the table does not hold.
+    pub(super) fn partitions(&self) -> Vec<(TopicPartition, Offset)> {
+        let tables = lock(&self.tables);
+        let mut partitions = Vec::new();
+        for job in &self.jobs {
+            let state = tables.get(&job.table).and_then(|table| table.state.job(&job.id));
+            for (number, partition) in state.iter().flat_map(|state| &state.partitions) {
+                let tp = TopicPartition::new(job.topic.clone(), *number);
+                partitions.push((tp, partition.progress.live_end()));
+            }
+        }
+        partitions
+    }
+
+    fn publish(&self, report: &Report) {
+        let metrics = &self.metrics;
+        if let Some(at) = report.broker_at {
+            metrics.broker_answer_timestamp.set(at as f64 / 1000.0);
+        }
+        for table in &report.tables {
+            if let Some(seconds) = table.freshness_seconds {
+                metrics.freshness.with_label_values(&[&table.table]).set(seconds);
+            }
+        }
+        for job in &report.jobs {
+            for partition in &job.partitions {
+                let number = partition.partition.to_string();
+                let labels = [&*job.table, &*job.topic, &*number];
+                match partition.lag_records {
+                    Some(lag) => metrics.lag_records.with_label_values(&labels).set(lag as i64),
+                    None => drop(metrics.lag_records.remove_label_values(&labels)),
+                }
+                match partition.lag_seconds {
+                    Some(lag) => metrics.lag_seconds.with_label_values(&labels).set(lag),
+                    None => drop(metrics.lag_seconds.remove_label_values(&labels)),
+                }
+                match partition.seconds_to_retention {
+                    Some(left) => metrics.time_to_retention.with_label_values(&labels).set(left),
+                    None => drop(metrics.time_to_retention.remove_label_values(&labels)),
+                }
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
