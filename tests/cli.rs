@@ -253,3 +253,22 @@ fn a_warehouse_that_is_a_file_fails() {
         shown(&output)
     );
 }
+
+#[test]
+fn status_makes_no_catalog() {
+    let folder = folder();
+    let output = tabletopic(folder.path(), &["status"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("`tabletopic run` makes it"), "{said}");
+    assert!(!folder.path().join("lake").exists(), "it only looks");
+}
+
+#[test]
+fn status_of_a_table_that_no_topic_feeds_names_those_that_are_fed() {
+    let folder = folder();
+    let output = tabletopic(folder.path(), &["status", "shop.order"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("it has: shop.orders"), "{said}");
+}

@@ -45,6 +45,8 @@ impl Peek {
         let client = self.client()?.lock().unwrap_or_else(PoisonError::into_inner);
         client.assign(&wanted)?;
         let found = read_one_each(&client, at.len(), patience);
+        // A pause outlives the assignment.
+        client.resume(&wanted)?;
         client.unassign()?;
         // Outages are told by the questions that come with this one.
         client.context().take();

@@ -7,8 +7,12 @@ use crate::{PartitionError, Retention};
 /// Reads the three properties that decide it.
 ///
 /// # Errors
-/// The broker left one of them out, or it is not what Kafka writes there.
+/// There is no such topic; the broker left one of them out, or it is not what Kafka writes there.
 pub(super) fn retention(topic: &ConfigResource) -> Result<Retention, PartitionError> {
+    // Of a topic that is not there Kafka lists nothing, and says nothing.
+    if topic.entries.is_empty() {
+        return Err(PartitionError::UnknownTopicOrPartition);
+    }
     let property = |name: &str| {
         let entry = topic.get(name);
         entry
