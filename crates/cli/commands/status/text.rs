@@ -52,13 +52,7 @@ impl fmt::Display for Shown<'_> {
 }
 
 fn halted(f: &mut fmt::Formatter<'_>, halt: &HaltReport) -> fmt::Result {
-    let what = match (&halt.topic, halt.partition, &halt.table) {
-        (Some(topic), Some(partition), _) => format!("topic {topic}, partition {partition}"),
-        (Some(topic), None, _) => format!("topic {topic}"),
-        (None, _, Some(table)) => format!("table {table}"),
-        (None, _, None) => halt.scope.to_owned(),
-    };
-    writeln!(f, "{BAD}halted{BAD:#}  {what}: {}", halt.message)?;
+    writeln!(f, "{BAD}halted{BAD:#}  {}", halt.message)?;
     for command in &halt.commands {
         writeln!(f, "        {HEADING}{command}{HEADING:#}")?;
     }
@@ -144,6 +138,7 @@ fn line(report: &Report, job: &JobReport, partition: &PartitionReport) -> Vec<Ce
     };
     let oldest = match (partition.lag_records, partition.lag_seconds) {
         (Some(0), _) => "-".to_owned(),
+        _ if partition.to_retention == ToRetention::Overtaken => "gone".to_owned(),
         (_, Some(seconds)) => about(seconds),
         (_, None) => unknown(),
     };

@@ -25,7 +25,7 @@ pub(super) fn committed(table: &TableIdent, committed: &Committed<TableState>, t
         ($message:literal) => {
             tracing::info!(
                 %table,
-                kind = commit.entry.kind.name(),
+                kind = %commit.entry.kind.name(),
                 snapshot = snapshot.snapshot_id(),
                 rows = counts.rows,
                 dead_letters = counts.dead_letters,
