@@ -39,6 +39,8 @@ impl Exit {
                 error.downcast_ref(),
                 Some(
                     RunError::Topic { .. }
+                        | RunError::NoSuchPartition { .. }
+                        | RunError::Source(_)
                         | RunError::Prepare(PrepareError::Decode { .. } | PrepareError::Partition { .. })
                 )
             );

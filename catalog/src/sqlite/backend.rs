@@ -7,6 +7,7 @@ use std::time::Duration;
 use iceberg::{NamespaceIdent, TableIdent};
 use sqlx::error::ErrorKind;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
 
 use super::SqliteOptions;
 use super::layout::{self, Layout};
@@ -14,6 +15,10 @@ use crate::{CatalogError, Entry};
 
 /// Loads of several tables run beside one commit; SQLite has one writer at a time anyway.
 const CONNECTIONS: u32 = 4;
+
+/// A connection keeps the file that it opened, also when somebody has put another one in its place, a restored backup
+/// for example. It is opened anew this often.
+const REOPEN: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
 pub(super) struct Backend {
@@ -40,15 +45,15 @@ impl Backend {
     pub(super) async fn open(options: &SqliteOptions) -> Result<Self, CatalogError> {
         let connect = SqliteConnectOptions::new()
             .filename(&options.path)
-            .create_if_missing(true)
             .busy_timeout(options.busy_timeout)
             .synchronous(SqliteSynchronous::Extra);
         // A connection is only lent on after its last statement is over, which may have waited for a lock.
         let lend_within = options.busy_timeout + options.commit_timeout;
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)
+            .max_lifetime(REOPEN)
             .acquire_timeout(lend_within)
-            .connect_lazy_with(connect);
+            .connect_lazy_with(connect.clone());
         let mut backend = Self {
             catalog: options.name.clone(),
             path: options.path.clone(),
@@ -61,6 +66,13 @@ impl Backend {
             let made = tokio::fs::create_dir_all(folder).await;
             made.map_err(|error| backend.failed("make the folder of its file", error.into()))?;
         }
+        // Made here and nowhere else: a file that vanishes later is missed, not replaced by an empty one.
+        let made = connect.create_if_missing(true).connect().await;
+        let made = match made {
+            Ok(connection) => connection.close().await,
+            Err(error) => Err(error),
+        };
+        made.map_err(|error| backend.failed("open", error))?;
         backend.layout = backend
             .prepare()
             .await

@@ -77,6 +77,9 @@ impl<'de> Deserialize<'de> for Node {
     }
 }
 
+/// The name under which the `toml` crate hands a date out, as a section with one key.
+const DATE: &str = "$__toml_private_datetime";
+
 struct NodeVisitor;
 
 impl<'de> Visitor<'de> for NodeVisitor {
@@ -104,8 +107,14 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let mut nodes = BTreeMap::new();
-        while let Some((name, node)) = map.next_entry()? {
-            nodes.insert(name, node);
+        while let Some(name) = map.next_key::<String>()? {
+            if name == DATE {
+                // A message of serde's would show it.
+                return Err(serde::de::Error::custom(
+                    "this is a date to TOML; write it in quotes",
+                ));
+            }
+            nodes.insert(name, map.next_value()?);
         }
         Ok(Node::Inner(nodes))
     }

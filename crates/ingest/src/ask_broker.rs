@@ -175,11 +175,11 @@ where
     }
 }
 
-/// The offset at which each partition of a topic starts under a start policy; partitions that the broker can't
-/// speak for are left out, and asked for again later.
+/// The offset at which each partition of a topic starts under a start policy: of all of them, since whoever knows only
+/// some of a job's first partitions would take the others for new ones, which start at 0.
 ///
 /// # Errors
-/// As [`patiently`].
+/// As [`every`].
 pub async fn starts(
     broker: &dyn AskBroker,
     topic: &Arc<str>,
@@ -190,28 +190,66 @@ pub async fn starts(
         .iter()
         .map(|partition| TopicPartition::new(topic.clone(), *partition))
         .collect();
-    let offsets: Vec<Option<Offset>> = match start {
-        Start::Earliest => log_offsets(broker, &asked)
+    let offsets: Vec<Offset> = match start {
+        Start::Earliest => every_log(broker, &asked)
             .await?
             .iter()
-            .map(|log| log.map(|log| log.start))
+            .map(|log| log.start)
             .collect(),
-        Start::Latest => log_offsets(broker, &asked)
+        Start::Latest => every_log(broker, &asked)
             .await?
             .iter()
-            .map(|log| log.map(|log| log.end))
+            .map(|log| log.end)
             .collect(),
-        Start::Timestamp(at) => {
-            let answers = patiently(|| broker.offsets_at(&asked, at)).await?;
-            answers.into_iter().map(Result::ok).collect()
-        }
+        Start::Timestamp(at) => every(&asked, || broker.offsets_at(&asked, at)).await?,
     };
-    Ok(partitions
-        .iter()
-        .copied()
-        .zip(offsets)
-        .filter_map(|(partition, offset)| Some((partition, offset?)))
-        .collect())
+    Ok(partitions.iter().copied().zip(offsets).collect())
+}
+
+/// Log start and last stable offset of all of these partitions.
+///
+/// # Errors
+/// As [`every`].
+pub async fn every_log(
+    broker: &dyn AskBroker,
+    partitions: &[TopicPartition],
+) -> Result<Vec<LogOffsets>, BrokerError> {
+    every(partitions, || broker.offsets(partitions)).await
+}
+
+/// Asks until there is an answer for each of the partitions: one may be without a leader for a while.
+///
+/// # Errors
+/// As [`patiently`]; a partition that is gone, or that we may not read.
+async fn every<T, F>(partitions: &[TopicPartition], mut ask: impl FnMut() -> F) -> Result<Vec<T>, BrokerError>
+where
+    F: Future<Output = Result<Vec<Result<T, PartitionError>>, BrokerError>>,
+{
+    let mut pause = Duration::from_millis(200);
+    loop {
+        let answers = patiently(&mut ask).await?;
+        let unanswered = partitions
+            .iter()
+            .zip(&answers)
+            .find_map(|(tp, answer)| Some((tp, answer.as_ref().err()?)));
+        let Some((tp, error)) = unanswered else {
+            return Ok(answers.into_iter().filter_map(Result::ok).collect());
+        };
+        let reason = format!("topic {} partition {}: {error}", tp.topic, tp.partition);
+        if matches!(
+            error,
+            PartitionError::UnknownTopicOrPartition | PartitionError::Unauthorized
+        ) {
+            return Err(BrokerError::Refused {
+                bootstrap: "the broker".to_owned(),
+                question: "the offsets of a partition",
+                reason,
+            });
+        }
+        tracing::warn!(?pause, "waiting for the broker: {reason}");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(10));
+    }
 }
 
 /// Log start and last stable offset of partitions; `None` where the broker can't tell now.

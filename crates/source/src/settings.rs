@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
 
 /// How members of a group agree on who reads what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,9 +45,21 @@ impl KafkaSettings {
     }
 
     /// # Errors
-    /// The first property that may not be set, why, and what to write instead. Values are judged
-    /// later, by the client itself.
+    /// The first property that may not be set, or whose value librdkafka does not take: why, and what to write
+    /// instead.
     pub fn validate(&self) -> Result<(), SettingsError> {
+        let taken = self.consumer()?.create_native_config();
+        taken
+            .map(drop)
+            .or_else(|error| match SettingsError::refused(error) {
+                Ok(refused) => Err(refused),
+                // Of the client as a whole: it says so when it is made.
+                Err(_) => Ok(()),
+            })
+    }
+
+    /// Whether everything may be set that is.
+    fn allowed(&self) -> Result<(), SettingsError> {
         if self.bootstrap.trim().is_empty() {
             return Err(SettingsError::Empty { key: "bootstrap" });
         }
@@ -93,7 +106,7 @@ impl KafkaSettings {
 
     /// The configuration of a client that joins no group.
     pub(crate) fn client(&self) -> Result<ClientConfig, SettingsError> {
-        self.validate()?;
+        self.allowed()?;
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.bootstrap);
         config.set("client.id", "tabletopic");
@@ -135,6 +148,27 @@ pub enum SettingsError {
         "kafka property \"{property}\" is not among those that can be set; the nearest one is \"{nearest}\""
     )]
     NotAllowed { property: String, nearest: &'static str },
+    #[error("kafka property \"{property}\": librdkafka refuses its value: {reason}")]
+    Refused { property: String, reason: String },
+}
+
+impl SettingsError {
+    /// librdkafka's words about a property, with the value taken out of them.
+    ///
+    /// # Errors
+    /// Hands back what is not about one property.
+    pub(crate) fn refused(error: KafkaError) -> Result<Self, KafkaError> {
+        match error {
+            KafkaError::ClientConfig(_, reason, property, value) => {
+                let reason = match value.as_str() {
+                    "" => reason,
+                    value => reason.replace(value, "***"),
+                };
+                Ok(Self::Refused { property, reason })
+            }
+            other => Err(other),
+        }
+    }
 }
 
 fn judge(property: &str) -> Result<(), SettingsError> {
@@ -380,6 +414,21 @@ mod tests {
                 nearest: "fetch.max.bytes"
             })
         );
+    }
+
+    /// Without OpenSSL in this build librdkafka refuses all of its properties, and the crate's error quotes the value.
+    #[test]
+    fn a_value_that_librdkafka_refuses_is_not_shown() {
+        for property in ["socket.timeout.ms", "security.protocol", "ssl.key.password"] {
+            let refused = with(property, "hunter2secret")
+                .validate()
+                .unwrap_err()
+                .to_string();
+            assert!(
+                refused.contains(property) && !refused.contains("hunter2"),
+                "{refused}"
+            );
+        }
     }
 
     #[test]

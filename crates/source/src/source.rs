@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::error::KafkaError;
 use tabletopic_offsets::{Offset, TopicPartition};
 
 use crate::{Position, SettingsError, SourceEvent};
@@ -52,6 +53,16 @@ pub trait Source {
 pub enum SourceError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    #[error("the Kafka client refuses its configuration: {0}")]
+    #[error("the Kafka client can't be made: {0}")]
     Client(String),
+}
+
+impl SourceError {
+    /// What made a client impossible, without the values of properties: they may be credentials.
+    pub(crate) fn of_client(error: KafkaError) -> Self {
+        match SettingsError::refused(error) {
+            Ok(refused) => Self::Settings(refused),
+            Err(other) => Self::Client(other.to_string()),
+        }
+    }
 }

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
+use arrow::error::ArrowError;
 use futures::TryStreamExt;
 use iceberg::Runtime;
 use iceberg::table::Table;
@@ -107,19 +109,32 @@ async fn visit(
         .build()?;
     let mut batches = scan.to_arrow().await?;
     while let Some(batch) = batches.try_next().await? {
-        visit_batch(&batch, &mut row);
+        visit_batch(&batch, &mut row).map_err(|error| {
+            CommitError::Encode(format!(
+                "the columns _kafka_partition and _kafka_offset of {} can't be read: {error}",
+                table.ident
+            ))
+        })?;
     }
     Ok(())
 }
 
-fn visit_batch(batch: &RecordBatch, row: &mut impl FnMut(i32, i64)) {
-    let partitions = batch.column(0).as_primitive::<Int32Type>();
-    let offsets = batch.column(1).as_primitive::<Int64Type>();
+/// Anybody may widen a column as Iceberg allows, so both are read as `long`. A partition number that Kafka cannot have
+/// is somebody else's row.
+fn visit_batch(batch: &RecordBatch, row: &mut impl FnMut(i32, i64)) -> Result<(), ArrowError> {
+    let partitions = cast(batch.column(0), &DataType::Int64)?;
+    let offsets = cast(batch.column(1), &DataType::Int64)?;
+    let partitions = partitions.as_primitive::<Int64Type>();
+    let offsets = offsets.as_primitive::<Int64Type>();
     for at in 0..batch.num_rows() {
-        if partitions.is_valid(at) && offsets.is_valid(at) {
-            row(partitions.value(at), offsets.value(at));
+        if partitions.is_valid(at)
+            && offsets.is_valid(at)
+            && let Ok(partition) = i32::try_from(partitions.value(at))
+        {
+            row(partition, offsets.value(at));
         }
     }
+    Ok(())
 }
 
 /// The `iceberg` crate's view of a loaded table, for its scans.
@@ -144,6 +159,27 @@ mod tests {
         let mut runs = vec![range(5, 7), range(0, 3), range(3, 5), range(9, 10), range(6, 8)];
         merge(&mut runs);
         assert_eq!(runs, [range(0, 8), range(9, 10)]);
+    }
+
+    #[test]
+    fn a_partition_column_that_was_widened_is_read_as_well() {
+        use arrow::array::{ArrayRef, Int64Array};
+        use std::sync::Arc;
+
+        let column = |values: Vec<Option<i64>>| Arc::new(Int64Array::from(values)) as ArrayRef;
+        let batch = RecordBatch::try_from_iter([
+            (
+                "_kafka_partition",
+                column(vec![Some(1), None, Some(1 << 40), Some(2)]),
+            ),
+            ("_kafka_offset", column(vec![Some(7), Some(8), Some(9), None])),
+        ]);
+        let mut seen = Vec::new();
+        visit_batch(&batch.expect("a batch"), &mut |partition, offset| {
+            seen.push((partition, offset))
+        })
+        .expect("read");
+        assert_eq!(seen, [(1, 7)]);
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl fmt::Display for Finding {
 
 /// What a person has to fix comes before what is broken, and that before what will pass by itself.
 pub fn exit(findings: &[Finding]) -> Exit {
-    [Exit::Configuration, Exit::Failed, Exit::Later]
+    [Exit::Configuration, Exit::Failed, Exit::Halted, Exit::Later]
         .into_iter()
         .find(|exit| {
             findings

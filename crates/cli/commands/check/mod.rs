@@ -2,6 +2,7 @@
 
 mod brokers;
 mod finding;
+mod halts;
 mod tables;
 mod warehouse;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{environment, runtime};
+use super::{environment, resolve_command, runtime};
 use crate::args::{Check, Output};
 use crate::config::{Config, ConfigError};
 use crate::exit::Exit;
@@ -24,7 +25,7 @@ pub fn run(file: &Path, check: &Check) -> anyhow::Result<Exit> {
             let topics: Vec<&str> = config.topics.iter().map(|topic| topic.name.as_str()).collect();
             let read = format!("topics: {}", topics.join(", "));
             let mut findings = vec![Finding::ok(file.display().to_string(), read)];
-            findings.extend(look(&config, check.offline)?);
+            findings.extend(look(&config, file, check.offline)?);
             findings
         }
         Err(error) => misconfigured(&error),
@@ -37,7 +38,7 @@ pub fn run(file: &Path, check: &Check) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-fn look(config: &Config, offline: bool) -> anyhow::Result<Vec<Finding>> {
+fn look(config: &Config, file: &Path, offline: bool) -> anyhow::Result<Vec<Finding>> {
     let mut findings = tables::declared(config);
     if offline {
         return Ok(findings);
@@ -48,6 +49,10 @@ fn look(config: &Config, offline: bool) -> anyhow::Result<Vec<Finding>> {
     runtime()?.block_on(async {
         findings.push(warehouse::probe(&file_io, &warehouse).await);
         findings.extend(tables::existing(config, warehouse, file_io).await);
+        // What can't be reached, or does not fit, was said already.
+        if finding::exit(&findings) == Exit::Done {
+            findings.extend(halts::existing(config, resolve_command(file)?).await?);
+        }
         Ok(findings)
     })
 }

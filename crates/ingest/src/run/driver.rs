@@ -126,7 +126,7 @@ impl Driver {
         self.worker.is_idle() && self.backlog.is_empty()
     }
 
-    /// Why the source is of no use any more.
+    /// Why this worker is of no use any more.
     pub fn fatal(&self) -> Option<&str> {
         self.fatal.as_deref()
     }
@@ -244,6 +244,17 @@ impl Driver {
 
     /// Never waits: a group removes a member that stops polling.
     fn send_backlog(&mut self) {
+        if let Some((job, _)) = self
+            .committers
+            .iter()
+            .find(|(_, committer)| committer.is_closed())
+        {
+            // It answers nothing any more, and this worker would wait for ever.
+            self.fatal = Some(format!(
+                "the committer of job {job} ended unexpectedly; what it said is in the log"
+            ));
+            return;
+        }
         while let Some((job, request)) = self.backlog.pop_front() {
             let Some(committer) = self.committers.get(&job) else {
                 continue;

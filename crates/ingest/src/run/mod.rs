@@ -29,6 +29,7 @@ pub use upload::Uploads;
 
 use crate::ask_broker::{AskBroker, OnThreads};
 use crate::committer::{Committer, REQUESTS, Request};
+use crate::halts::Scope;
 use crate::job::Job;
 use crate::observe::{CountAnswers, Meter, Observed};
 use crate::prepare::PrepareError;
@@ -100,13 +101,22 @@ pub enum RunError {
         topic: Arc<str>,
         source: tabletopic_source::PartitionError,
     },
+    #[error(
+        "topic {topic} has no partition {partition}, only {partitions} of them, from 0 on; correct `partitions`"
+    )]
+    NoSuchPartition {
+        topic: Arc<str>,
+        partition: i32,
+        /// How many there are.
+        partitions: usize,
+    },
     #[error(transparent)]
     Broker(#[from] tabletopic_source::BrokerError),
     #[error(transparent)]
     Source(#[from] SourceError),
-    #[error("the Kafka client stopped for good: {0}")]
+    #[error("a worker stopped for good: {0}")]
     Fatal(String),
-    #[error("a worker thread ended unexpectedly; what it said is in the log")]
+    #[error("a worker or a committer ended unexpectedly; what it said is in the log")]
     WorkerDied,
 }
 
@@ -123,10 +133,11 @@ pub async fn run(
     let metrics = parts.observed.metrics.clone();
     parts.lake.catalog = Arc::new(CountAnswers::new(parts.lake.catalog, metrics));
     let broker: Arc<dyn AskBroker> = Arc::new(OnThreads(parts.broker.clone()));
-    let topics = start::prepare(&parts, broker.as_ref(), &jobs).await?;
-    let ends = match settings.until_end {
-        true => Some(Arc::new(until_end::ends(broker.as_ref(), &jobs, &topics).await?)),
-        false => None,
+    // Nothing is read yet, so that nothing has to be committed before leaving.
+    let mut told = stop.clone();
+    let (topics, ends) = tokio::select! {
+        prepared = prepare(&parts, broker.as_ref(), &jobs, &settings) => prepared?,
+        _ = told.wait_for(|stop| *stop == Stop::Leave) => return Ok(Ended::Stopped),
     };
 
     let (committers, running) = start_committers(&parts, &jobs, &broker);
@@ -144,7 +155,11 @@ pub async fn run(
     parts.observed.set_ready();
     let refreshing = tokio::spawn(refresh(parts.lake.clone(), broker, parts.observed.clone()));
 
-    let ended = until_over(&parts, &jobs, ends.as_deref(), &workers, stop).await;
+    let alive = Running {
+        workers: &workers,
+        committers: &running,
+    };
+    let ended = until_over(&parts, &jobs, &topics, ends.as_deref(), alive, stop).await;
     leave.store(true, Ordering::SeqCst);
     let mut result = ended;
     for worker in workers {
@@ -162,7 +177,27 @@ pub async fn run(
         }
     }
     refreshing.abort();
-    result
+    // The dead letters and the ledger are written last, so that only now is known whether they are.
+    let stands_still = |scope: &Scope| matches!(scope, Scope::Table { .. });
+    match result {
+        Ok(Ended::ReachedEnd) if parts.observed.halts.has(stands_still) => Ok(Ended::Halted),
+        result => result,
+    }
+}
+
+/// All that has to be known before the first record is read, and the ends, if they are to be reached.
+async fn prepare(
+    parts: &Parts,
+    broker: &dyn AskBroker,
+    jobs: &[Arc<Job>],
+    settings: &Settings,
+) -> Result<(start::Topics, Option<Arc<Ends>>), RunError> {
+    let topics = start::prepare(parts, broker, jobs).await?;
+    let ends = match settings.until_end {
+        true => Some(Arc::new(until_end::ends(broker, jobs, &topics).await?)),
+        false => None,
+    };
+    Ok((topics, ends))
 }
 
 type Committers = BTreeMap<JobId, mpsc::Sender<Request>>;
@@ -251,17 +286,34 @@ fn drive(mut driver: Driver, leave: &AtomicBool) -> Result<(), RunError> {
     driver.leave();
     while !driver.is_idle() {
         driver.step();
+        if let Some(reason) = driver.fatal() {
+            return Err(RunError::Fatal(reason.to_owned()));
+        }
     }
     driver.close();
     Ok(())
+}
+
+/// What has to be alive as long as nobody asks to leave.
+struct Running<'a> {
+    workers: &'a [WorkerThread],
+    committers: &'a [JoinHandle<()>],
+}
+
+impl Running<'_> {
+    fn is_broken(&self) -> bool {
+        self.workers.iter().any(std::thread::JoinHandle::is_finished)
+            || self.committers.iter().any(JoinHandle::is_finished)
+    }
 }
 
 /// Waits for a reason to leave.
 async fn until_over(
     parts: &Parts,
     jobs: &[Arc<Job>],
+    topics: &start::Topics,
     ends: Option<&Ends>,
-    workers: &[WorkerThread],
+    running: Running<'_>,
     mut stop: watch::Receiver<Stop>,
 ) -> Result<Ended, RunError> {
     loop {
@@ -274,12 +326,12 @@ async fn until_over(
             }
             () = tokio::time::sleep(Duration::from_millis(250)) => {}
         }
-        if workers.iter().any(std::thread::JoinHandle::is_finished) {
+        if running.is_broken() {
             // Its own result, collected by the caller, says why.
             return Err(RunError::WorkerDied);
         }
         if let Some(ends) = ends
-            && let Some(ended) = until_end::reached(parts, jobs, ends).await
+            && let Some(ended) = until_end::reached(parts, jobs, topics, ends).await
         {
             return Ok(ended);
         }

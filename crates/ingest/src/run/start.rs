@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tabletopic_offsets::{Offset, TopicPartition};
+use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
 use tabletopic_source::{Subscription, TopicDescription};
 use tabletopic_table::follower::create;
 
@@ -24,6 +24,10 @@ impl Topics {
             .iter()
             .map(|partition| TopicPartition::new(topic.clone(), *partition))
             .collect()
+    }
+
+    pub fn identity(&self, topic: &str) -> Option<&TopicIdentity> {
+        self.0.get(topic).map(|topic| &topic.identity)
     }
 
     /// What a worker subscribes to. Static partitions are dealt out in turn.
@@ -54,6 +58,14 @@ pub async fn prepare(parts: &Parts, broker: &dyn AskBroker, jobs: &[Arc<Job>]) -
                 topic: job.topic.clone(),
                 source,
             })?;
+        let missing = |named: &&i32| !description.partitions.contains(named);
+        if let Some(missing) = job.partitions.iter().flatten().find(missing) {
+            return Err(RunError::NoSuchPartition {
+                topic: job.topic.clone(),
+                partition: *missing,
+                partitions: description.partitions.len(),
+            });
+        }
         topics.insert(job.topic.clone(), description);
     }
     let topics = Topics(topics);

@@ -6,34 +6,34 @@
 
 use std::sync::Arc;
 
-use tabletopic_offsets::TableState;
+use tabletopic_offsets::{JobState, TableState, TopicPartition};
 use tabletopic_table::commit::{Base, check_standing};
 
 use super::start::Topics;
 use super::{Ended, Parts, RunError};
-use crate::ask_broker::{AskBroker, log_offsets};
+use crate::ask_broker::{AskBroker, every_log};
 use crate::halts::Scope;
 use crate::job::Job;
 use crate::worker::Ends;
 
-/// Looks at the ends.
+/// Looks at the ends: of every partition, or of those that the configuration names.
 pub async fn ends(broker: &dyn AskBroker, jobs: &[Arc<Job>], topics: &Topics) -> Result<Ends, RunError> {
     let mut ends = Ends::new();
     for job in jobs {
-        let partitions = topics.partitions(&job.topic);
-        let logs = log_offsets(broker, &partitions).await?;
-        let of_job = partitions
-            .iter()
-            .zip(logs)
-            .filter_map(|(tp, log)| Some((tp.partition, log?.end)))
-            .collect();
-        ends.insert(job.id.clone(), of_job);
+        let mut partitions = topics.partitions(&job.topic);
+        if let Some(named) = &job.partitions {
+            partitions.retain(|tp| named.contains(&tp.partition));
+        }
+        let logs = every_log(broker, &partitions).await?;
+        let end = |(tp, log): (&TopicPartition, tabletopic_source::LogOffsets)| (tp.partition, log.end);
+        ends.insert(job.id.clone(), partitions.iter().zip(logs).map(end).collect());
     }
     Ok(ends)
 }
 
-/// Whether it is time to leave, and how that counts.
-pub async fn reached(parts: &Parts, jobs: &[Arc<Job>], ends: &Ends) -> Option<Ended> {
+/// Whether it is time to leave, and how that counts. Progress in a topic that was deleted since says nothing about
+/// the one whose ends these are.
+pub async fn reached(parts: &Parts, jobs: &[Arc<Job>], topics: &Topics, ends: &Ends) -> Option<Ended> {
     let mut halted = false;
     for job in jobs {
         let wanted = ends.get(&job.id)?;
@@ -48,10 +48,17 @@ pub async fn reached(parts: &Parts, jobs: &[Arc<Job>], ends: &Ends) -> Option<En
             })
         };
         let state = state(parts, job).await;
+        let same_topic = |job: &&JobState| {
+            topics
+                .identity(&job.identity.topic)
+                .is_some_and(|topic| topic.agrees(&job.identity))
+        };
+        let held_job = state
+            .as_ref()
+            .and_then(|state| state.job(&job.id))
+            .filter(same_topic);
         for (partition, end) in wanted {
-            let held = state
-                .as_ref()
-                .and_then(|state| state.partition(&job.id, *partition));
+            let held = held_job.and_then(|job| job.partitions.get(partition));
             if held.is_some_and(|held| held.progress.live_end() >= *end) {
                 continue;
             }

@@ -137,6 +137,9 @@ impl Worker {
     pub fn tick(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         for slot in self.slots.values_mut() {
             let interval = slot.job.commit_interval.as_millis() as Millis;
+            // A clock that was set back must not make the unit wait for it to catch up.
+            slot.opened = slot.opened.map(|opened| opened.min(now));
+            slot.ask_again = slot.ask_again.map(|at| at.min(now + ASK_AGAIN));
             if slot.opened.is_some_and(|opened| now - opened >= interval) {
                 cut(slot, now, self.entropy.as_ref(), effects);
             }
@@ -156,7 +159,7 @@ impl Worker {
         }
     }
 
-    /// Cuts the jobs whose assigned partitions have all been read up to `ends`: nobody waits for more.
+    /// Cuts the jobs whose assigned partitions have all been read up to `ends`, or stand still: nobody waits for more.
     pub fn cut_at(&mut self, now: Millis, ends: &Ends, effects: &mut Vec<Effect>) {
         for slot in self.slots.values_mut() {
             let Some(ends) = ends.get(&slot.job.id) else {
@@ -164,7 +167,9 @@ impl Worker {
             };
             let end = |number: &i32| ends.get(number).copied().unwrap_or(0);
             let mut partitions = slot.partitions.iter();
-            let all_read = partitions.all(|(number, partition)| partition.position().offset >= end(number));
+            let all_read = partitions.all(|(number, partition)| {
+                partition.phase == Phase::Halted || partition.position().offset >= end(number)
+            });
             let mut partitions = slot.partitions.iter();
             let open =
                 partitions.any(|(number, partition)| partition.start() < end(number) && partition.is_dirty());

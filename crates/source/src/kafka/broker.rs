@@ -46,7 +46,7 @@ impl KafkaBroker {
     pub fn new(settings: &KafkaSettings, timeout: Duration) -> Result<Self, SourceError> {
         let config = settings.client()?;
         let client = BaseConsumer::from_config_and_context(&config, Context::default())
-            .map_err(|error| SourceError::Client(error.to_string()))?;
+            .map_err(SourceError::of_client)?;
         Ok(Self {
             client,
             config,

@@ -76,7 +76,7 @@ impl KafkaSource {
     pub fn new(settings: &KafkaSettings) -> Result<Self, SourceError> {
         let config = settings.consumer()?;
         let consumer = BaseConsumer::from_config_and_context(&config, Context::default())
-            .map_err(|error| SourceError::Client(error.to_string()))?;
+            .map_err(SourceError::of_client)?;
         let queue = DataQueue::new(&consumer, BATCH)
             .ok_or_else(|| SourceError::Client("it makes no queue".to_owned()))?;
         Ok(Self {

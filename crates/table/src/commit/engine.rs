@@ -217,10 +217,7 @@ pub async fn load_patiently(
 async fn loaded(lake: &Lake, table: &TableIdent, wait: &mut Wait<'_>) -> Result<LoadedTable, CommitError> {
     loop {
         match lake.catalog.load(table).await.map_err(CommitError::from) {
-            Ok(loaded) => {
-                wait.reset();
-                return Ok(loaded);
-            }
+            Ok(loaded) => return Ok(loaded),
             Err(error) if error.is_transient() => wait.outage(&error).await,
             Err(error) => return Err(error),
         }

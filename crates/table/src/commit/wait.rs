@@ -50,10 +50,6 @@ impl<'a> Wait<'a> {
         }
     }
 
-    pub(super) fn reset(&mut self) {
-        self.next = FIRST;
-    }
-
     pub(super) async fn outage(&mut self, error: &(dyn Display + Sync)) {
         let pause = self.grow();
         self.waiting.outage(&self.table, &error.to_string(), pause);
