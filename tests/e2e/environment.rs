@@ -169,6 +169,18 @@ fn a_broker_that_is_away_for_a_minute_is_waited_out() {
     lake.is_sound();
 }
 
+#[test]
+fn a_signal_ends_a_run_that_waits_for_its_broker_before_it_has_read_anything() {
+    let (topic, lake) = (Topic::create("nobody", 1, &[]), Lake::new());
+    let nobody = Topic {
+        bootstrap: "127.0.0.1:1".to_owned(),
+        ..topic
+    };
+    let service = Service::run(TABLETOPIC, &lake.configure("nobody", &nobody, "", JSON), &[]);
+    service.says("waiting for the broker");
+    service.terminate();
+}
+
 /// Another process that holds the catalog's file for so long.
 fn lock(catalog: &Path, seconds: u32) -> Child {
     let program = format!(
@@ -253,7 +265,7 @@ fn a_catalog_that_cannot_be_made_is_an_error_that_names_it() {
 }
 
 /// `tabletopic check` as a script runs it: exit code and findings.
-fn check(config: &Path) -> (i32, String) {
+pub fn check(config: &Path) -> (i32, String) {
     let output = Command::new(TABLETOPIC)
         .arg("check")
         .arg("--config")

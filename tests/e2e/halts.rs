@@ -3,6 +3,7 @@
 
 use tabletopic_testkit::Topic;
 
+use crate::environment::check;
 use crate::feed::{Feed, JSON, REASON, wait_for_rows};
 
 /// Records of a topic before it is deleted.
@@ -61,6 +62,30 @@ fn a_topic_created_again_while_nobody_reads_halts_alone_and_goes_on_when_it_is_a
     service.terminate();
     feed.holds(&[]);
     feed.lake.is_sound();
+}
+
+/// The new log ends below what was read of the old one, so that offsets alone would say that all is read.
+#[test]
+fn a_shorter_topic_under_the_old_name_is_not_taken_for_one_that_was_read() {
+    let feed = Feed::new("shorter", 1);
+    feed.produce(OLD, &[]);
+    feed.catch_up();
+    feed.topic.admin("delete", &[]);
+    feed.topic.admin("create", &["--partitions", "1"]);
+    let account = feed.lake.file("never-read.parquet");
+    feed.topic.produce(
+        "orders",
+        &["--count", "10", "--seed", "99", "--produced", &account],
+    );
+    let (code, log) = feed.run_until_end();
+    assert_eq!(code, 4, "{log}");
+    let (code, said) = check(&feed.config);
+    assert_eq!(code, 4, "{said}");
+    assert!(
+        said.contains("stands still: ") && said.contains("--adopt-topic"),
+        "{said}"
+    );
+    feed.holds_of_first(1);
 }
 
 #[test]

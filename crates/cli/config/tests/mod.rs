@@ -92,7 +92,7 @@ group = "lake"
 group_protocol = "consumer"
 assignment = "static"
 start = "latest"
-properties = { "security.protocol" = "ssl", fetch.wait.max.ms = 50, "enable.ssl.certificate.verification" = true }
+properties = { "security.protocol" = "sasl_plaintext", fetch.wait.max.ms = 50, "socket.keepalive.enable" = true }
 
 [catalog]
 type = "sqlite"
@@ -142,9 +142,9 @@ level = "debug"
     assert_eq!(
         properties,
         [
-            ("enable.ssl.certificate.verification", "true"),
             ("fetch.wait.max.ms", "50"),
-            ("security.protocol", "ssl")
+            ("security.protocol", "sasl_plaintext"),
+            ("socket.keepalive.enable", "true")
         ]
     );
     assert_eq!(config.kafka.group_protocol, GroupProtocol::Consumer);
@@ -437,6 +437,12 @@ fn secrets_come_from_the_environment_and_from_files() {
         let config = Config::parse(&with_password(value), &references).unwrap();
         assert_eq!(config.kafka.properties["sasl.password"].reveal(), expected);
     }
+}
+
+#[test]
+fn a_password_that_toml_takes_for_a_date_is_not_shown() {
+    let refused = parse(&with_password("2020-01-01")).unwrap_err().to_string();
+    assert!(refused.contains("quotes") && !refused.contains("2020"), "{refused}");
 }
 
 #[test]
