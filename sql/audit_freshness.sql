@@ -6,16 +6,31 @@
 -- Who needs it: whoever is asked whether the table is current. It reports, and judges nothing: a partition without new
 -- records commits nothing, and is current all the same. Lag against the topic itself only the broker can tell.
 
-WITH moved AS (
-    SELECT job, topic, "partition", max(end_offset) AS progress, max(committed_at) AS last_commit
+WITH standing AS (
+    SELECT *
     FROM ledger l
-    WHERE kind IN ('anchor', 'append', 'declare-lost') AND start_offset IS NOT NULL
-      -- What a rewind or declare-lost abandoned moved nothing.
-      AND NOT EXISTS (
-          SELECT 1
-          FROM ledger w
-          WHERE w.abandons_since < l.sequence_number AND l.sequence_number < w.sequence_number
-      )
+    -- What a rewind or declare-lost abandoned moved nothing.
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM ledger w
+        WHERE w.abandons_since < l.sequence_number AND l.sequence_number < w.sequence_number
+    )
+),
+claims AS (
+    -- A replace took back what lies at or above its start: the log was cut there.
+    SELECT s.job, s.topic, s."partition", s.committed_at,
+           least(s.end_offset, coalesce(min(cut.start_offset), s.end_offset)) AS end_offset
+    FROM standing s
+    LEFT JOIN standing cut
+      ON cut.kind = 'replace' AND cut.sequence_number > s.sequence_number
+     AND cut.job = s.job AND cut.topic = s.topic AND cut."partition" = s."partition"
+     AND cut.topic_id IS NOT DISTINCT FROM s.topic_id
+    WHERE s.kind IN ('anchor', 'append', 'declare-lost') AND s.start_offset IS NOT NULL
+    GROUP BY s.job, s.topic, s."partition", s.committed_at, s.sequence_number, s.start_offset, s.end_offset
+),
+moved AS (
+    SELECT job, topic, "partition", max(end_offset) AS progress, max(committed_at) AS last_commit
+    FROM claims
     GROUP BY job, topic, "partition"
 ),
 newest AS (

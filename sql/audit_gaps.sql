@@ -21,7 +21,10 @@ WITH standing AS (
     )
 ),
 claims AS (
-    SELECT s.job, s.topic, s.topic_id, s."partition", s.kind, s.start_offset,
+    SELECT s.job, s.topic, s.topic_id, s."partition", s.kind,
+           -- A log that was cut below its anchor starts there.
+           CASE WHEN s.kind = 'anchor' THEN least(s.start_offset, coalesce(min(cut.start_offset), s.start_offset))
+                ELSE s.start_offset END AS start_offset,
            least(s.end_offset, coalesce(min(cut.start_offset), s.end_offset)) AS end_offset
     FROM standing s
     LEFT JOIN standing cut

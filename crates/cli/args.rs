@@ -66,6 +66,10 @@ pub struct Resolve {
     #[arg(long, group = "answer")]
     pub adopt_topic: bool,
 
+    /// After a log was cut below what the table holds: remove the rows that it no longer has, and go on from there
+    #[arg(long, group = "answer")]
+    pub truncate: bool,
+
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -129,6 +133,7 @@ something is halted";
 const RESOLVE_EXAMPLE: &str = "\
 Examples:
   tabletopic resolve shop.orders --rewind --dry-run
+  tabletopic resolve shop.orders --truncate --dry-run       (says which rows and files would go)
   tabletopic resolve shop.orders --declare-lost --reason 'retention was one day, see ticket 42'
 
 A running service notices and goes on by itself.

@@ -1,10 +1,10 @@
 //! What the broker can do to a reader: take records away before they were read, or the whole topic. Each halt stops
 //! what it concerns and nothing else, and after its answer reading goes on without a restart.
 
-use tabletopic_testkit::Topic;
+use tabletopic_testkit::{Broker, Topic};
 
 use crate::environment::check;
-use crate::feed::{Feed, JSON, REASON, wait_for_rows};
+use crate::feed::{Feed, JSON, POISON, REASON, wait_for_rows};
 
 /// Records of a topic before it is deleted.
 const OLD: u32 = 400;
@@ -126,6 +126,58 @@ fn retention_past_the_reader_halts_that_partition_and_no_other() {
         ([0, 300, 450, 150].map(Some), &REASON.into()),
         "{row:#}"
     );
+}
+
+/// As after an unclean leader election: what the service has read is gone from the log, and other records have taken its
+/// offsets, up to beyond where the service stands.
+#[test]
+fn a_log_that_was_cut_and_written_again_halts_that_partition_and_goes_on_from_the_cut() {
+    let broker = Broker::start(&[]);
+    let feed = Feed::of(Topic::create_on(&broker.bootstrap, "cut", 2, &[]), JSON);
+    feed.produce(600, &[]);
+    feed.produce(600, POISON);
+    feed.catch_up();
+    feed.holds(&[]);
+
+    broker.stop();
+    let cut = broker.cut(&feed.topic.name, 0, 500);
+    assert!((300..=500).contains(&cut), "the log ends at {cut}");
+    broker.start_again();
+    let added = feed.produce(800, &[]) / 2;
+    let service = feed.run();
+    let log = service.says("partition 0: the log was cut below offset 600");
+    assert!(log.contains("resolve shop.orders --truncate"), "{log}");
+    feed.wait_for_rows(&service, added);
+
+    let (code, said) = feed.resolve(&["--truncate", "--dry-run"]);
+    assert_eq!(code, 0, "{said}");
+    let moves = format!("{}/0: goes on at offset {cut} instead of 600; ", feed.topic.name);
+    for words in [&moves, "what this does:", "data files: ", "written again"] {
+        assert!(said.contains(words), "{words:?} is missing in:\n{said}");
+    }
+    feed.answer(&["--truncate"]);
+    service.says("goes on after a halt");
+    feed.wait_for_rows(&service, added + added);
+    service.terminate();
+
+    feed.holds(&["--cut", &format!("2:0={cut}")]);
+    feed.lake.is_sound();
+    let ledger = feed.ledger("replace");
+    let [row] = ledger.as_slice() else {
+        panic!("not one row: {ledger:#?}")
+    };
+    let told = ["partition", "start_offset", "end_offset"].map(|column| row[column].as_i64());
+    assert_eq!(
+        (told, &row["reason"]),
+        ([0, cut, 600].map(Some), &REASON.into()),
+        "{row:#}"
+    );
+    let removed = ["rows", "dead_letters"].map(|column| row[column].as_i64().expect("a number"));
+    assert_eq!(removed[0] + removed[1], 600 - cut, "{row:#}");
+
+    let (code, said) = feed.resolve(&["--truncate"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("none was cut"), "{said}");
 }
 
 /// Deletes the topic and creates it again, so that it goes on at the very offset where the old one ended: only its id

@@ -6,6 +6,9 @@
   kafka.py kill DIR      the same without giving it time to write anything (SIGKILL)
   kafka.py serve DIR     `up`, then `down` when standard input closes: for a test that starts a broker as its child,
                          so that the broker does not outlive a test that panics or is killed
+  kafka.py cut DIR TOPIC PARTITION OFFSET
+                         while the broker is down: takes the records of a log at or above the offset away, as an unclean
+                         leader election does. A batch that begins below it goes as a whole; prints where the log ends
   kafka.py with -- CMD   runs CMD beside a broker in a temporary folder, with TABLETOPIC_TEST_BOOTSTRAP set, and
                          leaves with the exit code of CMD
 
@@ -22,6 +25,7 @@ import pathlib
 import random
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -74,6 +78,10 @@ log.cleaner.backoff.ms=500
 log.cleaner.dedupe.buffer.size=16777216
 log.segment.delete.delay.ms=500
 """
+
+
+# Of a record batch: base offset, length of what follows the length, last offset less the base offset.
+BATCH_HEADER = struct.Struct(">qi11xi")
 
 
 class BrokerDied(Exception):
@@ -167,6 +175,33 @@ class Broker:
             time.sleep(0.05)
         self.pid_file.unlink(missing_ok=True)
 
+    def cut(self, topic, partition, offset):
+        """Cuts a log at a batch boundary at or below the offset, and returns where it ends then."""
+        if self.pid() is not None:
+            sys.exit("kafka.py: the broker is running: stop it first")
+        [log] = self.folder.glob(f"data-*/{topic}-{partition}")
+        segments = sorted(log.glob("*.log"), key=lambda path: int(path.stem))
+        # Indexes and producer snapshots speak of what is gone; the broker makes them again.
+        for kind in ("*.index", "*.timeindex", "*.txnindex", "*.snapshot"):
+            for path in log.glob(kind):
+                path.unlink()
+        for path in [path for path in segments[1:] if int(path.stem) >= offset]:
+            path.unlink()
+            segments.remove(path)
+        end = int(segments[-1].stem)
+        with open(segments[-1], "r+b") as file:
+            position = 0
+            while len(header := file.read(BATCH_HEADER.size)) == BATCH_HEADER.size:
+                base, length, last = BATCH_HEADER.unpack(header)
+                # A file may be longer than what was written to it.
+                if length == 0 or base + last >= offset:
+                    break
+                end = base + last + 1
+                position += 12 + length
+                file.seek(position)
+            file.truncate(position)
+        return end
+
     def pid(self):
         """The process id of the running broker, or None. A number that another process got meanwhile is not ours."""
         try:
@@ -218,6 +253,11 @@ def main():
             command.add_argument("dir")
     for name in ("down", "kill"):
         commands.add_parser(name).add_argument("dir")
+    command = commands.add_parser("cut")
+    command.add_argument("dir")
+    command.add_argument("topic")
+    command.add_argument("partition", type=int)
+    command.add_argument("offset", type=int)
     options = parser.parse_args()
 
     # So that `finally` runs, and the broker stops, also when this process is told to end.
@@ -229,6 +269,8 @@ def main():
             Broker(options.dir).stop(signal.SIGTERM)
         case "kill":
             Broker(options.dir).stop(signal.SIGKILL)
+        case "cut":
+            print(Broker(options.dir).cut(options.topic, options.partition, options.offset))
         case "serve":
             broker = Broker(options.dir)
             try:

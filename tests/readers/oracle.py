@@ -65,7 +65,14 @@ def load_produced(db, options):
         return
     absent = [(p, 0, start) for p, start in (text.split("=") for text in options.start)]
     absent += [text.replace("=", "-").split("-") for text in options.lost]
-    db.execute("CREATE TABLE produced AS SELECT * FROM read_parquet($files)", {"files": options.produced})
+    db.execute("CREATE TABLE produced AS SELECT * FROM read_parquet($files, filename = true)", {"files": options.produced})
+    for text in options.cut:
+        files, place = text.split(":")
+        partition, offset = place.split("=")
+        where = 'list_contains($files, filename) AND partition = $partition AND "offset" >= $cut'
+        values = {"files": options.produced[:int(files)], "partition": int(partition), "cut": int(offset)}
+        db.execute(f"DELETE FROM produced WHERE {where}", values)
+    db.execute("ALTER TABLE produced DROP COLUMN filename")
     for partition, start, end in absent:
         where = 'partition = ? AND "offset" >= ? AND "offset" < ?'
         db.execute(f"DELETE FROM produced WHERE {where}", [int(partition), int(start), int(end)])
@@ -245,6 +252,8 @@ def main():
     parser.add_argument("--timestamp-unit", choices=FACTORS, default="ms", help="of event times that are numbers")
     parser.add_argument("--start", action="append", default=[], metavar="PARTITION=OFFSET", help="where the anchor is")
     parser.add_argument("--lost", action="append", default=[], metavar="PARTITION=START-END", help="declared lost")
+    parser.add_argument("--cut", action="append", default=[], metavar="FILES:PARTITION=OFFSET",
+                        help="after so many of the produced files, the log was cut at this offset")
     parser.add_argument("--compacted", action="store_true", help="records with a later one of their key may be missing")
     parser.add_argument("--dead-letters", action="store_true", help="poison records are in <table>__dead_letters")
     options = parser.parse_args()

@@ -2,32 +2,36 @@
 
 use tabletopic_ingest::ask_broker::Here;
 use tabletopic_ingest::resolve::{Answer, ResolveError, resolve};
-use tabletopic_table::commit::{CommitError, Halt};
+use tabletopic_offsets::TableState;
+use tabletopic_table::commit::{Base, CommitError, Halt, check_standing};
 
 use crate::world::{Happened, World};
 
-/// The command that a halt's message names, if what it speaks of has happened. `None`: it passes by itself.
-fn answer(message: &str, happened: Happened) -> Result<Option<Answer>, String> {
-    let unexpected = || Err(format!("nothing has happened that explains the halt: {message}"));
+/// The command that a halt's message names, if what it speaks of has happened.
+fn answer(message: &str, happened: Happened) -> Result<Answer, String> {
     // A message that names two leaves the choice: the rows come back.
     let choices = [
         ("--adopt-topic", Answer::AdoptTopic, happened.recreated),
         ("--rewind", Answer::Rewind, happened.rolled_back),
         ("--declare-lost", Answer::DeclareLost, happened.expired),
+        // A reader of the deleted topic that stumbled after the new one was adopted says so too.
+        ("--truncate", Answer::Truncate, happened.cut || happened.recreated),
     ];
     match choices
         .into_iter()
         .find(|(command, ..)| message.contains(command))
     {
-        Some((_, answer, true)) => Ok(Some(answer)),
-        // A reader of the deleted topic that stumbled after the new one was adopted: it asks again by itself.
-        None if happened.recreated
-            && (message.contains("was cut below") || message.contains("the log ends at")) =>
-        {
-            Ok(None)
-        }
-        _ => unexpected(),
+        Some((_, answer, true)) => Ok(answer),
+        _ => Err(format!("nothing has happened that explains the halt: {message}")),
     }
+}
+
+async fn is_rolled_back(world: &World) -> bool {
+    let Ok(table) = world.lake.catalog.load(world.table()).await else {
+        return false;
+    };
+    let base = Base::<TableState>::read(table).expect("a state that can be read");
+    check_standing(&world.lake, &base).await.is_err()
 }
 
 /// Answers every halt there is. Whether an answer changed anything: a halt may outlive its reason for a while in a
@@ -35,9 +39,7 @@ fn answer(message: &str, happened: Happened) -> Result<Option<Answer>, String> {
 pub async fn operate(world: &mut World) -> Result<bool, String> {
     let (mut answers, mut changed) = (Vec::new(), false);
     for (_, message) in world.halts() {
-        let Some(answer) = answer(&message, world.happened)? else {
-            continue;
-        };
+        let answer = answer(&message, world.happened)?;
         if !answers.contains(&answer) {
             answers.push(answer);
         }
@@ -46,7 +48,8 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
     answers.sort_by_key(|answer| match answer {
         Answer::Rewind => 0,
         Answer::AdoptTopic => 1,
-        Answer::DeclareLost => 2,
+        Answer::Truncate => 2,
+        Answer::DeclareLost => 3,
     });
     for answer in &answers {
         let broker = Here(std::sync::Arc::new(world.broker.clone()));
@@ -54,10 +57,18 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
         if *answer == Answer::AdoptTopic {
             world.note_adoption().await;
         }
+        // It would accept the rollback as lost, too, whose rows shall come back.
+        if *answer == Answer::DeclareLost && is_rolled_back(world).await {
+            world.say(format!("  {answer:?}: not before the rollback is answered"));
+            continue;
+        }
         match resolve(&world.lake, &broker, &world.job, *answer, reason, false).await {
             Ok(resolution) => {
                 changed = true;
                 world.rollback_open &= *answer != Answer::Rewind;
+                if *answer == Answer::Truncate {
+                    world.cuts_answered();
+                }
                 world.say(format!("  resolved by {answer:?}: {:?}", resolution.effects));
             }
             // Halted processes look every few seconds; what they say may be answered already.
@@ -67,6 +78,14 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
                 Halt::RolledBack { .. } | Halt::HistoryExpired { .. },
             ))) if world.rollback_open => {
                 world.say(format!("  {answer:?}: not before the rollback is answered"));
+            }
+            // The dead-letter table is brought up to date within seconds.
+            Err(error)
+                if error
+                    .to_string()
+                    .contains("wait until the dead-letter table has it") =>
+            {
+                world.say(format!("  {answer:?}: {error}"));
             }
             Err(error) => return Err(format!("{answer:?} is refused: {error}")),
         }

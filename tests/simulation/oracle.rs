@@ -167,18 +167,21 @@ fn every_record_once(world: &World, state: &TableState, found: &Found) -> Result
         if wrong > 0 {
             return Err(format!("{} is in the wrong table", told()));
         }
+        let current = record.topic == world.truth.topic;
+        if record.cut && current && right > 0 {
+            return Err(format!("{} is there, and its log was cut below it", told()));
+        }
         if right > 1 {
             return Err(format!("{} is there {right} times", told()));
         }
         if right == 1 {
             continue;
         }
-        let current = record.topic == world.truth.topic;
         let partition = job.partitions.get(&record.partition);
         let excused = if current {
             let below_anchor = partition.is_some_and(|held| record.offset < held.progress.anchor());
             let lost = partition.is_some_and(|held| held.lost.contains(record.offset));
-            record.compacted || record.expired && (lost || below_anchor)
+            record.cut || record.compacted || record.expired && (lost || below_anchor)
         } else {
             !world.kept.contains(&number)
         };
@@ -278,7 +281,7 @@ fn ledger_is_contiguous(
             if since.is_valid(row) {
                 abandoned.push((since.value(row), sequence_number));
             }
-            if matches!(kinds.value(row), "anchor" | "rewind") {
+            if matches!(kinds.value(row), "anchor" | "rewind" | "replace") {
                 restarts.insert(sequence_number);
             }
             if let Some((partition, start, end)) = place {
@@ -301,7 +304,10 @@ fn ledger_is_contiguous(
             .iter()
             .any(|(since, by)| *since < range.sequence_number && range.sequence_number < *by);
         if !given_up {
-            total += range.rows;
+            total += match range.kind.as_str() {
+                "replace" => -range.rows,
+                _ => range.rows,
+            };
         }
         if !matches!(range.kind.as_str(), "append" | "declare-lost") {
             continue;

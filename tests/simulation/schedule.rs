@@ -40,6 +40,11 @@ pub enum Step {
         partition: usize,
         left: i64,
     },
+    /// An unclean leader election takes the last offsets away.
+    CutLog {
+        partition: usize,
+        back: i64,
+    },
     RecreateTopic,
     BrokerOutage {
         on: bool,
@@ -107,6 +112,7 @@ struct Climate {
     rollbacks: bool,
     retention: bool,
     recreation: bool,
+    cuts: bool,
     foreign: bool,
     trouble: bool,
     crashes: bool,
@@ -119,6 +125,7 @@ pub fn steps(rng: &mut fastrand::Rng) -> Vec<Step> {
         rollbacks: rng.u8(..4) == 0,
         retention: rng.u8(..4) == 0,
         recreation: rng.u8(..6) == 0,
+        cuts: rng.u8(..4) == 0,
         foreign: rng.bool(),
         trouble: rng.u8(..4) != 0,
         crashes: rng.u8(..4) != 0,
@@ -160,8 +167,12 @@ fn step(rng: &mut fastrand::Rng, climate: Climate) -> Option<Step> {
         37..59 => Step::Run {
             millis: [100, 300, 1_000, 2_500, 7_000, 20_000][rng.usize(..6)],
         },
-        59..62 => Step::StartProcess,
-        62..68 if climate.trouble => Step::Trouble {
+        59..61 => Step::StartProcess,
+        61..63 if climate.cuts => Step::CutLog {
+            partition,
+            back: rng.i64(1..20),
+        },
+        63..68 if climate.trouble => Step::Trouble {
             process,
             percent: [0, 5, 20, 60][rng.usize(..4)],
         },

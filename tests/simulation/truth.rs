@@ -29,6 +29,8 @@ pub struct Produced {
     pub expired: bool,
     /// Compaction took it.
     pub compacted: bool,
+    /// The log was cut below it.
+    pub cut: bool,
 }
 
 /// All records, by their numbers.
@@ -82,6 +84,7 @@ impl Truth {
             kind,
             expired: false,
             compacted: false,
+            cut: false,
         });
     }
 
@@ -102,10 +105,17 @@ impl Truth {
         }
     }
 
+    pub fn cut(&mut self, partition: i32, at: i64) {
+        for record in self.current(partition).filter(|record| record.offset >= at) {
+            record.cut = true;
+        }
+    }
+
+    /// What the log of a partition has, or had until retention or compaction took it.
     fn current(&mut self, partition: i32) -> impl Iterator<Item = &mut Produced> {
         let topic = self.topic;
         self.records
             .iter_mut()
-            .filter(move |record| record.topic == topic && record.partition == partition)
+            .filter(move |record| record.topic == topic && record.partition == partition && !record.cut)
     }
 }

@@ -79,6 +79,7 @@ pub type Log = Rc<RefCell<Vec<String>>>;
 pub struct Happened {
     pub expired: bool,
     pub recreated: bool,
+    pub cut: bool,
     pub rolled_back: bool,
 }
 
@@ -95,6 +96,10 @@ pub struct World {
     pub rollback_open: bool,
     /// Records of deleted topics that the table has to keep.
     pub kept: BTreeSet<usize>,
+    /// Where the logs of the topic were cut, at the lowest: the table may hold records from there on which are gone.
+    cuts: BTreeMap<i32, i64>,
+    /// Of these, cuts that nobody has answered.
+    cuts_open: BTreeMap<i32, i64>,
     /// Catalog and store of the processes, before the network.
     catalog: Arc<dyn Catalog>,
     store: Arc<dyn ObjectStore>,
@@ -140,6 +145,8 @@ impl World {
             happened: Happened::default(),
             rollback_open: false,
             kept: BTreeSet::new(),
+            cuts: BTreeMap::new(),
+            cuts_open: BTreeMap::new(),
             catalog: nature.catalog(catalog, &lake),
             store: nature.store(store),
             lake,
@@ -259,9 +266,25 @@ impl World {
                     self.truth.expire(tp.partition, start);
                 }
             }
+            // Rows of the topic before could not be told from those that the log lost.
+            Step::CutLog { .. } if self.truth.topic > 0 => {}
+            Step::CutLog { partition, back } => {
+                let tp = self.topic_partition(pick(partition, &partitions));
+                let log = self.log(&tp);
+                let cut = (log.end - back).max(log.start);
+                self.happened.cut = true;
+                self.broker.truncate(&tp, cut);
+                self.truth.cut(tp.partition, cut);
+                for cuts in [&mut self.cuts, &mut self.cuts_open] {
+                    let lowest = cuts.entry(tp.partition).or_insert(cut);
+                    *lowest = cut.min(*lowest);
+                }
+            }
             Step::RecreateTopic => {
                 self.happened.recreated = true;
                 self.note_adoption().await;
+                self.cuts.clear();
+                self.cuts_open.clear();
                 self.broker.create_topic(TOPIC, partitions.len());
                 self.truth.topic += 1;
             }
@@ -301,6 +324,7 @@ impl World {
                 if foreign::roll_back(&self.lake, &self.job.table, back).await {
                     self.happened.rolled_back = true;
                     self.rollback_open = true;
+                    self.cuts_open = self.cuts.clone();
                     // Rows of deleted topics that it took can't be read again.
                     self.kept.clear();
                 }
@@ -383,10 +407,17 @@ impl World {
             let held = job.partitions.get(&record.partition).is_some_and(|partition| {
                 partition.progress.contains(record.offset) && !partition.lost.contains(record.offset)
             });
-            if record.topic == self.truth.topic && held && !record.expired && !record.compacted {
+            let cut = self.cuts_open.get(&record.partition);
+            let read = !record.cut && cut.is_none_or(|cut| record.offset < *cut);
+            if record.topic == self.truth.topic && held && read && !record.expired && !record.compacted {
                 self.kept.insert(number);
             }
         }
+    }
+
+    /// The table holds nothing of what logs lost.
+    pub fn cuts_answered(&mut self) {
+        self.cuts_open.clear();
     }
 
     pub fn table(&self) -> &TableIdent {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use serde_json::json;
 use tabletopic_ingest::ask_broker::OnThreads;
-use tabletopic_ingest::resolve::{Answer, Effect, Resolution, resolve};
+use tabletopic_ingest::resolve::{Answer, Effect, Files, Resolution, resolve};
+use tabletopic_offsets::Counts;
 
 use super::{environment, jobs_of, runtime};
 use crate::args::{Output, Resolve};
@@ -32,6 +33,7 @@ async fn answer(config: Config, asked: &Resolve) -> anyhow::Result<Exit> {
             declare_lost: true, ..
         } => Answer::DeclareLost,
         Resolve { rewind: true, .. } => Answer::Rewind,
+        Resolve { truncate: true, .. } => Answer::Truncate,
         _ => Answer::AdoptTopic,
     };
     let would = resolve(&lake, &broker, job, answer, asked.reason.clone(), true).await?;
@@ -60,6 +62,12 @@ fn print(output: Output, resolution: &Resolution) {
                 .effects
                 .iter()
                 .for_each(|effect| println!("  {}", sentence(effect)));
+            let Files { removed, written } = resolution.files;
+            if removed > 0 {
+                println!(
+                    "  data files: {removed} removed, {written} of them written again without these rows"
+                );
+            }
         }
     }
 }
@@ -70,16 +78,24 @@ fn sentence(effect: &Effect) -> String {
         before,
         after,
         lost,
+        removed,
     } = effect;
     let moves = match before {
         Some(before) if before == after => format!("{topic_partition}: goes on at offset {after}, as before"),
         Some(before) => format!("{topic_partition}: goes on at offset {after} instead of {before}"),
         None => format!("{topic_partition}: starts at offset {after}"),
     };
-    match lost {
-        0 => moves,
-        lost => format!("{moves}; {lost} offsets are declared lost"),
+    let mut sentence = moves;
+    if *lost > 0 {
+        sentence += &format!("; {lost} offsets are declared lost");
     }
+    if !removed.is_zero() {
+        let Counts {
+            rows, dead_letters, ..
+        } = removed;
+        sentence += &format!("; {rows} rows and {dead_letters} dead letters from there on are removed");
+    }
+    sentence
 }
 
 fn as_json(resolution: &Resolution) -> serde_json::Value {
@@ -93,10 +109,16 @@ fn as_json(resolution: &Resolution) -> serde_json::Value {
                 "before": effect.before,
                 "after": effect.after,
                 "lost": effect.lost,
+                "removed_rows": effect.removed.rows,
+                "removed_dead_letters": effect.removed.dead_letters,
             })
         })
         .collect();
-    json!({ "snapshot_id": resolution.snapshot_id, "partitions": effects })
+    json!({
+        "snapshot_id": resolution.snapshot_id,
+        "partitions": effects,
+        "files": { "removed": resolution.files.removed, "written": resolution.files.written },
+    })
 }
 
 /// Asks on a terminal; refuses where nobody can answer.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tabletopic_offsets::{Offset, TopicPartition};
-use tabletopic_source::{Broker, BrokerError, LogOffsets, PartitionError, Retention, TopicDescription};
+use tabletopic_source::{
+    Broker, BrokerError, LogOffsets, PartitionError, Position, Retention, TopicDescription,
+};
 
 use crate::job::Start;
 
@@ -33,6 +35,10 @@ pub trait AskBroker: Debug + Send + Sync {
         topics: &[Arc<str>],
     ) -> Result<Vec<Result<Retention, PartitionError>>, BrokerError>;
     async fn timestamps(&self, at: &[(TopicPartition, Offset)]) -> Result<Vec<Option<i64>>, BrokerError>;
+    async fn validate(
+        &self,
+        positions: &[(TopicPartition, Position)],
+    ) -> Result<Vec<Result<(), PartitionError>>, BrokerError>;
 }
 
 /// Asks on tokio's threads for blocking work.
@@ -112,6 +118,14 @@ impl AskBroker for OnThreads {
         let at = at.to_vec();
         self.ask(move |broker| broker.timestamps(&at)).await
     }
+
+    async fn validate(
+        &self,
+        positions: &[(TopicPartition, Position)],
+    ) -> Result<Vec<Result<(), PartitionError>>, BrokerError> {
+        let positions = positions.to_vec();
+        self.ask(move |broker| broker.validate(&positions)).await
+    }
 }
 
 #[async_trait]
@@ -151,6 +165,13 @@ impl AskBroker for Here {
 
     async fn timestamps(&self, at: &[(TopicPartition, Offset)]) -> Result<Vec<Option<i64>>, BrokerError> {
         self.0.timestamps(at)
+    }
+
+    async fn validate(
+        &self,
+        positions: &[(TopicPartition, Position)],
+    ) -> Result<Vec<Result<(), PartitionError>>, BrokerError> {
+        self.0.validate(positions)
     }
 }
 

@@ -31,16 +31,16 @@ pub fn refused_position(
 ) -> Why {
     let at = format!("topic {} partition {}", tp.topic, tp.partition);
     match (error, log) {
-        (PartitionError::OutOfRange { .. }, Some(log)) => {
-            lost_position(table, tp, position, log).unwrap_or_else(|| {
-                format!("{at}, offset {position}: {error}").into()
-            })
-        }
-        (PartitionError::Truncated { detail }, _) => format!(
-            "{at}: the log was cut below offset {position} and written again ({detail}), so table {table} holds \
-             rows that the topic no longer has. Find out what happened on the broker before anything else"
-        )
-        .into(),
+        (PartitionError::OutOfRange { .. }, Some(log)) => lost_position(table, tp, position, log)
+            .unwrap_or_else(|| format!("{at}, offset {position}: {error}").into()),
+        (PartitionError::Truncated { detail, .. }, _) => Why {
+            message: format!(
+                "{at}: the log was cut below offset {position} ({detail}), so table {table} holds rows that the topic no \
+                 longer has, and other records may have taken their offsets. Find out what happened on the broker. To \
+                 remove these rows and go on from the cut, run `tabletopic resolve {table} --truncate`"
+            ),
+            answers: vec![Answer::Truncate],
+        },
         (error, _) => format!("{at}, offset {position}: {error}").into(),
     }
 }
@@ -66,13 +66,14 @@ pub fn lost_position(
             answers: vec![Answer::DeclareLost],
         });
     }
-    (position > log.end).then(|| {
-        format!(
+    (position > log.end).then(|| Why {
+        message: format!(
             "{at}: table {table} holds everything below offset {position}, but the log ends at {}: records were \
-             lost on the broker (unclean leader election, or a restored backup). Find out what happened there; \
-             reading goes on by itself once the log has grown past {position} and tabletopic is restarted",
+             lost on the broker (unclean leader election, or a restored backup). Find out what happened there. To \
+             remove the rows that the topic no longer has and go on from there, run `tabletopic resolve {table} \
+             --truncate`",
             log.end
-        )
-        .into()
+        ),
+        answers: vec![Answer::Truncate],
     })
 }

@@ -1,11 +1,15 @@
 //! `tabletopic resolve`: the operator's answers to a halt. Each looks first, says what it would do, and then is one
 //! commit; running services notice the raised generation and go on by themselves.
 
+mod cuts;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use tabletopic_offsets::{Gap, Offset, OffsetRange, TableState, TopicIdentity, TopicPartition};
+use tabletopic_offsets::{
+    Counts, Gap, JobState, Offset, OffsetRange, TableState, TopicIdentity, TopicPartition,
+};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::resolve::{AdoptTopic, DeclareGaps, DeclareMissing, Rewind};
 use tabletopic_table::commit::{
@@ -25,6 +29,8 @@ pub enum Answer {
     Rewind,
     /// Go on with the topic that was created under the old name.
     AdoptTopic,
+    /// Remove what logs no longer have that were cut, and read on from there.
+    Truncate,
 }
 
 /// As `tabletopic resolve` is given it.
@@ -34,6 +40,7 @@ impl fmt::Display for Answer {
             Self::DeclareLost => "--declare-lost",
             Self::Rewind => "--rewind",
             Self::AdoptTopic => "--adopt-topic",
+            Self::Truncate => "--truncate",
         })
     }
 }
@@ -50,6 +57,15 @@ pub enum ResolveError {
         topic: Arc<str>,
         source: tabletopic_source::PartitionError,
     },
+    #[error(
+        "{topic_partition}: its log was cut below the table's progress, but no leader epoch that the table knows tells \
+         where, and the log, which starts at {log_start}, cannot give all of it again. Which of the rows the topic still \
+         has cannot be told: begin a new table for it"
+    )]
+    CutUnknown {
+        topic_partition: TopicPartition,
+        log_start: Offset,
+    },
     #[error("table {table}: there is nothing to resolve with this answer: {why}")]
     Nothing { table: String, why: String },
 }
@@ -64,12 +80,23 @@ pub struct Effect {
     pub after: Offset,
     /// Offsets newly declared lost.
     pub lost: u64,
+    /// What this removes: rows, dead letters, declared losses.
+    pub removed: Counts,
+}
+
+/// What an answer does to data files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Files {
+    pub removed: u64,
+    /// Files that take the place of removed ones.
+    pub written: u64,
 }
 
 /// What an answer does.
 #[derive(Debug, Clone)]
 pub struct Resolution {
     pub effects: Vec<Effect>,
+    pub files: Files,
     /// The commit; `None` when it was only looked at.
     pub snapshot_id: Option<i64>,
 }
@@ -97,11 +124,13 @@ pub async fn resolve(
             schema_id: base.metadata().current_schema_id(),
         };
         let change = plan.plan(&base, at).await?;
-        let state = change
-            .map(|change| change.state)
-            .ok_or_else(|| nothing(job, "the table is as it should be"))?;
+        let change = change.ok_or_else(|| nothing(job, "the table is as it should be"))?;
         return Ok(Resolution {
-            effects: effects(base.state(), &state),
+            effects: effects(base.state(), &change.state),
+            files: Files {
+                removed: change.files.remove.len() as u64,
+                written: change.rewrites.len() as u64,
+            },
             snapshot_id: None,
         });
     }
@@ -115,8 +144,16 @@ pub async fn resolve(
         .state()
         .map(|state| effects(base.state(), state))
         .unwrap_or_default();
+    let counted = |name: &str| {
+        let text = snapshot.summary().additional_properties.get(name);
+        text.and_then(|text| text.parse().ok()).unwrap_or_default()
+    };
     Ok(Resolution {
         effects,
+        files: Files {
+            removed: counted("deleted-data-files"),
+            written: counted("added-data-files"),
+        },
         snapshot_id: Some(snapshot.snapshot_id()),
     })
 }
@@ -152,21 +189,13 @@ async fn plan<'a>(
                 reason,
             }))
         }
+        Answer::Truncate => Ok(Box::new(cuts::plan(lake, broker, job, reason, base).await?)),
     }
 }
 
 /// What lies between progress and the log's start.
 async fn gaps(broker: &dyn AskBroker, job: &Job, base: &Base<TableState>) -> Result<Vec<Gap>, ResolveError> {
-    let Some(state) = base.state().and_then(|state| state.job(&job.id)) else {
-        return Err(nothing(job, "it holds nothing of this job yet"));
-    };
-    let (identity, _) = topic(broker, job).await?;
-    if !state.identity.agrees(&identity) {
-        return Err(nothing(
-            job,
-            "the topic was deleted and created again; use `--adopt-topic`",
-        ));
-    }
+    let state = same_topic(broker, job, base).await?;
     let partitions: Vec<TopicPartition> = state
         .partitions
         .keys()
@@ -193,6 +222,25 @@ async fn gaps(broker: &dyn AskBroker, job: &Job, base: &Base<TableState>) -> Res
         ));
     }
     Ok(gaps)
+}
+
+/// What the table knows of the job, if it reads the topic that is there now.
+async fn same_topic<'a>(
+    broker: &dyn AskBroker,
+    job: &Job,
+    base: &'a Base<TableState>,
+) -> Result<&'a JobState, ResolveError> {
+    let Some(state) = base.state().and_then(|state| state.job(&job.id)) else {
+        return Err(nothing(job, "it holds nothing of this job yet"));
+    };
+    let (identity, _) = topic(broker, job).await?;
+    if !state.identity.agrees(&identity) {
+        return Err(nothing(
+            job,
+            "the topic was deleted and created again; use `--adopt-topic`",
+        ));
+    }
+    Ok(state)
 }
 
 /// The topic as it is now, and where it starts.
@@ -236,6 +284,7 @@ fn effects(before: Option<&TableState>, after: &TableState) -> Vec<Effect> {
                     .counts
                     .lost
                     .saturating_sub(old.map_or(0, |old| old.counts.lost)),
+                removed: after.taken_back(id, *number),
             });
         }
     }

@@ -81,7 +81,7 @@ impl JobState {
     }
 }
 
-/// Offsets that this very snapshot accounts for.
+/// Offsets that this very snapshot accounts for; of a [`Kind::Replace`], those that it took back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddedRange {
     pub job: JobId,
@@ -168,6 +168,18 @@ impl TableState {
 
     pub fn partition(&self, job: &JobId, partition: i32) -> Option<&PartitionState> {
         self.jobs.get(job)?.partitions.get(&partition)
+    }
+
+    /// What this very snapshot took back of a partition.
+    pub fn taken_back(&self, job: &JobId, partition: i32) -> Counts {
+        let of_partition = |added: &&AddedRange| added.job == *job && added.partition == partition;
+        let taken_back = self.added.iter().filter(|_| self.kind == Kind::Replace);
+        taken_back
+            .filter(of_partition)
+            .fold(Counts::default(), |mut sum, added| {
+                sum.add(added.counts);
+                sum
+            })
     }
 
     /// Writes down where partitions start that the table does not know yet, and ids that it did not

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
 
-use crate::PartitionError;
+use crate::{PartitionError, Position};
 
 /// A topic as the broker has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,13 @@ pub trait Broker: Debug + Send + Sync {
     /// The timestamp (milliseconds since the Unix epoch) of the first record at or after each offset. `None`: none
     /// came within a few seconds, because there is none, or it has no timestamp. Name no partition twice.
     fn timestamps(&self, at: &[(TopicPartition, Offset)]) -> Result<Vec<Option<i64>>, BrokerError>;
+
+    /// Whether each log still leads to the position: whether what is before it is what was read, and
+    /// reading can go on there. An error says why not, as it would stop a reader.
+    fn validate(
+        &self,
+        positions: &[(TopicPartition, Position)],
+    ) -> Result<Vec<Result<(), PartitionError>>, BrokerError>;
 }
 
 /// Why the brokers gave no answer. Nothing is retried here: the caller knows how long to wait.

@@ -21,6 +21,15 @@ impl Position {
     }
 }
 
+/// Where a leader epoch ends in a log: a leader's answer to OffsetForLeaderEpoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpochEnd {
+    /// The largest one that the leader knows, up to the one that it was asked for.
+    pub leader_epoch: i32,
+    /// Where the next epoch starts, or the log ends.
+    pub offset: Offset,
+}
+
 /// One thing that happened, in the order in which it happened.
 pub enum SourceEvent<'a> {
     /// These are ours now. Nothing of them is read before [`Source::start`](crate::Source::start).
@@ -57,8 +66,13 @@ pub enum PartitionError {
     /// Which side it is on, [`Broker::offsets`](crate::Broker::offsets) tells.
     #[error("offset {offset} is not in the log any more, or not yet; compare it with the log start and end")]
     OutOfRange { offset: Offset },
-    #[error("the log was cut below the position and rewritten: {detail}")]
-    Truncated { detail: String },
+    /// The records before the position are no longer those that were read.
+    #[error("the log was cut below the position: {detail}")]
+    Truncated {
+        /// What the leader has of the position's leader epoch. `None`: nothing, nor of any epoch before it.
+        epoch_end: Option<EpochEnd>,
+        detail: String,
+    },
     #[error("the broker does not know this topic or partition; was it deleted?")]
     UnknownTopicOrPartition,
     #[error("the broker does not let us read this topic; grant READ and DESCRIBE on it")]

@@ -22,7 +22,7 @@ mod settings;
 mod source;
 
 pub use broker::{Broker, BrokerError, LogOffsets, Retention, TopicDescription};
-pub use event::{PartitionError, Position, SourceEvent};
+pub use event::{EpochEnd, PartitionError, Position, SourceEvent};
 pub use kafka::{KafkaBroker, KafkaSource};
 pub use memory::{MemoryBroker, MemoryRecord, MemorySource};
 pub use settings::{GroupProtocol, KafkaSettings, SettingsError};

@@ -104,6 +104,16 @@ impl KafkaSettings {
         Ok(config)
     }
 
+    /// The configuration of a client that reads partitions to their ends and tells when it is there. It takes no part
+    /// in the group.
+    pub(crate) fn reader(&self) -> Result<ClientConfig, SettingsError> {
+        let mut config = self.client()?;
+        // The client assigns nothing without one.
+        config.set("group.id", &self.group);
+        config.set("enable.partition.eof", "true");
+        Ok(config)
+    }
+
     /// The configuration of a client that joins no group.
     pub(crate) fn client(&self) -> Result<ClientConfig, SettingsError> {
         self.allowed()?;

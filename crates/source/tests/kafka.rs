@@ -507,6 +507,32 @@ fn offsets_are_answered_for_each_partition_even_beside_an_unknown_one() {
     assert_eq!(broker.offsets_at(&asked[..1], now).unwrap(), [Ok(3)]);
 }
 
+/// A position that the log never had looks to the leader like one that was cut off.
+#[test]
+fn positions_are_validated_by_their_leader_epochs_and_several_at_once() {
+    let topic = create_topic("validate", 3);
+    let tps = [0, 1, 2].map(|partition| TopicPartition::new(topic.clone(), partition));
+    for tp in &tps[..2] {
+        send(&producer(None), tp, numbered(0..5));
+    }
+    let answers = |asked: [Position; 3]| {
+        let asked: Vec<_> = tps.iter().cloned().zip(asked).collect();
+        broker().validate(&asked).unwrap()
+    };
+    let known = |offset| Position::new(offset, Some(0));
+    assert_eq!(answers([known(3), known(5), from(0)]), [Ok(()), Ok(()), Ok(())]);
+    let refused = answers([known(9), from(9), known(1)]);
+    let epoch_end = |answer: &Result<(), PartitionError>| match answer {
+        Err(PartitionError::Truncated { epoch_end, .. }) => {
+            epoch_end.map(|end| (end.leader_epoch, end.offset))
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(epoch_end(&refused[0]), Some((0, 5)), "{refused:?}");
+    assert_eq!(refused[1], Err(PartitionError::OutOfRange { offset: 9 }));
+    assert_eq!(epoch_end(&refused[2]), Some((0, 0)), "{refused:?}");
+}
+
 #[test]
 fn an_unreachable_broker_is_an_outage_and_an_error_that_says_so() {
     let settings = KafkaSettings::new("127.0.0.1:1", "g");

@@ -9,5 +9,6 @@ pub mod rows;
 pub mod schema;
 pub mod snapshot;
 pub mod storage;
+pub mod truncated;
 
 pub use lake::Lake;

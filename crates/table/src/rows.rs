@@ -2,13 +2,15 @@
 //! (section 4 and the `resolve` commands of the commit protocol).
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
-use arrow::error::ArrowError;
 use futures::TryStreamExt;
 use iceberg::Runtime;
+use iceberg::arrow::ArrowReaderBuilder;
+use iceberg::scan::{ArrowRecordBatchStream, FileScanTask};
 use iceberg::table::Table;
 use tabletopic_catalog::LoadedTable;
 use tabletopic_offsets::OffsetRange;
@@ -27,6 +29,11 @@ impl Held {
     pub fn add(&mut self, offset: i64) {
         self.rows += 1;
         self.offset_sum = self.offset_sum.wrapping_add(offset as u64);
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.offset_sum = self.offset_sum.wrapping_add(other.offset_sum);
     }
 }
 
@@ -109,21 +116,27 @@ async fn visit(
         .build()?;
     let mut batches = scan.to_arrow().await?;
     while let Some(batch) = batches.try_next().await? {
-        visit_batch(&batch, &mut row).map_err(|error| {
-            CommitError::Encode(format!(
-                "the columns _kafka_partition and _kafka_offset of {} can't be read: {error}",
-                table.ident
-            ))
-        })?;
+        visit_batch(&table.ident, &batch, &mut row)?;
     }
     Ok(())
 }
 
+/// Calls `row` with the topic partition number and offset of each row that has both, the batch's first columns.
 /// Anybody may widen a column as Iceberg allows, so both are read as `long`. A partition number that Kafka cannot have
-/// is somebody else's row.
-fn visit_batch(batch: &RecordBatch, row: &mut impl FnMut(i32, i64)) -> Result<(), ArrowError> {
-    let partitions = cast(batch.column(0), &DataType::Int64)?;
-    let offsets = cast(batch.column(1), &DataType::Int64)?;
+/// is somebody else's row. `of` is the table or file, for the error.
+pub(crate) fn visit_batch(
+    of: &dyn Display,
+    batch: &RecordBatch,
+    row: &mut impl FnMut(i32, i64),
+) -> Result<(), CommitError> {
+    let number = |column: usize| {
+        cast(batch.column(column), &DataType::Int64).map_err(|error| {
+            CommitError::Encode(format!(
+                "the columns _kafka_partition and _kafka_offset of {of} can't be read: {error}"
+            ))
+        })
+    };
+    let (partitions, offsets) = (number(0)?, number(1)?);
     let partitions = partitions.as_primitive::<Int64Type>();
     let offsets = offsets.as_primitive::<Int64Type>();
     for at in 0..batch.num_rows() {
@@ -135,6 +148,15 @@ fn visit_batch(batch: &RecordBatch, row: &mut impl FnMut(i32, i64)) -> Result<()
         }
     }
     Ok(())
+}
+
+/// The rows of one file.
+pub(crate) fn read(lake: &Lake, task: FileScanTask) -> Result<ArrowRecordBatchStream, iceberg::Error> {
+    let reader = ArrowReaderBuilder::new(lake.file_io.clone(), Runtime::try_current()?)
+        .with_data_file_concurrency_limit(1)
+        .build();
+    let tasks = futures::stream::once(async { Ok(task) });
+    Ok(reader.read(Box::pin(tasks))?.stream())
 }
 
 /// The `iceberg` crate's view of a loaded table, for its scans.
@@ -175,9 +197,11 @@ mod tests {
             ("_kafka_offset", column(vec![Some(7), Some(8), Some(9), None])),
         ]);
         let mut seen = Vec::new();
-        visit_batch(&batch.expect("a batch"), &mut |partition, offset| {
-            seen.push((partition, offset))
-        })
+        visit_batch(
+            &"a table",
+            &batch.expect("a batch"),
+            &mut |partition, offset| seen.push((partition, offset)),
+        )
         .expect("read");
         assert_eq!(seen, [(1, 7)]);
     }

@@ -29,6 +29,15 @@ impl Broker {
         kafka(&["down".to_owned(), path(self.folder.path())]);
     }
 
+    /// Takes the records of a log at or above `offset` away, while the broker is stopped, and answers where it ends
+    /// then: maybe below, since batches go as a whole.
+    pub fn cut(&self, topic: &str, partition: i32, offset: i64) -> i64 {
+        let numbers = [partition.to_string(), offset.to_string()];
+        let arguments = ["cut".to_owned(), path(self.folder.path()), topic.to_owned()];
+        let end = kafka(&[arguments.as_slice(), &numbers].concat());
+        end.parse().expect("an offset")
+    }
+
     /// Starts it again, on the same port.
     pub fn start_again(&self) {
         kafka(&["up".to_owned(), path(self.folder.path())]);

@@ -22,7 +22,7 @@ use std::time::Duration;
 use iceberg::TableIdent;
 use tabletopic_offsets::{Follower, FollowerPosition, Generation, JobId};
 use tabletopic_table::Lake;
-use tabletopic_table::commit::{ChangeSchema, CommitError, LogWaiting, commit};
+use tabletopic_table::commit::{ChangeSchema, CommitError, Halt, LogWaiting, commit};
 use tabletopic_table::schema::SchemaChange;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
@@ -58,7 +58,7 @@ pub struct Committer {
     /// The meaning of offsets that the workers were told.
     generations: BTreeMap<JobId, Generation>,
     followers: Vec<(Follower, FollowerPosition)>,
-    /// The metadata location at which the table halted.
+    /// The table halted: a metadata location at which it did, or none that is known.
     halted_at: Option<String>,
     drained: Option<Instant>,
 }
@@ -218,8 +218,20 @@ impl Committer {
 
     /// The whole table stops: nothing more is read for it until somebody has looked.
     async fn halt(&mut self, error: CommitError) {
-        let now = self.lake.catalog.load(&self.table).await;
-        self.halted_at = Some(now.map(|table| table.metadata_location).unwrap_or_default());
+        // What a table's history says may have been answered since it was loaded: the next look tells.
+        let of_history = matches!(
+            error,
+            CommitError::Halt(
+                Halt::RolledBack { .. } | Halt::HistoryExpired { .. } | Halt::TagMovedBack { .. }
+            )
+        );
+        self.halted_at = Some(match of_history {
+            true => String::new(),
+            false => {
+                let now = self.lake.catalog.load(&self.table).await;
+                now.map(|table| table.metadata_location).unwrap_or_default()
+            }
+        });
         self.observed.halts.raise(
             Scope::Table {
                 table: self.table.clone(),

@@ -46,7 +46,11 @@ impl Committer {
                 }
                 self.drain_if_due(&committed.base).await;
             }
-            Err(error) => self.halt(error).await,
+            Err(error) => {
+                self.halt(error).await;
+                // Until somebody changes the table, it stays so.
+                self.halted_at = Some(table.metadata_location);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::explore::explore;
 use crate::world::Violation;
 
 use Errand::{AdoptTopic, AnchorJob, DeclareLost, Rewind};
-use Foreign::{Append, CherryPick, Compact, ExpireAll, Produce, RecreateTopic, SetMain, SetProperty};
+use Foreign::{Append, CherryPick, Compact, CutLog, ExpireAll, Produce, RecreateTopic, SetMain, SetProperty};
 use Violation::{Corruption, Duplicate, FalseHalt, Follower, Loss};
 
 /// The shortest counterexample breaks this invariant, and the same configuration without the shortcut
@@ -82,6 +82,17 @@ fn followed(foreign: &'static [Foreign], most: u8, errands: &'static [Errand], a
     }
 }
 
+/// The broker's topic id stays the same.
+fn cut_log() -> Config {
+    Config {
+        topic_ids: false,
+        log_end: 2,
+        last_log_end: 2,
+        cut_lengths: &[1, 2],
+        ..answered(&[CutLog], 1, &[Errand::Truncate], 1)
+    }
+}
+
 macro_rules! must_break {
     ($($name:ident: $shortcut:ident breaks $violation:ident in $config:expr;)*) => {$(
         #[test]
@@ -113,6 +124,15 @@ must_break! {
             log_end: 2,
             last_log_end: 2,
             ..answered(&[RecreateTopic], 1, &[AdoptTopic], 1)
+        };
+    a_generation_that_is_not_guarded_loses_where_a_log_was_cut:
+        GenerationNotGuarded breaks Loss in cut_log();
+    a_truncation_that_keeps_rows_doubles:
+        TruncateKeepsRows breaks Duplicate in cut_log();
+    a_truncation_that_leaves_drained_letters_doubles_them:
+        TruncateKeepsDrainedLetters breaks Follower in Config {
+            topic_ids: false,
+            ..followed(&[CutLog], 1, &[Errand::Truncate], 1)
         };
     a_topic_id_that_is_not_checked_loses:
         TopicIdNotChecked breaks Loss in among(&[RecreateTopic], 1);

@@ -1,9 +1,9 @@
-//! The operator's answers to a halt (section 7): rewind, declare-lost, adopt-topic.
+//! The operator's answers to a halt (section 7): rewind, declare-lost, adopt-topic, truncate.
 
 use crate::config::{Config, Errand, Shortcut};
-use crate::offsets::{JOBS, LIVES, Lanes, Mask, Rows, overlap, without};
+use crate::offsets::{JOBS, LIVES, Lanes, Mask, Rows, mask, offset_sum, overlap, without};
 use crate::shared::Shared;
-use crate::state::{JobState, PastLife, TableState};
+use crate::state::{JobState, PastLife, Stamp, TableState};
 use crate::table::Snapshot;
 use crate::world::{Attempt, Kind, Violation, World};
 
@@ -32,16 +32,13 @@ pub fn rewind(config: &Config, world: &mut World) -> Option<Attempt> {
     if config.takes(Shortcut::RewindTakesOutboxFromMain) {
         state.outbox = older.outbox.clone();
     }
-    for (_, letters) in &mut state.outbox.letters {
-        *letters = without(letters, &gone);
-    }
-    state
-        .outbox
-        .letters
-        .retain(|(_, letters)| *letters != Rows::default());
-    if config.followers && gone != Rows::default() && !config.takes(Shortcut::RewindKeepsDrainedLetters) {
-        state.outbox.removals.push((world.next_stamp(), gone));
-    }
+    drop_letters(
+        config,
+        &mut state,
+        world.next_stamp(),
+        &gone,
+        Shortcut::RewindKeepsDrainedLetters,
+    );
     abandon(&mut state, world, &nearest);
     let removes = abandoned_snapshots(config, world);
     let attempt = world.attempt(config, Kind::Errand(Errand::Rewind), state, Vec::new());
@@ -109,6 +106,73 @@ pub fn adopt(config: &Config, world: &World, mut state: TableState) -> Option<Ta
     known.lost = 0;
     known.once = 0;
     Some(state)
+}
+
+/// The log was cut: what the table holds from there on goes, and reading goes on at the cut. Progress that a rewind took
+/// below the cut stays where it is.
+pub fn truncate(config: &Config, world: &mut World, mut state: TableState) -> Option<Attempt> {
+    let (job, cut) = (0..JOBS).find_map(|job| {
+        let known = state
+            .job(job)
+            .filter(|known| known.life < world.topics[job].life)?;
+        let (_, end) = known.lanes.ranges().last()?;
+        Some((job, world.topics[job].cut?.min(*end)))
+    })?;
+    let known = state.jobs[job].as_mut()?;
+    let life = known.life as usize;
+    let above = !mask(0, cut);
+    let mut gone = Rows::default();
+    gone[job][life] = world.table.rows()[job][life] & above;
+    if config.takes(Shortcut::TruncateKeepsRows) {
+        gone = Rows::default();
+    }
+    known.rows -= gone[job][life].count_ones();
+    known.offset_sum -= offset_sum(gone[job][life]);
+    known.past = Some(PastLife {
+        claimed: known.lanes.mask() & !above,
+        lost: known.lost & !above,
+    });
+    known.life += 1;
+    known.generation += 1;
+    known.lanes = Lanes::new(&[(cut, cut)]);
+    (known.lost, known.once) = (0, 0);
+    let mut letters = Rows::default();
+    letters[job][life] = state.dead[job][life] & above;
+    state.dead = without(&state.dead, &letters);
+    drop_letters(
+        config,
+        &mut state,
+        world.next_stamp(),
+        &letters,
+        Shortcut::TruncateKeepsDrainedLetters,
+    );
+
+    let attempt = world.attempt(config, Kind::Errand(Errand::Truncate), state, Vec::new());
+    let mut body: Snapshot = (*attempt.body).clone();
+    for file in body.files.iter_mut().filter(|file| overlap(&file.rows, &gone)) {
+        // Written again, by a commit that nobody can pick.
+        (file.unit, file.entry) = (0, body.id);
+        file.rows = without(&file.rows, &gone);
+    }
+    body.files.retain(|file| file.rows != Rows::default());
+    Some(Attempt {
+        body: Shared::new(body),
+        ..attempt
+    })
+}
+
+/// Letters that are pending go, those that may be drained are to be removed.
+fn drop_letters(config: &Config, state: &mut TableState, at: Stamp, gone: &Rows, keeps_drained: Shortcut) {
+    for (_, letters) in &mut state.outbox.letters {
+        *letters = without(letters, gone);
+    }
+    state
+        .outbox
+        .letters
+        .retain(|(_, letters)| *letters != Rows::default());
+    if config.followers && *gone != Rows::default() && !config.takes(keeps_drained) {
+        state.outbox.removals.push((at, *gone));
+    }
 }
 
 /// What a command has shown to be wrong once it was applied.

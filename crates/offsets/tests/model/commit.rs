@@ -17,6 +17,7 @@ impl World {
             topics: std::array::from_fn(|_| Topic {
                 life: 0,
                 log_end: config.log_end,
+                cut: None,
             }),
             followers: Default::default(),
             drains: Vec::new(),
@@ -191,6 +192,11 @@ impl World {
             let anchor = &mut self.truth.anchors[job][known.life as usize];
             *anchor = anchor.or(Some(known.lanes.start()));
             self.truth.claimed[job][known.life as usize] |= known.lanes.mask();
+            if attempt.kind == Kind::Errand(Errand::Truncate) && known.life > 0 {
+                // What had not been read below the cut is read as part of the second life.
+                let topic = &mut self.topics[job];
+                topic.cut = topic.cut.map(|cut| cut.min(known.lanes.start()));
+            }
         }
     }
 }

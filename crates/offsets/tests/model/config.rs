@@ -30,6 +30,8 @@ pub enum Foreign {
     MoveTag,
     RollBackFollower,
     RecreateTopic,
+    /// An unclean leader election cuts a log, and other records take the offsets.
+    CutLog,
     Produce,
 }
 
@@ -43,6 +45,7 @@ pub enum Errand {
     Rewind,
     DeclareLost,
     AdoptTopic,
+    Truncate,
     Acknowledge,
     Redrive,
     RebuildFollower,
@@ -79,6 +82,8 @@ pub enum Shortcut {
     DeclareLostByDifference,
     DeclareLostForgetsClosedTopics,
     DeclareLostAcceptsLostRows,
+    TruncateKeepsRows,
+    TruncateKeepsDrainedLetters,
     AbandonedNearestAccepted,
     SectionFourTrustsTheTag,
     DrainAddsBeforeDeletes,

@@ -76,6 +76,7 @@ fn build(config: &Config, world: &mut World, errand: Errand) -> Option<Attempt> 
             let state = commands::adopt(config, world, state)?;
             Some(world.attempt(config, kind, state, Vec::new()))
         }
+        Errand::Truncate => commands::truncate(config, world, state),
         Errand::Acknowledge => {
             let state = followers::acknowledge(config, world, state)?;
             Some(world.attempt(config, kind, state, Vec::new()))

@@ -69,6 +69,7 @@ fn results(config: &Config, world: &World, kind: Foreign) -> Vec<(u8, World)> {
         }
         Foreign::RollBackFollower => roll_back_followers(config, world),
         Foreign::RecreateTopic => recreate_topics(config, world),
+        Foreign::CutLog => cut_logs(config, world),
         Foreign::Produce => produce(config, world),
     }
 }
@@ -192,6 +193,20 @@ fn recreate_topics(config: &Config, world: &World) -> Vec<(u8, World)> {
         let mut next = world.clone();
         next.topics[job].life = 1;
         all.push((job as u8, next));
+    }
+    all
+}
+
+/// Cut at any offset, and as long as before again.
+fn cut_logs(config: &Config, world: &World) -> Vec<(u8, World)> {
+    let mut all = Vec::new();
+    for job in (0..JOBS).filter(|job| *job < config.jobs && world.topics[*job].life == 0) {
+        for cut in 0..world.topics[job].log_end {
+            let mut next = world.clone();
+            next.topics[job].life = 1;
+            next.topics[job].cut = Some(cut);
+            all.push((cut, next));
+        }
     }
     all
 }

@@ -13,6 +13,7 @@ pub fn configurations() -> Vec<Config> {
     all.extend(others());
     all.extend(commands());
     all.extend(topics());
+    all.extend(logs());
     all.extend(followers());
     all
 }
@@ -304,6 +305,65 @@ fn topics() -> Vec<Config> {
                 ..Bounds::default()
             },
             ..Config::named("one of two topics is created again")
+        },
+    ]
+}
+
+/// The same topic id before and after, so that the guard sees nothing but generations.
+fn logs() -> Vec<Config> {
+    use Errand::{Rewind, Truncate};
+    use Foreign::{CutLog, SetMain};
+    let base = Config {
+        topic_ids: false,
+        log_end: 3,
+        last_log_end: 3,
+        cut_lengths: &[1, 2],
+        ..Config::named("")
+    };
+    vec![
+        Config {
+            name: "a log is cut and written again, with units of before on their way",
+            processes: 2,
+            cut_lengths: &[2],
+            foreign: &[CutLog],
+            errands: &[Truncate],
+            bounds: Bounds {
+                cuts: 3,
+                crashes: 1,
+                doubts: 1,
+                foreign: 1,
+                errands: 1,
+                ..Bounds::default()
+            },
+            ..base.clone()
+        },
+        Config {
+            name: "rollbacks around a cut log, compaction, and our own expiry",
+            foreign: &[CutLog, SetMain, Foreign::Compact],
+            errands: &[Truncate, Rewind, Errand::Expire],
+            bounds: Bounds {
+                cuts: 3,
+                foreign: 2,
+                errands: 3,
+                ..Bounds::default()
+            },
+            ..base.clone()
+        },
+        Config {
+            name: "a cut log with dead letters drained and pending",
+            followers: true,
+            bad: 0b0110,
+            foreign: &[CutLog],
+            errands: &[Truncate, Errand::Acknowledge],
+            bounds: Bounds {
+                cuts: 3,
+                doubts: 1,
+                foreign: 1,
+                errands: 2,
+                drains: 3,
+                ..Bounds::default()
+            },
+            ..base
         },
     ]
 }

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::followers::drained;
 use crate::foreign::doubled;
-use crate::offsets::{LIVES, Rows, mask};
+use crate::offsets::{LIVES, Mask, Rows, mask};
 use crate::state::TableState;
 use crate::table::Standing;
 use crate::world::{LEDGER, LETTERS, Phase, Truth, Violation, World};
@@ -18,10 +18,13 @@ pub fn violated(config: &Config, world: &World) -> Option<Violation> {
     if doubled(&world.table) {
         return Some(Violation::Duplicate);
     }
-    if let Standing::Ours(state) = &standing
-        && loses_offset(config, world, state)
-    {
-        return Some(Violation::Loss);
+    if let Standing::Ours(state) = &standing {
+        if loses_offset(config, world, state) {
+            return Some(Violation::Loss);
+        }
+        if holds_what_was_cut(world, state) {
+            return Some(Violation::Duplicate);
+        }
     }
     if halts_for_nothing(world, &standing) {
         return Some(Violation::FalseHalt);
@@ -53,7 +56,8 @@ fn loses_offset(config: &Config, world: &World, state: &TableState) -> bool {
             // Of a closed life nothing is ever read again, so whatever was claimed once stays promised;
             // of the open one, what lies below the first range is never read again either.
             let claimed = if life < known.life as usize {
-                world.truth.claimed[job][life]
+                // What was cut is nobody's any more.
+                world.truth.claimed[job][life] & world.topics[job].cut.map_or(Mask::MAX, |cut| mask(0, cut))
             } else if life == known.life as usize {
                 known.lanes.mask() | mask(anchor, known.lanes.start())
             } else {
@@ -62,6 +66,15 @@ fn loses_offset(config: &Config, world: &World, state: &TableState) -> bool {
             let found = rows[job][life] | letters[job][life] | config.rowless | known.lost_of(life as u8);
             claimed & !found != 0
         })
+    })
+}
+
+/// Once a cut log was answered, offsets from the cut on are those of the records that took them.
+fn holds_what_was_cut(world: &World, state: &TableState) -> bool {
+    let rows = world.table.rows();
+    state.known_jobs().any(|(job, known)| {
+        let above = world.topics[job].cut.map_or(0, |cut| !mask(0, cut));
+        known.life > 0 && rows[job][0] & above != 0
     })
 }
 

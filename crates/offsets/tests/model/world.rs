@@ -108,6 +108,9 @@ pub struct Base {
 pub struct Topic {
     pub life: u8,
     pub log_end: u8,
+    /// Where the second life of the topic begins, if it is the same topic with its log cut and written again. What the
+    /// first life had below stays in the log, and is not read again.
+    pub cut: Option<u8>,
 }
 
 /// The places of the followers.
@@ -173,7 +176,7 @@ pub struct Truth {
 pub enum Violation {
     /// An offset below progress is nowhere.
     Loss,
-    /// An offset is in the table, or in a follower, twice; or in the table and declared lost.
+    /// An offset is in the table, or in a follower, twice; or in the table and declared lost, or cut from its log.
     Duplicate,
     /// `main` names a file that was deleted.
     Corruption,

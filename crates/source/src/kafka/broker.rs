@@ -19,9 +19,11 @@ use super::context::{ClientEvent, Context};
 use super::error::{is_refusal, partition_error};
 use super::peek::Peek;
 use super::retention;
+use super::validate::validate;
 use crate::librdkafka::describe_topics;
 use crate::{
-    Broker, BrokerError, KafkaSettings, LogOffsets, PartitionError, Retention, SourceError, TopicDescription,
+    Broker, BrokerError, KafkaSettings, LogOffsets, PartitionError, Position, Retention, SourceError,
+    TopicDescription,
 };
 
 /// ListOffsets understands two timestamps that are none.
@@ -34,6 +36,8 @@ pub struct KafkaBroker {
     config: ClientConfig,
     admin: OnceLock<AdminClient<DefaultClientContext>>,
     peek: Peek,
+    /// For clients that read.
+    reader: ClientConfig,
     bootstrap: String,
     timeout: Duration,
 }
@@ -52,6 +56,7 @@ impl KafkaBroker {
             config,
             admin: OnceLock::new(),
             peek: Peek::new(settings.clone()),
+            reader: settings.reader()?,
             bootstrap: settings.bootstrap.clone(),
             timeout,
         })
@@ -268,6 +273,23 @@ impl Broker for KafkaBroker {
         self.peek
             .timestamps(at, self.timeout)
             .map_err(|error| self.failed("Fetch", &error))
+    }
+
+    fn validate(
+        &self,
+        positions: &[(TopicPartition, Position)],
+    ) -> Result<Vec<Result<(), PartitionError>>, BrokerError> {
+        const QUESTION: &str = "OffsetForLeaderEpoch";
+        if positions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answers =
+            validate(&self.reader, positions, self.timeout).map_err(|error| self.failed(QUESTION, &error))?;
+        let unanswered = || self.unanswered(QUESTION, None, "no answer in time".to_owned());
+        answers
+            .into_iter()
+            .map(|answer| answer.ok_or_else(unanswered))
+            .collect()
     }
 }
 

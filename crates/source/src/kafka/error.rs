@@ -2,7 +2,7 @@
 
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::PartitionError;
+use crate::{EpochEnd, PartitionError};
 
 /// Why a partition stopped.
 pub(super) fn partition_error(code: RDKafkaErrorCode, message: String, offset: i64) -> PartitionError {
@@ -11,7 +11,10 @@ pub(super) fn partition_error(code: RDKafkaErrorCode, message: String, offset: i
         // With `auto.offset.reset=error` both reasons for a lost position come under this code, the
         // reason itself only in the text, as the description of its own code.
         Code::AutoOffsetReset if message.contains(&description(Code::LogTruncation)) => {
-            PartitionError::Truncated { detail: message }
+            PartitionError::Truncated {
+                epoch_end: epoch_end(&message),
+                detail: message,
+            }
         }
         Code::AutoOffsetReset if message.contains(&description(Code::OffsetOutOfRange)) => {
             PartitionError::OutOfRange { offset }
@@ -27,6 +30,19 @@ pub(super) fn partition_error(code: RDKafkaErrorCode, message: String, offset: i
             message,
         },
     }
+}
+
+/// The leader's answer, which librdkafka gives to nobody but the reader of its text.
+fn epoch_end(text: &str) -> Option<EpochEnd> {
+    let (_, answer) = text.split_once("broker end offset is ")?;
+    let (offset, answer) = answer.split_once(" (offset leader epoch ")?;
+    let (leader_epoch, _) = answer.split_once(')')?;
+    let end = EpochEnd {
+        leader_epoch: leader_epoch.parse().ok()?,
+        offset: offset.parse().ok()?,
+    };
+    // It says -1 where the leader knows no such epoch.
+    (end.leader_epoch >= 0 && end.offset >= 0).then_some(end)
 }
 
 /// librdkafka's own words for a code; the crate prints them in parentheses after the code's name.
@@ -87,7 +103,21 @@ mod tests {
         assert_eq!(
             reset(cut),
             PartitionError::Truncated {
+                epoch_end: Some(EpochEnd {
+                    leader_epoch: 2,
+                    offset: 5
+                }),
                 detail: cut.to_owned()
+            }
+        );
+        let nothing_left = "No epoch found less or equal to offset 9 (leader epoch 1): broker end offset is -1 (offset \
+                            leader epoch -1). Reset using configured policy.: Local: Partition log truncation detected \
+                            (broker 0)";
+        assert_eq!(
+            reset(nothing_left),
+            PartitionError::Truncated {
+                epoch_end: None,
+                detail: nothing_left.to_owned()
             }
         );
         assert!(matches!(

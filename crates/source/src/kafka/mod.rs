@@ -6,6 +6,7 @@ mod error;
 mod peek;
 mod retention;
 mod source;
+mod validate;
 
 pub use broker::KafkaBroker;
 pub use source::KafkaSource;

@@ -8,7 +8,7 @@ use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
 
 use super::log::{Log, MemoryRecord};
 use super::source::MemorySource;
-use crate::{Broker, BrokerError, LogOffsets, PartitionError, Retention, TopicDescription};
+use crate::{Broker, BrokerError, LogOffsets, PartitionError, Position, Retention, TopicDescription};
 
 /// A handle on the cluster; clones share it.
 #[derive(Clone)]
@@ -290,6 +290,17 @@ impl Broker for MemoryBroker {
         let cluster = self.answer("Fetch")?;
         let first = |(tp, offset): &(TopicPartition, Offset)| cluster.log(tp).ok()?.timestamp_from(*offset);
         Ok(at.iter().map(first).collect())
+    }
+
+    fn validate(
+        &self,
+        positions: &[(TopicPartition, Position)],
+    ) -> Result<Vec<Result<(), PartitionError>>, BrokerError> {
+        let cluster = self.answer("OffsetForLeaderEpoch")?;
+        Ok(positions
+            .iter()
+            .map(|(tp, position)| cluster.log(tp)?.check(*position))
+            .collect())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tabletopic_offsets::Offset;
 
-use crate::{LogOffsets, PartitionError, Position};
+use crate::{EpochEnd, LogOffsets, PartitionError, Position};
 
 /// A record as a producer writes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -103,13 +103,13 @@ impl Log {
     /// What a fetch at `position` answers before any record: the checks of a Kafka leader.
     pub(super) fn check(&self, position: Position) -> Result<(), PartitionError> {
         if let Some(epoch) = position.leader_epoch {
-            let next_epoch = usize::try_from(epoch).unwrap_or(0);
-            let epoch_end = self.epoch_starts.get(next_epoch).copied().unwrap_or(self.end);
-            if epoch_end < position.offset {
+            let end = self.epoch_end(epoch);
+            if end.offset < position.offset {
                 return Err(PartitionError::Truncated {
+                    epoch_end: Some(end),
                     detail: format!(
-                        "leader epoch {epoch} ends at {epoch_end}, not at {}",
-                        position.offset
+                        "leader epoch {epoch} ends at {}, not at {}",
+                        end.offset, position.offset
                     ),
                 });
             }
@@ -120,6 +120,22 @@ impl Log {
             });
         }
         Ok(())
+    }
+
+    /// A leader's answer to OffsetForLeaderEpoch. It forgets epochs that it has no records of.
+    fn epoch_end(&self, asked: i32) -> EpochEnd {
+        let begin = |epoch: usize| match epoch {
+            0 => 0,
+            later => self.epoch_starts.get(later - 1).copied().unwrap_or(self.end),
+        };
+        let asked_index = usize::try_from(asked).unwrap_or(0);
+        let known = (0..=asked_index)
+            .rev()
+            .find(|epoch| begin(*epoch) < begin(*epoch + 1));
+        EpochEnd {
+            leader_epoch: known.and_then(|epoch| i32::try_from(epoch).ok()).unwrap_or(asked),
+            offset: begin(asked_index + 1),
+        }
     }
 
     /// Up to `limit` records from `from` on, and the position after them: that of the next record,

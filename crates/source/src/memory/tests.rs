@@ -4,7 +4,7 @@ use std::time::Duration;
 use tabletopic_offsets::{Offset, TopicPartition};
 
 use super::{MemoryBroker, MemoryRecord, MemorySource};
-use crate::{Broker, LogOffsets, PartitionError, Position, Source, SourceEvent, Subscription};
+use crate::{Broker, EpochEnd, LogOffsets, PartitionError, Position, Source, SourceEvent, Subscription};
 
 /// Events in words, so that a test states a whole poll at once.
 fn poll(source: &mut MemorySource) -> Vec<String> {
@@ -173,7 +173,10 @@ fn a_log_cut_and_rewritten_is_noticed_by_its_epoch() {
     source.start(&[(orders.clone(), Position::new(3, Some(0)))]);
     assert_eq!(
         poll(&mut source),
-        ["error orders/0 Truncated { detail: \"leader epoch 0 ends at 1, not at 3\" }"]
+        [
+            "error orders/0 Truncated { epoch_end: Some(EpochEnd { leader_epoch: 0, offset: 1 }), detail: \"leader epoch \
+             0 ends at 1, not at 3\" }"
+        ]
     );
     source.start(&[(orders.clone(), Position::new(1, Some(0)))]);
     assert_eq!(
@@ -185,6 +188,42 @@ fn a_log_cut_and_rewritten_is_noticed_by_its_epoch() {
     assert_eq!(
         poll(&mut source),
         ["records orders 0@4=w", "positions orders/0:5e2"]
+    );
+}
+
+#[test]
+fn a_broker_says_whether_a_log_still_leads_to_a_position() {
+    let (broker, _source) = orders();
+    let orders = tp("orders", 0);
+    for _ in 0..2 {
+        for value in ["a", "b", "c"] {
+            broker.append(&orders, MemoryRecord::value(value));
+        }
+        broker.elect_leader(&orders);
+    }
+    broker.append(&orders, MemoryRecord::value("d"));
+    let ask = |offset, epoch| {
+        let asked = [(orders.clone(), Position::new(offset, epoch))];
+        broker.validate(&asked).unwrap().remove(0)
+    };
+    let cut_at = |leader_epoch, offset| Some(EpochEnd { leader_epoch, offset });
+    let answer = |offset, epoch| match ask(offset, Some(epoch)) {
+        Err(PartitionError::Truncated { epoch_end, .. }) => epoch_end,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(ask(7, Some(2)), Ok(()));
+    assert_eq!(ask(8, None), Err(PartitionError::OutOfRange { offset: 8 }));
+    broker.truncate(&orders, 5);
+    broker.append(&orders, MemoryRecord::value("e"));
+    assert_eq!(answer(7, 2), cut_at(1, 5), "nothing is left of epoch 2");
+    assert_eq!(answer(6, 1), cut_at(1, 5));
+    assert_eq!(
+        (ask(5, Some(1)), ask(3, Some(0)), ask(6, None)),
+        (Ok(()), Ok(()), Ok(()))
+    );
+    assert_eq!(
+        broker.validate(&[(tp("orders", 9), from(0))]),
+        Ok(vec![Err(PartitionError::UnknownTopicOrPartition)])
     );
 }
 

@@ -14,6 +14,7 @@ use super::error::CommitError;
 use super::tag_state::{Note, SnapshotAt, TagState};
 use crate::lake::Lake;
 use crate::snapshot::build::{self, FileChange};
+use crate::truncated::{self, Rewrite};
 
 /// A decided change: one snapshot, and what else goes into the same commit.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct Change<S> {
     pub state: S,
     pub note: Note,
     pub files: FileChange,
+    /// Removed files whose other rows are to be written again: when the commit is made, not when it is planned.
+    pub rewrites: Vec<Rewrite>,
     /// Becomes the current schema, before the snapshot.
     pub schema: Option<Schema>,
     /// Becomes the default partition spec.
@@ -38,6 +41,7 @@ impl<S> Change<S> {
             state,
             note,
             files: FileChange::default(),
+            rewrites: Vec::new(),
             schema: None,
             spec: None,
             remove_snapshots: Vec::new(),
@@ -68,13 +72,17 @@ pub(super) async fn body<S: TagState>(
         .state
         .encode(at, &change.note)
         .map_err(CommitError::Encode)?;
+    let mut files = change.files.clone();
+    files
+        .add
+        .extend(truncated::write(lake, &under, &change.rewrites).await?);
     let snapshot = build::build(
         lake,
         &under,
         base.head(),
         at,
         change.operation.clone(),
-        &change.files,
+        &files,
         state,
     )
     .await?;

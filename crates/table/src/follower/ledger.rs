@@ -5,11 +5,17 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::SchemaRef as ArrowSchemaRef;
+use futures::TryStreamExt;
+use iceberg::TableIdent;
 use iceberg::arrow::schema_to_arrow_schema;
-use iceberg::spec::{NestedField, PrimitiveType, Schema, Type};
-use tabletopic_offsets::{LedgerRange, LedgerRow};
+use iceberg::expr::Reference;
+use iceberg::spec::{Datum, NestedField, PrimitiveType, Schema, Type};
+use tabletopic_offsets::{Follower, Kind, LedgerRange, LedgerRow, Outbox};
 
+use super::ident;
 use crate::commit::CommitError;
+use crate::lake::Lake;
+use crate::rows::iceberg_table;
 
 /// Columns of `<table>__ledger`. A snapshot without ranges (a renewal, a schema change) is one row whose job,
 /// topic, partition and offsets are null. `abandons_since` is set on rewinds and declared losses: our snapshots with
@@ -76,6 +82,40 @@ pub fn batch(rows: &[LedgerRow<'_>]) -> Result<RecordBatch, CommitError> {
         }),
     ];
     RecordBatch::try_new(arrow, columns).map_err(|error| CommitError::Encode(error.to_string()))
+}
+
+/// Whether a snapshot of ours above the sequence number `since` took rows back: by the ledger, and by what waits for it.
+///
+/// # Errors
+/// Those of loading and reading the ledger.
+pub async fn took_back(
+    lake: &Lake,
+    main: &TableIdent,
+    outbox: &Outbox,
+    since: i64,
+) -> Result<bool, CommitError> {
+    let pending = outbox
+        .ledger
+        .iter()
+        .any(|entry| entry.kind == Kind::Replace && entry.stamp.snapshot.sequence_number > since);
+    let ledger = lake.catalog.load(&ident(main, Follower::Ledger)).await?;
+    if pending || ledger.metadata.current_snapshot().is_none() {
+        return Ok(pending);
+    }
+    let replaced = Reference::new("kind").equal_to(Datum::string(Kind::Replace.name()));
+    let above = Reference::new("sequence_number").greater_than(Datum::long(since));
+    let scan = iceberg_table(lake, &ledger)?
+        .scan()
+        .select(["sequence_number"])
+        .with_filter(replaced.and(above))
+        .build()?;
+    let mut batches = scan.to_arrow().await?;
+    while let Some(batch) = batches.try_next().await? {
+        if batch.num_rows() > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Iceberg has no unsigned integers; counts stay far below 2^63.

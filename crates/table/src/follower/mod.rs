@@ -9,6 +9,7 @@ pub mod dead_letters;
 pub mod drain;
 pub mod entry;
 pub mod ledger;
+pub mod letters;
 mod removal;
 mod state;
 pub mod write;

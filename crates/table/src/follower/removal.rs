@@ -49,7 +49,11 @@ pub async fn apply(
 }
 
 /// A file's rows in the layout of the table's current schema.
-async fn read(lake: &Lake, base: &Base<FollowerState>, path: &str) -> Result<RecordBatch, CommitError> {
+pub(super) async fn read(
+    lake: &Lake,
+    base: &Base<FollowerState>,
+    path: &str,
+) -> Result<RecordBatch, CommitError> {
     let failed = |error: &dyn std::fmt::Display| CommitError::Encode(format!("{path}: {error}"));
     let bytes = lake.file_io.new_input(path)?.read().await?;
     let schema = arrow_schema(base.metadata().current_schema()).map_err(|error| failed(&error))?;

@@ -6,6 +6,7 @@ use tabletopic_offsets::{Gap, Kind, TableState};
 use super::{abandoned, held, nearest, snapshot_ref};
 use crate::commit::append::never_anchored;
 use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt};
+use crate::follower::ledger;
 use crate::lake::Lake;
 
 /// Offsets right above progress that retention has taken.
@@ -76,6 +77,18 @@ impl Plan<TableState> for DeclareMissing<'_> {
         };
         let since = nearest(base)?.map(|(snapshot, _)| snapshot_ref(&snapshot));
         let mut state = tagged.state.next(Kind::DeclareLost);
+        let above = since.map_or(0, |since| since.sequence_number);
+        let outbox = &tagged.state.outbox;
+        if ledger::took_back(self.lake, &base.table.ident, outbox, above).await? {
+            let detail = "the rollback brought rows back that a log no longer has, and they cannot be told from those that \
+                          took their offsets. Use `--rewind`, then `--truncate`"
+                .to_owned();
+            return Err(Halt::Resolve {
+                table: base.table.ident.clone(),
+                detail,
+            }
+            .into());
+        }
         let held = held(self.lake, base, &tagged.state).await?;
         state.declare_missing_lost(&held).map_err(|error| Halt::Resolve {
             table: base.table.ident.clone(),

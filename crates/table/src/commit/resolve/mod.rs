@@ -5,6 +5,7 @@ mod abandoned;
 mod adopt_topic;
 mod declare_lost;
 mod rewind;
+mod truncate;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use tabletopic_offsets::{Held, SnapshotRef, TableState};
 pub use adopt_topic::AdoptTopic;
 pub use declare_lost::{DeclareGaps, DeclareMissing};
 pub use rewind::Rewind;
+pub use truncate::{LogCut, Truncate};
 
 use abandoned::abandoned;
 
@@ -43,6 +45,17 @@ fn nearest(base: &Base<TableState>) -> Result<Option<(IcebergSnapshotRef, TableS
             .and_then(|parent| base.metadata().snapshot_by_id(parent));
     }
     Ok(None)
+}
+
+/// What our snapshots up to the tag's say, newest first: as far as the table still has them, and as they can be read.
+pub fn states(base: &Base<TableState>) -> impl Iterator<Item = TableState> {
+    let parent = |at: &&IcebergSnapshotRef| {
+        at.parent_snapshot_id()
+            .and_then(|parent| base.metadata().snapshot_by_id(parent))
+    };
+    std::iter::successors(base.tagged.as_ref().map(|tagged| &tagged.snapshot), parent).filter_map(
+        |snapshot| <TableState as TagState>::decode(&snapshot.summary().additional_properties).ok(),
+    )
 }
 
 fn snapshot_ref(snapshot: &IcebergSnapshotRef) -> SnapshotRef {

@@ -1,0 +1,142 @@
+//! Where logs were cut below the table's progress. Only the broker can tell, by leader epochs: a log that was cut may have
+//! grown past the progress again, with other records.
+
+use std::collections::BTreeMap;
+
+use tabletopic_offsets::{JobState, Offset, TableState, TopicPartition};
+use tabletopic_source::{PartitionError, Position};
+use tabletopic_table::Lake;
+use tabletopic_table::commit::Base;
+use tabletopic_table::commit::resolve::{LogCut, Truncate, states};
+
+use super::{ResolveError, nothing, same_topic};
+use crate::ask_broker::{AskBroker, log_offsets, patiently};
+use crate::job::Job;
+
+/// The plan that answers logs which were cut.
+///
+/// # Errors
+/// No log was cut; or one was, and nothing that the table knows tells where.
+pub(super) async fn plan<'a>(
+    lake: &'a Lake,
+    broker: &dyn AskBroker,
+    job: &Job,
+    reason: String,
+    base: &Base<TableState>,
+) -> Result<Truncate<'a>, ResolveError> {
+    let state = same_topic(broker, job, base).await?;
+    let cuts = find(broker, job, base, state).await?;
+    if cuts.is_empty() {
+        let why = "every log still leads to the table's progress: none was cut";
+        return Err(nothing(job, why));
+    }
+    Ok(Truncate {
+        lake,
+        job: job.id.clone(),
+        generation: state.generation,
+        cuts,
+        reason,
+    })
+}
+
+async fn find(
+    broker: &dyn AskBroker,
+    job: &Job,
+    base: &Base<TableState>,
+    state: &JobState,
+) -> Result<BTreeMap<i32, LogCut>, ResolveError> {
+    let positions: Vec<(TopicPartition, Position)> = state
+        .partitions
+        .keys()
+        .filter_map(|partition| Some((state.topic_partition(*partition), position(state, *partition)?)))
+        .collect();
+    let answers = patiently(|| broker.validate(&positions)).await?;
+    let partitions: Vec<TopicPartition> = positions.iter().map(|(tp, _)| tp.clone()).collect();
+    let logs = log_offsets(broker, &partitions).await?;
+    let mut cuts = BTreeMap::new();
+    for (((tp, position), answer), log) in positions.into_iter().zip(answers).zip(logs) {
+        match (answer, log) {
+            (Ok(()), _) => continue,
+            // Retention took what comes next, and says nothing about what was read.
+            (Err(PartitionError::OutOfRange { .. }), Some(log)) if position.offset < log.start => continue,
+            (Err(PartitionError::Truncated { .. } | PartitionError::OutOfRange { .. }), Some(log)) => {
+                let cut = parts_at(broker, job, base, &tp, log.start).await?;
+                // A transaction that was cut is open again: how it ends is not known yet.
+                let offset = cut.offset.min(log.end);
+                cuts.insert(tp.partition, LogCut { offset, ..cut });
+            }
+            (Err(error), _) => return Err(topic(job, error)),
+        }
+    }
+    Ok(cuts)
+}
+
+/// Where the log parts from what the table read of it.
+///
+/// The end of the leader epoch at our position is it, if the leader has records of that very epoch. If not, the log
+/// parted earlier. What our snapshots say, newest first, narrows it down: a position that still stands is a cut that
+/// leaves nothing wrong in the table, and so is the end of its own epoch. Where none proves anything, all of the
+/// partition goes, if the log can give all of it again.
+async fn parts_at(
+    broker: &dyn AskBroker,
+    job: &Job,
+    base: &Base<TableState>,
+    tp: &TopicPartition,
+    log_start: Offset,
+) -> Result<LogCut, ResolveError> {
+    let now = base.state().and_then(|state| state.job(&job.id));
+    let of_topic = |state: TableState| {
+        let of_job = state.jobs.get(&job.id)?;
+        let same_topic = now?.identity.agrees(&of_job.identity);
+        position(of_job, tp.partition).filter(|_| same_topic)
+    };
+    let mut lowest = Offset::MAX;
+    for position in states(base).filter_map(of_topic) {
+        let Some(epoch) = position.leader_epoch.filter(|_| position.offset < lowest) else {
+            continue;
+        };
+        lowest = position.offset;
+        let question = [(tp.clone(), position)];
+        match patiently(|| broker.validate(&question)).await?.into_iter().next() {
+            Some(Ok(())) => {
+                return Ok(LogCut {
+                    offset: position.offset,
+                    leader_epoch: Some(epoch),
+                });
+            }
+            Some(Err(PartitionError::Truncated { epoch_end, .. })) => {
+                if let Some(end) = epoch_end.filter(|end| end.leader_epoch == epoch) {
+                    return Ok(LogCut {
+                        offset: end.offset,
+                        leader_epoch: Some(epoch),
+                    });
+                }
+            }
+            Some(Err(PartitionError::OutOfRange { .. })) | None => {}
+            Some(Err(error)) => return Err(topic(job, error)),
+        }
+    }
+    match now.and_then(|job| job.partitions.get(&tp.partition)) {
+        Some(known) if log_start <= known.progress.anchor() => Ok(LogCut {
+            offset: known.progress.anchor(),
+            leader_epoch: None,
+        }),
+        _ => Err(ResolveError::CutUnknown {
+            topic_partition: tp.clone(),
+            log_start,
+        }),
+    }
+}
+
+/// Where a state has a partition read on.
+fn position(state: &JobState, partition: i32) -> Option<Position> {
+    let known = state.partitions.get(&partition)?;
+    Some(Position::new(known.progress.live_end(), known.leader_epoch))
+}
+
+fn topic(job: &Job, source: PartitionError) -> ResolveError {
+    ResolveError::Topic {
+        topic: job.topic.clone(),
+        source,
+    }
+}

@@ -1,0 +1,208 @@
+//! Writes files again without the rows of logs that were cut.
+
+use std::sync::Arc;
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef as ArrowSchemaRef};
+use arrow::error::ArrowError;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use iceberg::scan::FileScanTask;
+use iceberg::spec::{DataFile, DataFileFormat, TableMetadata};
+
+use super::Cuts;
+use super::find::{OFFSET, PARTITION};
+use crate::commit::CommitError;
+use crate::file::{Encodings, FileError, FileNames, FileSchema, FileSettings, FileWriter};
+use crate::lake::Lake;
+use crate::rows;
+
+/// A live file some of whose rows go.
+#[derive(Debug, Clone)]
+pub struct Rewrite {
+    /// Reads the file, without the rows that delete files took.
+    pub(super) task: FileScanTask,
+    pub(super) file: DataFile,
+    /// What it was written under.
+    pub(super) spec_id: i32,
+    pub(super) cuts: Arc<Cuts>,
+}
+
+impl Rewrite {
+    /// Where the file is that goes.
+    pub fn path(&self) -> &str {
+        self.file.file_path()
+    }
+}
+
+/// Writes the rows that stay into new files, each of the partition value and spec of the file whose place it takes,
+/// and under the table's current schema. At most one file is in memory at a time.
+///
+/// # Errors
+/// Those of reading and writing; a file that this table could not have got from us and that cannot be written again:
+/// another format than Parquet, or under a partition spec whose columns are gone.
+pub async fn write(
+    lake: &Lake,
+    metadata: &TableMetadata,
+    rewrites: &[Rewrite],
+) -> Result<Vec<(i32, DataFile)>, CommitError> {
+    let mut written = Vec::new();
+    for rewrite in rewrites {
+        let failed = |problem: &dyn std::fmt::Display| {
+            CommitError::Encode(format!(
+                "{} holds rows on both sides of the cut, and cannot be written again: {problem}",
+                rewrite.path()
+            ))
+        };
+        if rewrite.file.file_format() != DataFileFormat::Parquet {
+            return Err(failed(&format!(
+                "it is {}, not parquet",
+                rewrite.file.file_format()
+            )));
+        }
+        let spec = metadata.partition_spec_by_id(rewrite.spec_id).cloned();
+        let spec = spec.ok_or_else(|| failed(&format!("partition spec {} is gone", rewrite.spec_id)))?;
+        let schema = FileSchema::new(metadata.current_schema().clone(), spec.clone());
+        let mut output = Output {
+            lake,
+            schema: schema.map_err(|error| failed(&error))?,
+            names: FileNames::new(metadata.location()),
+            rewrite,
+            open: None,
+            written: Vec::new(),
+        };
+        let columns = metadata.current_schema().as_struct().fields();
+        let mut batches = rows::read(
+            lake,
+            FileScanTask {
+                schema: metadata.current_schema().clone(),
+                project_field_ids: columns.iter().map(|column| column.id).collect(),
+                // Other writers may leave columns out whose value the partition tells.
+                partition_spec: Some(spec),
+                ..rewrite.task.clone()
+            },
+        )?;
+        while let Some(batch) = batches.try_next().await? {
+            let kept = kept(&batch, &rewrite.cuts, output.schema.arrow()).map_err(|error| failed(&error))?;
+            output.write(&kept).await.map_err(|error| error.or(failed))?;
+        }
+        output.close().await.map_err(|error| error.or(failed))?;
+        written.extend(output.written.into_iter().map(|file| (rewrite.spec_id, file)));
+    }
+    Ok(written)
+}
+
+/// The rows that stay, in the layout of the files to be.
+fn kept(batch: &RecordBatch, cuts: &Cuts, schema: &ArrowSchemaRef) -> Result<RecordBatch, ArrowError> {
+    let columns = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| {
+            // A value that the partition tells comes run-end encoded, others in the reader's own words for the type.
+            cast(column, field.data_type())
+        });
+    let batch = RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)?;
+    let column = |name: &str| {
+        let column = batch.column_by_name(name);
+        let column = column.ok_or_else(|| ArrowError::SchemaError(format!("it has no column `{name}`")))?;
+        // Anybody may have widened it.
+        cast(column, &DataType::Int64)
+    };
+    let (partitions, offsets) = (column(PARTITION)?, column(OFFSET)?);
+    let places = partitions
+        .as_primitive::<Int64Type>()
+        .iter()
+        .zip(offsets.as_primitive::<Int64Type>());
+    let stays = places.map(|place| match place {
+        (Some(partition), Some(offset)) => {
+            i32::try_from(partition).map_or(true, |partition| cuts.get(&partition).is_none_or(|cut| offset < *cut))
+        }
+        // Somebody else's row.
+        _ => true,
+    });
+    filter_record_batch(&batch, &stays.map(Some).collect::<BooleanArray>())
+}
+
+/// What is written for one file.
+struct Output<'a> {
+    lake: &'a Lake,
+    schema: Arc<FileSchema>,
+    names: FileNames,
+    rewrite: &'a Rewrite,
+    open: Option<FileWriter>,
+    written: Vec<DataFile>,
+}
+
+/// Why writing failed: the store, or the rows.
+enum OutputError {
+    Store(iceberg::Error),
+    File(FileError),
+}
+
+impl OutputError {
+    fn or(self, failed: impl FnOnce(&dyn std::fmt::Display) -> CommitError) -> CommitError {
+        match self {
+            Self::Store(error) => error.into(),
+            Self::File(error) => failed(&error),
+        }
+    }
+}
+
+impl From<FileError> for OutputError {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
+    }
+}
+
+impl Output<'_> {
+    async fn write(&mut self, rows: &RecordBatch) -> Result<(), OutputError> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let settings = FileSettings::default();
+        let mut writer = match self.open.take() {
+            Some(writer) => writer,
+            None => {
+                let partition = self.rewrite.file.partition();
+                let path = self
+                    .names
+                    .next(&self.schema, partition, self.lake.entropy.as_ref())?;
+                let encodings = Encodings::choose(&self.schema, rows);
+                FileWriter::new(
+                    &settings,
+                    self.schema.clone(),
+                    &encodings,
+                    partition.clone(),
+                    path,
+                )?
+            }
+        };
+        writer.write(rows)?;
+        let full = writer.encoded_size() >= settings.target_file_size;
+        self.open = Some(writer);
+        match full {
+            true => self.close().await,
+            false => Ok(()),
+        }
+    }
+
+    async fn close(&mut self) -> Result<(), OutputError> {
+        let Some(writer) = self.open.take() else {
+            return Ok(());
+        };
+        let file = writer.finish()?;
+        let output = self
+            .lake
+            .file_io
+            .new_output(&file.path)
+            .map_err(OutputError::Store)?;
+        output
+            .write(Bytes::from(file.payload))
+            .await
+            .map_err(OutputError::Store)?;
+        self.written.push(file.data_file);
+        Ok(())
+    }
+}
