@@ -4,6 +4,8 @@
 --   gap        between two ranges, and neither read nor declared lost;
 --   no anchor  read, though the ledger does not say that reading started there;
 --   overlap    claimed by two appends, so that their records may be in the table twice.
+-- A row without a topic partition, `begun anew`: the ledger does not begin with an anchor, because somebody dropped
+-- it. Its `reason` says up to which snapshot it has nothing.
 -- Who needs it: whoever must show that nothing of a topic was left out. No rows: from its anchor on, the ranges of
 -- each topic partition meet. (A backfill that is under way has its own anchor, and no gap to what lies ahead of it.)
 --
@@ -69,4 +71,10 @@ UNION ALL
 SELECT 'overlap', job, topic, "partition", start_offset, least(end_offset, reached)
 FROM beside_appends
 WHERE start_offset < reached
+
+UNION ALL
+
+SELECT DISTINCT 'begun anew', NULL, NULL, NULL, NULL, NULL
+FROM ledger
+WHERE sequence_number = (SELECT min(sequence_number) FROM ledger) AND kind <> 'anchor'
 ORDER BY 2, 3, 4, 5, 1;

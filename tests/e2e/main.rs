@@ -11,6 +11,7 @@
 mod data;
 mod environment;
 mod feed;
+mod followers;
 mod foreign;
 mod halts;
 mod main_path;

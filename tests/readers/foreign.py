@@ -6,6 +6,7 @@
   foreign.py ... delete --where "quantity < 3"
   foreign.py ... rollback --to SNAPSHOT        main goes back; or --steps 1, that many snapshots
   foreign.py ... expire --id SNAPSHOT          or --keep 1, all but the newest and those that a ref holds
+  foreign.py ... drop                          the table leaves the catalog; its files stay
   foreign.py ... add-column NAME TYPE          also drop-column NAME, widen NAME TYPE, set KEY VALUE
 """
 
@@ -65,6 +66,10 @@ def expire(table, options):
     table.maintenance.expire_snapshots().by_ids(ids).commit()
 
 
+def drop(table, _):
+    table.catalog.drop_table(table.name())
+
+
 def add_column(table, options):
     with table.update_schema() as update:
         update.add_column(options.name, TYPES[options.type])
@@ -120,6 +125,7 @@ def main():
         return added
 
     command("show", show)
+    command("drop", drop)
     command("append", append).add_argument("--count", type=int, default=1)
     command("delete", delete).add_argument("--where", required=True)
     where = command("rollback", rollback).add_mutually_exclusive_group(required=True)
@@ -139,7 +145,7 @@ def main():
     options = parser.parse_args()
 
     options.run(lake.open_table(options), options)
-    lake.answer(describe(lake.open_table(options)))
+    lake.answer({"dropped": options.table} if options.command == "drop" else describe(lake.open_table(options)))
 
 
 if __name__ == "__main__":

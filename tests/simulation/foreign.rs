@@ -9,7 +9,7 @@ use iceberg::spec::{
 };
 use tabletopic_catalog::{CommitOutcome, LoadedTable, TableChange};
 use tabletopic_table::Lake;
-use tabletopic_table::commit::SnapshotAt;
+use tabletopic_table::commit::{SnapshotAt, TAG};
 use tabletopic_table::snapshot::build::{self, FileChange};
 use tabletopic_table::snapshot::live;
 
@@ -77,7 +77,7 @@ pub async fn expire(lake: &Lake, table: &TableIdent) {
     repeatedly(lake, table, async |table| {
         let metadata = &table.metadata;
         let needed = |id: i64| {
-            let refs = [MAIN_BRANCH, tabletopic_table::commit::TAG];
+            let refs = [MAIN_BRANCH, TAG];
             refs.iter().any(|name| {
                 metadata
                     .snapshot_for_ref(name)
@@ -119,6 +119,35 @@ pub async fn roll_back(lake: &Lake, table: &TableIdent, back: usize) -> bool {
     })
     .await;
     went
+}
+
+/// Our tag is taken off a follower. Where it was.
+pub async fn drop_tag(lake: &Lake, table: &TableIdent) -> Option<i64> {
+    let mut was = None;
+    repeatedly(lake, table, async |table| {
+        was = Some(table.metadata.snapshot_for_ref(TAG)?.snapshot_id());
+        Some(updates(builder(&table.metadata).remove_ref(TAG)))
+    })
+    .await;
+    was
+}
+
+/// Our tag is put where it was.
+pub async fn set_tag(lake: &Lake, table: &TableIdent, snapshot: i64) {
+    repeatedly(lake, table, async |table| {
+        let metadata = &table.metadata;
+        if metadata.snapshot_for_ref(TAG).is_some() {
+            return None;
+        }
+        let retention = SnapshotRetention::Tag {
+            max_ref_age_ms: Some(i64::MAX),
+        };
+        let tag = SnapshotReference::new(snapshot, retention);
+        Some(updates(
+            builder(metadata).set_ref(TAG, tag).expect("a snapshot of it"),
+        ))
+    })
+    .await;
 }
 
 /// Commits what is decided on the table as it is, again while others are quicker.

@@ -11,6 +11,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod followers;
 mod foreign;
 mod mutants;
 mod operator;

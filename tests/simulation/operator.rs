@@ -1,14 +1,15 @@
 //! Somebody reads what stands still and runs the command that the message names.
 
 use tabletopic_ingest::ask_broker::Here;
+use tabletopic_ingest::halts::Scope;
 use tabletopic_ingest::resolve::{Answer, ResolveError, resolve};
 use tabletopic_offsets::TableState;
 use tabletopic_table::commit::{Base, CommitError, Halt, check_standing};
 
 use crate::world::{Happened, World};
 
-/// The command that a halt's message names, if what it speaks of has happened.
-fn answer(message: &str, happened: Happened) -> Result<Answer, String> {
+/// The command that a halt's message names, if what it speaks of has happened. None for what heals by itself.
+fn answer(message: &str, happened: Happened) -> Result<Option<Answer>, String> {
     // A message that names two leaves the choice: the rows come back.
     let choices = [
         ("--adopt-topic", Answer::AdoptTopic, happened.recreated),
@@ -21,7 +22,8 @@ fn answer(message: &str, happened: Happened) -> Result<Answer, String> {
         .into_iter()
         .find(|(command, ..)| message.contains(command))
     {
-        Some((_, answer, true)) => Ok(answer),
+        Some((_, answer, true)) => Ok(Some(answer)),
+        None if happened.follower_cut_off && message.contains("is full") => Ok(None),
         _ => Err(format!("nothing has happened that explains the halt: {message}")),
     }
 }
@@ -38,8 +40,14 @@ async fn is_rolled_back(world: &World) -> bool {
 /// process that no longer owns the partition.
 pub async fn operate(world: &mut World) -> Result<bool, String> {
     let (mut answers, mut changed) = (Vec::new(), false);
-    for (_, message) in world.halts() {
-        let answer = answer(&message, world.happened)?;
+    for (scope, message) in world.halts() {
+        // Mended by those who broke it.
+        if matches!(&scope, Scope::Table { table } if table != world.table()) {
+            continue;
+        }
+        let Some(answer) = answer(&message, world.happened)? else {
+            continue;
+        };
         if !answers.contains(&answer) {
             answers.push(answer);
         }

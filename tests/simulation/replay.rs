@@ -56,8 +56,22 @@ fn note_panics() {
     });
 }
 
-/// Runs one schedule on this thread.
+/// Runs the schedule of a seed on this thread.
 pub fn replay(seed: u64, nature: &dyn Nature) -> Result<Done, Failure> {
+    replay_story(seed, nature, async |world| {
+        for step in schedule::steps(&mut world.rng) {
+            world.step(step).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Runs what a test tells, in the world of a seed.
+pub fn replay_story(
+    seed: u64,
+    nature: &dyn Nature,
+    story: impl AsyncFnOnce(&mut World) -> Result<(), String>,
+) -> Result<Done, Failure> {
     note_panics();
     PANICS.take();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -69,7 +83,7 @@ pub fn replay(seed: u64, nature: &dyn Nature) -> Result<Done, Failure> {
     let ended = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {
             let mut world = World::new(seed, nature, log.clone());
-            let ended = tokio::time::timeout(LONGEST, play(&mut world)).await;
+            let ended = tokio::time::timeout(LONGEST, play(&mut world, story)).await;
             ended.unwrap_or_else(|_| Err(format!("it does not end within {LONGEST:?} of virtual time")))
         })
     }));
@@ -87,12 +101,13 @@ pub fn replay(seed: u64, nature: &dyn Nature) -> Result<Done, Failure> {
     }
 }
 
-async fn play(world: &mut World) -> Result<u64, String> {
-    for step in schedule::steps(&mut world.rng) {
-        world.step(step).await?;
-    }
+async fn play(
+    world: &mut World,
+    story: impl AsyncFnOnce(&mut World) -> Result<(), String>,
+) -> Result<u64, String> {
+    story(world).await?;
     world.say("everything calms down".to_owned());
-    world.calm_down();
+    world.calm_down().await;
     if world.rng.bool() {
         world.start_afresh();
     }

@@ -1,6 +1,8 @@
 //! What happens in a schedule, drawn from its seed before anything runs. Steps name processes and partitions by
 //! numbers that are taken modulo what there is, so that every step makes sense in every state.
 
+use tabletopic_offsets::Follower;
+
 /// One step.
 #[derive(Debug, Clone, Copy)]
 pub enum Step {
@@ -102,6 +104,16 @@ pub enum Step {
     ForeignRollback {
         back: usize,
     },
+    /// Nobody can write to this follower any more: its tag is gone.
+    FollowerCutOff {
+        follower: Follower,
+    },
+    /// The followers can be written to again.
+    FollowersMended,
+    /// Nobody runs for so long, or a clock jumps.
+    ClocksJump {
+        hours: i64,
+    },
     /// Somebody answers what stands still.
     Operate,
 }
@@ -117,6 +129,8 @@ struct Climate {
     trouble: bool,
     crashes: bool,
     rebalances: bool,
+    followers: bool,
+    jumps: bool,
 }
 
 /// The steps of a seed.
@@ -130,6 +144,8 @@ pub fn steps(rng: &mut fastrand::Rng) -> Vec<Step> {
         trouble: rng.u8(..4) != 0,
         crashes: rng.u8(..4) != 0,
         rebalances: rng.u8(..4) != 0,
+        followers: rng.u8(..4) == 0,
+        jumps: rng.u8(..4) == 0,
     };
     let (begun, length) = (rng.usize(1..=3), rng.usize(10..60));
     let begin = std::iter::repeat_n(Step::StartProcess, begun);
@@ -141,7 +157,7 @@ pub fn steps(rng: &mut fastrand::Rng) -> Vec<Step> {
 /// Nothing, where the climate does not have what was drawn.
 fn step(rng: &mut fastrand::Rng, climate: Climate) -> Option<Step> {
     let (partition, process) = (rng.usize(..8), rng.usize(..8));
-    let drawn = match rng.u8(..100) {
+    let drawn = match rng.u8(..106) {
         0..22 => Step::Produce {
             partition,
             records: rng.u32(1..12),
@@ -202,7 +218,14 @@ fn step(rng: &mut fastrand::Rng, climate: Climate) -> Option<Step> {
             left: rng.i64(0..8),
         },
         97..98 if climate.recreation => Step::RecreateTopic,
-        98.. => Step::Operate,
+        98..100 => Step::Operate,
+        100..102 if climate.followers => Step::FollowerCutOff {
+            follower: [Follower::DeadLetters, Follower::Ledger][rng.usize(..2)],
+        },
+        102..104 if climate.followers => Step::FollowersMended,
+        104.. if climate.jumps => Step::ClocksJump {
+            hours: [1, 25, 200][rng.usize(..3)],
+        },
         _ => return None,
     };
     Some(drawn)

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use iceberg::TableIdent;
@@ -16,10 +17,11 @@ use tabletopic_clock::{Clock, Entropy, Millis, SeededEntropy};
 use tabletopic_decode::{DecodeSettings, Format, OnBadRecord};
 use tabletopic_ingest::halts::Scope;
 use tabletopic_ingest::job::{Job, Start};
-use tabletopic_offsets::{JobId, TopicPartition};
+use tabletopic_offsets::{Follower, JobId, TopicPartition};
 use tabletopic_source::{Broker, BrokerError, LogOffsets, MemoryBroker, TopicDescription};
 use tabletopic_table::Lake;
 use tabletopic_table::file::FileSettings;
+use tabletopic_table::follower::ident;
 use tabletopic_table::storage::{RequestCounts, file_io};
 use tabletopic_testkit::{FaultyCatalog, FaultyStore, Weather};
 use tokio::time::Instant;
@@ -63,11 +65,15 @@ impl Nature for Honest {}
 struct Virtual {
     began: Instant,
     off: Millis,
+    jumped: Arc<AtomicI64>,
 }
 
 impl Clock for Virtual {
     fn now(&self) -> Millis {
-        1_700_000_000_000 + self.off + self.began.elapsed().as_millis() as Millis
+        1_700_000_000_000
+            + self.off
+            + self.jumped.load(Ordering::SeqCst)
+            + self.began.elapsed().as_millis() as Millis
     }
 }
 
@@ -78,6 +84,7 @@ pub type Log = Rc<RefCell<Vec<String>>>;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Happened {
     pub expired: bool,
+    pub follower_cut_off: bool,
     pub recreated: bool,
     pub cut: bool,
     pub rolled_back: bool,
@@ -104,6 +111,10 @@ pub struct World {
     catalog: Arc<dyn Catalog>,
     store: Arc<dyn ObjectStore>,
     began: Instant,
+    /// What all clocks have jumped by.
+    jumped: Arc<AtomicI64>,
+    /// Followers whose tag somebody took, and where it was.
+    cut_off: Vec<(Follower, i64)>,
     processes: Vec<Process>,
     /// The process that the group gave each partition to.
     owners: BTreeMap<i32, String>,
@@ -118,7 +129,12 @@ impl World {
     pub fn new(seed: u64, nature: &dyn Nature, log: Log) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let began = Instant::now();
-        let clock: Arc<dyn Clock> = Arc::new(Virtual { began, off: 0 });
+        let jumped = Arc::new(AtomicI64::new(0));
+        let clock: Arc<dyn Clock> = Arc::new(Virtual {
+            began,
+            off: 0,
+            jumped: jumped.clone(),
+        });
         let entropy: Arc<dyn Entropy> = Arc::new(SeededEntropy::new(rng.u64(..)));
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let catalog: Arc<dyn Catalog> = Arc::new(MemoryCatalog::new(
@@ -151,6 +167,8 @@ impl World {
             store: nature.store(store),
             lake,
             began,
+            jumped,
+            cut_off: Vec::new(),
             processes: Vec::new(),
             owners: BTreeMap::new(),
             robbed: Vec::new(),
@@ -329,6 +347,17 @@ impl World {
                     self.kept.clear();
                 }
             }
+            Step::FollowerCutOff { follower } => {
+                let table = ident(&self.job.table, follower);
+                if let Some(was) = foreign::drop_tag(&self.lake, &table).await {
+                    self.happened.follower_cut_off = true;
+                    self.cut_off.push((follower, was));
+                }
+            }
+            Step::FollowersMended => self.mend_followers().await,
+            Step::ClocksJump { hours } => {
+                self.jumped.fetch_add(hours * 3_600_000, Ordering::SeqCst);
+            }
             // Commands ask the broker too, and wait for it.
             Step::Operate => {
                 if !self.outage {
@@ -353,7 +382,8 @@ impl World {
     }
 
     /// Whatever was bad ends, and every partition has one owner that is alive.
-    pub fn calm_down(&mut self) {
+    pub async fn calm_down(&mut self) {
+        self.mend_followers().await;
         self.set_outage(false);
         for partition in self.partitions() {
             self.broker
@@ -424,6 +454,12 @@ impl World {
         &self.job.table
     }
 
+    async fn mend_followers(&mut self) {
+        for (follower, was) in std::mem::take(&mut self.cut_off) {
+            foreign::set_tag(&self.lake, &ident(&self.job.table, follower), was).await;
+        }
+    }
+
     fn set_outage(&mut self, on: bool) {
         self.outage = on;
         self.broker.outage(on.then_some(OUTAGE));
@@ -450,6 +486,7 @@ impl World {
             clock: Arc::new(Virtual {
                 began: self.began,
                 off: self.rng.i64(-20_000..20_000),
+                jumped: self.jumped.clone(),
             }),
             entropy: Arc::new(SeededEntropy::new(self.rng.u64(..))),
             actor: name.as_str().into(),

@@ -75,6 +75,7 @@ impl From<&Halt> for Why {
             | Halt::Anchor { .. }
             | Halt::OutboxFull { .. }
             | Halt::FollowerAstray { .. }
+            | Halt::FollowerOfAnother { .. }
             | Halt::FormatVersion { .. }
             | Halt::DeadLettersGone { .. }
             | Halt::Resolve { .. }

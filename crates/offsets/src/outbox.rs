@@ -94,6 +94,8 @@ pub struct OutboxLimits {
     pub entries: usize,
     /// As encoded in the snapshot summary.
     pub bytes: usize,
+    /// Of a dead-letter file. Removals and ledger rows are in the state itself, where nobody can take them away: they
+    /// may wait for as long as nobody runs.
     pub age_ms: i64,
 }
 
@@ -115,7 +117,11 @@ pub enum Full {
     Entries { entries: usize, limit: usize },
     #[error("{bytes} bytes wait for the dead-letter table and the ledger (at most {limit})")]
     Bytes { bytes: usize, limit: usize },
-    #[error("an entry has waited {age_ms} ms for the dead-letter table or the ledger (at most {limit_ms})")]
+    #[error(
+        "a file has waited {} hours for the dead-letter table (at most {})",
+        age_ms / 3_600_000,
+        limit_ms / 3_600_000
+    )]
     Age { age_ms: i64, limit_ms: i64 },
 }
 
@@ -181,6 +187,14 @@ impl Outbox {
         Ok(())
     }
 
+    /// [`acknowledge`](Self::acknowledge) for all followers. One that stands where the main table never was is left
+    /// out: its own drain says so.
+    pub fn acknowledge_known(&mut self, followers: &[(Follower, FollowerPosition)]) {
+        for (follower, position) in followers {
+            let _ = self.acknowledge(*follower, position.clone());
+        }
+    }
+
     fn forget_snapshots_below_all_followers(&mut self) {
         let position = |follower| self.acknowledged.get(&follower).map(|known| known.snapshot);
         if let (Some(letters), Some(ledger)) = (position(Follower::DeadLetters), position(Follower::Ledger)) {
@@ -195,14 +209,9 @@ impl Outbox {
         self.dead_letters.len() + self.removals.len() + rows
     }
 
-    /// The time of the oldest entry, if there is one.
-    pub fn oldest_ms(&self) -> Option<i64> {
-        let files = self.dead_letters.iter().map(|file| file.time_ms);
-        let removals = self.removals.iter().map(|removal| removal.time_ms);
-        files
-            .chain(removals)
-            .chain(self.ledger.iter().map(|entry| entry.stamp.time_ms))
-            .min()
+    /// Since when the oldest dead-letter file waits, if one does.
+    pub fn oldest_file_ms(&self) -> Option<i64> {
+        self.dead_letters.iter().map(|file| file.time_ms).min()
     }
 
     /// Whether cuts must wait, and for which bound. Acknowledge first, then ask.
@@ -221,7 +230,9 @@ impl Outbox {
                 limit: limits.bytes,
             });
         }
-        let age_ms = self.oldest_ms().map_or(0, |oldest| now_ms.saturating_sub(oldest));
+        let age_ms = self
+            .oldest_file_ms()
+            .map_or(0, |oldest| now_ms.saturating_sub(oldest));
         (age_ms > limits.age_ms).then_some(Full::Age {
             age_ms,
             limit_ms: limits.age_ms,

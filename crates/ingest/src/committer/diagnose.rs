@@ -37,6 +37,7 @@ impl Committer {
         let tp = TopicPartition::new(settings.topic.clone(), partition);
         let logs = log_offsets(self.broker.as_ref(), std::slice::from_ref(&tp)).await;
         let log = logs.ok().and_then(|logs| logs.into_iter().next().flatten());
+        self.refused.insert((job.clone(), partition), position);
         let why = refused_position(&self.table, &tp, position, error, log);
         self.observed
             .halts

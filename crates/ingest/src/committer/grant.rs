@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tabletopic_catalog::LoadedTable;
+use tabletopic_catalog::{CatalogError, LoadedTable};
 use tabletopic_offsets::{Follower, JobId, Offset, TableState, TopicIdentity};
 use tabletopic_source::Position;
 use tabletopic_table::commit::{Anchor, Base, CommitError, LogWaiting, Look, commit, load_patiently};
 use tabletopic_table::file::{FileNames, FileSchema};
-use tabletopic_table::follower::ident;
+use tabletopic_table::follower::{create, ident};
 use tokio::time::Instant;
 
 use super::{Committer, log_line};
@@ -31,6 +31,10 @@ impl Committer {
         let Some(identity) = self.identity(&job).await else {
             return Ok(None);
         };
+        if self.drained.is_none() {
+            // What an earlier process left in the outbox leaves it before anything is added.
+            self.drain_all().await;
+        }
         let base = self.anchored(&job, &identity, partitions).await?;
         self.observed.saw(&base);
         let Some(state) = base.state().and_then(|state| state.job(&job.id)) else {
@@ -53,7 +57,7 @@ impl Committer {
             })
             .collect();
         let version = self.version(&base.table).await?;
-        self.halted_at = None;
+        self.standstill = None;
         Ok(Some(Grant {
             version,
             identity: state.identity.clone(),
@@ -139,12 +143,13 @@ impl Committer {
 
     /// What a worker needs to know to write for the table as it is now.
     pub(super) async fn version(&self, table: &LoadedTable) -> Result<Arc<TableVersion>, CommitError> {
-        let letters = load_patiently(
-            &self.lake,
-            &ident(&table.ident, Follower::DeadLetters),
-            &LogWaiting,
-        )
-        .await?;
+        let letters = ident(&table.ident, Follower::DeadLetters);
+        let letters = match load_patiently(&self.lake, &letters, &LogWaiting).await {
+            Err(CommitError::Catalog(CatalogError::NotFound { .. })) => {
+                create::follower(&self.lake, &table.ident, Follower::DeadLetters).await?
+            }
+            loaded => loaded?,
+        };
         let dead_letter_schema = FileSchema::new(
             letters.metadata.current_schema().clone(),
             letters.metadata.default_partition_spec().clone(),

@@ -20,7 +20,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use iceberg::TableIdent;
-use tabletopic_offsets::{Follower, FollowerPosition, Generation, JobId};
+use tabletopic_offsets::{Follower, FollowerPosition, Generation, JobId, Offset};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{ChangeSchema, CommitError, Halt, LogWaiting, commit};
 use tabletopic_table::schema::SchemaChange;
@@ -57,10 +57,20 @@ pub struct Committer {
     ahead: BTreeSet<(usize, JobId)>,
     /// The meaning of offsets that the workers were told.
     generations: BTreeMap<JobId, Generation>,
+    /// Positions that the broker refused, whose partitions stand still.
+    refused: BTreeMap<(JobId, i32), Offset>,
     followers: Vec<(Follower, FollowerPosition)>,
-    /// The table halted: a metadata location at which it did, or none that is known.
-    halted_at: Option<String>,
+    standstill: Option<Standstill>,
+    /// When the followers were last brought up to date; `None` also while one can't be.
     drained: Option<Instant>,
+}
+
+/// What ends a standstill of the whole table.
+enum Standstill {
+    /// Somebody's answer, which moves the table's metadata away from where it halted, if that is known.
+    Answered { halted_at: Option<String> },
+    /// Followers that hold what waits for them, so that the outbox has room again.
+    Drained,
 }
 
 impl Committer {
@@ -81,8 +91,9 @@ impl Committer {
             void: BTreeMap::new(),
             ahead: BTreeSet::new(),
             generations: BTreeMap::new(),
+            refused: BTreeMap::new(),
             followers: Vec::new(),
-            halted_at: None,
+            standstill: None,
             drained: None,
         }
     }
@@ -218,18 +229,17 @@ impl Committer {
 
     /// The whole table stops: nothing more is read for it until somebody has looked.
     async fn halt(&mut self, error: CommitError) {
-        // What a table's history says may have been answered since it was loaded: the next look tells.
-        let of_history = matches!(
-            error,
+        self.standstill = Some(match &error {
+            CommitError::Halt(Halt::OutboxFull { .. }) => Standstill::Drained,
+            // What a table's history says may have been answered since it was loaded: the next look tells.
             CommitError::Halt(
-                Halt::RolledBack { .. } | Halt::HistoryExpired { .. } | Halt::TagMovedBack { .. }
-            )
-        );
-        self.halted_at = Some(match of_history {
-            true => String::new(),
-            false => {
+                Halt::RolledBack { .. } | Halt::HistoryExpired { .. } | Halt::TagMovedBack { .. },
+            ) => Standstill::Answered { halted_at: None },
+            _ => {
                 let now = self.lake.catalog.load(&self.table).await;
-                now.map(|table| table.metadata_location).unwrap_or_default()
+                Standstill::Answered {
+                    halted_at: now.map(|table| table.metadata_location).ok(),
+                }
             }
         });
         self.observed.halts.raise(
@@ -250,7 +260,7 @@ impl Committer {
     }
 
     fn is_halted(&self) -> bool {
-        self.halted_at.is_some()
+        self.standstill.is_some()
     }
 
     /// A job goes on with these partitions: whatever stopped it, or them, is over. Others may still stand still.

@@ -1,9 +1,11 @@
 //! Units become a snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tabletopic_offsets::{JobId, Offset};
-use tabletopic_table::commit::{Append, Base, CommitError, Dropped, Fate, Halt, LogWaiting, Unit, commit};
+use tabletopic_offsets::{JobId, Offset, TableState};
+use tabletopic_table::commit::{
+    Append, Base, CommitError, Committed, Dropped, Fate, Halt, LogWaiting, Unit, commit,
+};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -48,14 +50,17 @@ impl Committer {
             return;
         }
         let units: Vec<Unit> = waiting.iter().map(|submitted| submitted.unit.clone()).collect();
-        let followers = self.followers.clone();
-        let mut plan = Append::new(&self.lake, &units, &followers);
-        let began = Instant::now();
-        let committed = commit(&self.lake, &self.table, &mut plan, &LogWaiting).await;
+        let mut began = Instant::now();
+        let mut appended = self.append(&units).await;
+        if let Err(CommitError::Halt(Halt::OutboxFull { .. })) = &appended {
+            // Full is what this process knew the followers to hold, which may be long ago.
+            self.drain_all().await;
+            began = Instant::now();
+            appended = self.append(&units).await;
+        }
         let took = began.elapsed();
-        let fates = plan.into_fates();
-        match committed {
-            Ok(committed) => {
+        match appended {
+            Ok((committed, fates)) => {
                 self.observed.saw(&committed.base);
                 if let Some(snapshot) = &committed.snapshot {
                     let added = added(&waiting, &fates);
@@ -68,6 +73,12 @@ impl Committer {
             }
             Err(error) => self.halt(error).await,
         }
+    }
+
+    async fn append(&self, units: &[Unit]) -> Result<(Committed<TableState>, Vec<Fate>), CommitError> {
+        let mut plan = Append::new(&self.lake, units, &self.followers);
+        let committed = commit(&self.lake, &self.table, &mut plan, &LogWaiting).await?;
+        Ok((committed, plan.into_fates()))
     }
 
     /// Drops the units of topics that are no longer what they were when they were read (section 5).
@@ -151,14 +162,23 @@ impl Committer {
 
     /// Units that were cut under an older meaning of offsets are fenced by their generation; this stops the workers
     /// from reading on in vain, also where nothing is committed because a partition stands still.
-    pub(super) fn restart_if_superseded(&mut self, base: &Base<tabletopic_offsets::TableState>) {
+    pub(super) fn restart_if_superseded(&mut self, base: &Base<TableState>) {
         let Some(state) = base.state() else { return };
-        let superseded: Vec<JobId> = self
+        let answered = self
             .generations
             .iter()
             .filter(|(id, told)| state.job(id).is_some_and(|job| job.generation != **told))
-            .map(|(id, _)| id.clone())
-            .collect();
+            .map(|(id, _)| id.clone());
+        // An earlier owner's commit can still land after the log is gone that the next one was sent to.
+        let passed = self
+            .refused
+            .iter()
+            .filter(|((id, partition), position)| {
+                let held = state.partition(id, *partition);
+                held.is_some_and(|held| held.progress.live_end() > **position)
+            })
+            .map(|((id, _), _)| id.clone());
+        let superseded: BTreeSet<JobId> = answered.chain(passed).collect();
         for id in superseded {
             self.restart(&id);
         }
@@ -167,6 +187,7 @@ impl Committer {
     /// Has every worker of a job ask again.
     pub(super) fn restart(&mut self, id: &JobId) {
         self.generations.remove(id);
+        self.refused.retain(|(job, _), _| job != id);
         self.observed
             .halts
             .lift(|scope| matches!(scope, Scope::Partition { job, .. } | Scope::Topic { job } if job == id));

@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use tabletopic_catalog::LoadedTable;
 use tabletopic_offsets::{Follower, TableState};
-use tabletopic_table::commit::{Base, CommitError, LogWaiting, Renew, commit};
+use tabletopic_table::commit::{Base, CommitError, LogWaiting, Renew, commit, make_room};
 use tabletopic_table::follower::drain::drain;
 use tabletopic_table::follower::ident;
 use tokio::time::Instant;
 
-use super::{Committer, log_line};
+use super::{Committer, Standstill, log_line};
 use crate::halts::Scope;
 
-/// The ledger is brought up to date this often, or when half of the outbox is in use. Each drain is a commit to
-/// another table; the outbox is safe for a day.
+/// The ledger is brought up to date this often, or sooner by [`DRAIN_BYTES`]. Each drain is a commit to another
+/// table.
 const DRAIN: Duration = Duration::from_secs(300);
 
-/// Bytes of pending entries from which a drain does not wait any longer.
-const DRAIN_BYTES: usize = 32 * 1024;
+/// Bytes of pending entries from which a drain does not wait any longer. Each snapshot of the main table carries them,
+/// and its metadata file all of its snapshots: much less than what the outbox may hold.
+const DRAIN_BYTES: usize = 8 * 1024;
 
 impl Committer {
     pub(super) async fn watch(&mut self) {
@@ -26,30 +27,39 @@ impl Committer {
             return;
         }
         let Some(table) = self.look().await else { return };
-        if self
-            .halted_at
-            .as_ref()
-            .is_some_and(|at| *at == table.metadata_location)
+        if let Some(Standstill::Answered { halted_at }) = &self.standstill
+            && halted_at.as_ref() == Some(&table.metadata_location)
         {
             return;
         }
-        let mut renew = Renew { lake: &self.lake };
+        let mut renew = Renew {
+            lake: &self.lake,
+            followers: &self.followers,
+        };
         let began = Instant::now();
         match commit(&self.lake, &self.table, &mut renew, &LogWaiting).await {
             Ok(committed) => {
                 self.observed.saw(&committed.base);
                 log_line::committed(&self.table, &committed, began.elapsed());
-                if self.halted_at.take().is_some() {
-                    self.resume();
-                } else {
-                    self.restart_if_superseded(&committed.base);
+                match &self.standstill {
+                    None => self.restart_if_superseded(&committed.base),
+                    Some(Standstill::Answered { .. }) => self.resume(),
+                    Some(Standstill::Drained) => {
+                        self.drain_both(&committed.base).await;
+                        if self.has_room(&committed.base) {
+                            self.resume();
+                        }
+                        return;
+                    }
                 }
                 self.drain_if_due(&committed.base).await;
             }
             Err(error) => {
                 self.halt(error).await;
                 // Until somebody changes the table, it stays so.
-                self.halted_at = Some(table.metadata_location);
+                if let Some(Standstill::Answered { halted_at }) = &mut self.standstill {
+                    *halted_at = Some(table.metadata_location);
+                }
             }
         }
     }
@@ -64,7 +74,7 @@ impl Committer {
 
     /// The table can be committed to again: somebody has answered the halt.
     pub(super) fn resume(&mut self) {
-        self.halted_at = None;
+        self.standstill = None;
         let table = self.table.clone();
         self.observed
             .halts
@@ -77,23 +87,31 @@ impl Committer {
     /// Dead letters at once, because somebody waits for them; ledger rows now and then.
     pub(super) async fn drain_if_due(&mut self, main: &Base<TableState>) {
         let Some(state) = main.state() else { return };
-        if !state.outbox.dead_letters.is_empty() || !state.outbox.removals.is_empty() {
-            self.drain(main, Follower::DeadLetters).await;
-        }
         let due = self.drained.is_none_or(|last| last.elapsed() >= DRAIN);
         if due || state.outbox.encoded_bytes() >= DRAIN_BYTES {
-            self.drained = Some(Instant::now());
+            self.drain_both(main).await;
+        } else if !state.outbox.dead_letters.is_empty() || !state.outbox.removals.is_empty() {
             self.drain(main, Follower::DeadLetters).await;
-            self.drain(main, Follower::Ledger).await;
         }
     }
 
-    /// Both followers hold all that the table says, before the process leaves.
+    async fn drain_both(&mut self, main: &Base<TableState>) {
+        // A table that has no state yet has nothing to drain.
+        self.drained = main.state().map(|_| Instant::now());
+        self.drain(main, Follower::DeadLetters).await;
+        self.drain(main, Follower::Ledger).await;
+    }
+
+    fn has_room(&self, main: &Base<TableState>) -> bool {
+        let mut outbox = main.state().map(|state| state.outbox.clone()).unwrap_or_default();
+        make_room(&self.table, &mut outbox, &self.followers, self.lake.clock.now()).is_ok()
+    }
+
+    /// Both followers hold all that the table says.
     pub(super) async fn drain_all(&mut self) {
         let Some(table) = self.look().await else { return };
         if let Ok(main) = Base::read(table) {
-            self.drain(&main, Follower::DeadLetters).await;
-            self.drain(&main, Follower::Ledger).await;
+            self.drain_both(&main).await;
         }
     }
 
@@ -109,9 +127,15 @@ impl Committer {
                 self.followers
                     .extend(position.map(|position| (follower, position)));
             }
-            Err(CommitError::Halt(halt)) => self.observed.halts.raise(scope, &halt),
             Err(error) => {
-                tracing::warn!(table = %self.table, %follower, "not drained, tried again later: {error}")
+                // Tried again at the next look.
+                self.drained = None;
+                match error {
+                    CommitError::Halt(halt) => self.observed.halts.raise(scope, &halt),
+                    error => tracing::warn!(
+                        table = %self.table, %follower, "not drained, tried again later: {error}"
+                    ),
+                }
             }
         }
     }

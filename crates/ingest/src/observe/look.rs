@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use iceberg::TableIdent;
 use tabletopic_catalog::CatalogError;
-use tabletopic_offsets::{OutboxLimits, TableState};
+use tabletopic_offsets::TableState;
 use tabletopic_source::PartitionError;
 use tabletopic_table::Lake;
-use tabletopic_table::commit::{Base, CommitError, Halt, check_standing};
+use tabletopic_table::commit::{Base, CommitError, Halt, check_standing, make_room};
+use tabletopic_table::follower::positions::positions;
 use thiserror::Error;
 
 use super::observed::Observed;
@@ -81,12 +82,10 @@ async fn look_at_table(lake: &Lake, table: &TableIdent, observed: &Observed) -> 
         Err(CommitError::Halt(halt)) => halted(&halt),
         Err(error) => return Err(error),
     }
-    let outbox = base.state().map(|state| &state.outbox);
-    if let Some(full) = outbox.and_then(|outbox| outbox.is_full(lake.clock.now(), &OutboxLimits::default())) {
-        halted(&Halt::OutboxFull {
-            table: table.clone(),
-            seen: full.to_string(),
-        });
+    if let Some(state) = base.state() {
+        let followers = positions(lake, table).await?;
+        let room = make_room(table, &mut state.outbox.clone(), &followers, lake.clock.now());
+        room.unwrap_or_else(|full| halted(&full));
     }
     Ok(())
 }

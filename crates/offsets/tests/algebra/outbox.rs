@@ -158,14 +158,15 @@ fn a_follower_that_stands_elsewhere_is_refused() {
 #[test]
 fn each_bound_stops_cuts_when_it_is_passed() {
     let outbox = filled();
-    assert_eq!((outbox.entries(), outbox.oldest_ms()), (2 + 2 + 4, Some(1)));
+    // The dead letters of snapshot 2; the ledger's rows of snapshot 1 do not age.
+    assert_eq!((outbox.entries(), outbox.oldest_file_ms()), (2 + 2 + 4, Some(2)));
     let bytes = outbox.encoded_bytes();
     let exact = OutboxLimits {
         entries: 8,
         bytes,
         age_ms: 100,
     };
-    assert_eq!(outbox.is_full(101, &exact), None);
+    assert_eq!(outbox.is_full(102, &exact), None);
     let entries = OutboxLimits { entries: 7, ..exact };
     assert_eq!(
         outbox.is_full(101, &entries),
@@ -178,7 +179,7 @@ fn each_bound_stops_cuts_when_it_is_passed() {
     };
     assert_eq!(outbox.is_full(101, &fewer), Some(Full::Bytes { bytes, limit }));
     assert_eq!(
-        outbox.is_full(102, &exact),
+        outbox.is_full(103, &exact),
         Some(Full::Age {
             age_ms: 101,
             limit_ms: 100
@@ -197,5 +198,14 @@ fn each_bound_stops_cuts_when_it_is_passed() {
         empty.is_full(i64::MAX, &nothing),
         None,
         "what is empty has no age"
+    );
+    let no_files = Outbox {
+        dead_letters: vec![],
+        ..outbox
+    };
+    assert_eq!(
+        no_files.is_full(i64::MAX, &exact),
+        None,
+        "only files can be taken away while they wait"
     );
 }

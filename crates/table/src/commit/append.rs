@@ -4,9 +4,12 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use iceberg::TableIdent;
 use iceberg::spec::Schema;
 use tabletopic_clock::Millis;
-use tabletopic_offsets::{Fenced, Follower, FollowerPosition, Kind, OutboxLimits, PendingFile, TableState};
+use tabletopic_offsets::{
+    Fenced, Follower, FollowerPosition, Kind, Outbox, OutboxLimits, PendingFile, TableState,
+};
 
 use super::base::Base;
 use super::change::Change;
@@ -59,7 +62,6 @@ pub struct Append<'a> {
     units: &'a [Unit],
     /// Where the followers were last seen, so that the outbox lets go of what they hold.
     followers: &'a [(Follower, FollowerPosition)],
-    limits: OutboxLimits,
     fates: Vec<Fate>,
 }
 
@@ -69,7 +71,6 @@ impl<'a> Append<'a> {
             lake,
             units,
             followers,
-            limits: OutboxLimits::default(),
             fates: Vec::new(),
         }
     }
@@ -126,17 +127,12 @@ impl Plan<TableState> for Append<'_> {
             Some(state) => state.next(Kind::Append),
             None => return Err(never_anchored(base)),
         };
-        for (follower, position) in self.followers {
-            // A follower that stands elsewhere is its own halt, raised by its drain.
-            let _ = state.outbox.acknowledge(*follower, position.clone());
-        }
-        if let Some(full) = state.outbox.is_full(at.timestamp_ms, &self.limits) {
-            return Err(Halt::OutboxFull {
-                table: base.table.ident.clone(),
-                seen: full.to_string(),
-            }
-            .into());
-        }
+        make_room(
+            &base.table.ident,
+            &mut state.outbox,
+            self.followers,
+            at.timestamp_ms,
+        )?;
 
         self.fates.clear();
         let mut files = FileChange::default();
@@ -174,6 +170,26 @@ impl Plan<TableState> for Append<'_> {
             files,
             ..Change::empty(state, note)
         }))
+    }
+}
+
+/// Lets go of what the followers hold; what is left must leave room for units.
+///
+/// # Errors
+/// [`Halt::OutboxFull`].
+pub fn make_room(
+    table: &TableIdent,
+    outbox: &mut Outbox,
+    followers: &[(Follower, FollowerPosition)],
+    now: Millis,
+) -> Result<(), Halt> {
+    outbox.acknowledge_known(followers);
+    match outbox.is_full(now, &OutboxLimits::default()) {
+        None => Ok(()),
+        Some(full) => Err(Halt::OutboxFull {
+            table: table.clone(),
+            seen: full.to_string(),
+        }),
     }
 }
 

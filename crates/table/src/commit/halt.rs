@@ -79,21 +79,33 @@ pub enum Halt {
     )]
     Anchor { table: TableIdent, detail: String },
     #[error(
-        "table {table}: the outbox for the dead-letter and ledger tables is full ({seen}); they have not been \
-         written to for too long. Look at what the log says of `{table}__dead_letters` and `{table}__ledger`; \
-         cuts go on by themselves once these can be committed to"
+        "table {table}: the outbox for the dead-letter and ledger tables is full ({seen}), and they can't be \
+         written to. Look at what the log says of `{table}__dead_letters` and `{table}__ledger`, and mend that; \
+         writing goes on by itself within seconds then"
     )]
     OutboxFull { table: TableIdent, seen: String },
     #[error(
         "table {table}: it stands at snapshot {snapshot_id} of {main} (sequence number {sequence_number}), which \
-         {main} does not list: one of the two was rolled back. Set the tag and `main` of {table} back to its newest \
-         snapshot that has `tabletopic.follows`"
+         {main} does not list: one of the two was rolled back. Set the tag and `main` of {table} to its newest \
+         snapshot that has `tabletopic.follows`; if that can't be done, rename {table}, or drop it, and it is begun \
+         anew by itself, with what waits for it"
     )]
     FollowerAstray {
         table: TableIdent,
         main: TableIdent,
         sequence_number: i64,
         snapshot_id: i64,
+    },
+    #[error(
+        "table {table}: it belongs to an earlier {main}, whose uuid was {found}; the one that is there now has \
+         {expected}, so nothing of it is written here. Rename {table} to keep it, or drop it; it is begun anew by \
+         itself within seconds"
+    )]
+    FollowerOfAnother {
+        table: TableIdent,
+        main: TableIdent,
+        expected: String,
+        found: String,
     },
     #[error(
         "table {table}: it has format version {found}; only version 2 is supported. Create a version 2 table under \

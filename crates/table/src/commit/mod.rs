@@ -23,7 +23,7 @@ mod unit;
 mod wait;
 
 pub use anchor::Anchor;
-pub use append::{Append, Dropped, Fate};
+pub use append::{Append, Dropped, Fate, make_room};
 pub use base::{Base, TAG, Tagged, WITNESS};
 pub use change::Change;
 pub use change_schema::ChangeSchema;

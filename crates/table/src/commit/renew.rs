@@ -2,7 +2,7 @@
 //! between the two stays short enough to survive their expiry.
 
 use async_trait::async_trait;
-use tabletopic_offsets::{Kind, TableState};
+use tabletopic_offsets::{Follower, FollowerPosition, Kind, TableState};
 
 use super::append::never_anchored;
 use super::base::Base;
@@ -15,6 +15,8 @@ use crate::lake::Lake;
 #[derive(Debug)]
 pub struct Renew<'a> {
     pub lake: &'a Lake,
+    /// Where the followers were last seen: a table that only others write to must not gather what they hold.
+    pub followers: &'a [(Follower, FollowerPosition)],
 }
 
 #[async_trait]
@@ -33,12 +35,14 @@ impl Plan<TableState> for Renew<'_> {
         if ours {
             return Ok(None);
         }
+        let mut state = tagged.state.next(Kind::Maintenance);
+        state.outbox.acknowledge_known(self.followers);
         let reason = "another writer's snapshot is the head of `main`".to_owned();
         let note = Note {
             actor: self.lake.actor.to_string(),
             reason,
             ..Note::default()
         };
-        Ok(Some(Change::empty(tagged.state.next(Kind::Maintenance), note)))
+        Ok(Some(Change::empty(state, note)))
     }
 }

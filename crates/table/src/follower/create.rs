@@ -47,15 +47,22 @@ pub async fn table(
 /// # Errors
 /// Those of the catalog.
 pub async fn followers(lake: &Lake, main: &TableIdent) -> Result<(), CommitError> {
-    table(
-        lake,
-        &ident(main, Follower::DeadLetters),
-        dead_letters::schema()?,
-        None,
-    )
-    .await?;
-    table(lake, &ident(main, Follower::Ledger), ledger::schema()?, None).await?;
+    for which in [Follower::DeadLetters, Follower::Ledger] {
+        follower(lake, main, which).await?;
+    }
     Ok(())
+}
+
+/// Loads a follower, or creates it: it is new, or somebody has dropped it.
+///
+/// # Errors
+/// Those of the catalog.
+pub async fn follower(lake: &Lake, main: &TableIdent, which: Follower) -> Result<LoadedTable, CommitError> {
+    let schema = match which {
+        Follower::DeadLetters => dead_letters::schema()?,
+        Follower::Ledger => ledger::schema()?,
+    };
+    table(lake, &ident(main, which), schema, None).await
 }
 
 /// `gc.enabled` stays on, so that foreign expiry works; old metadata files go with the commit that expires them.

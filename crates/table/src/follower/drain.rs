@@ -1,16 +1,22 @@
 //! Takes what waits in the main table's outbox over into a follower table, in one compare-and-swap (section 6).
+//!
+//! A follower that somebody has dropped is made again, empty, and begins with what the outbox still has. What it held
+//! before is gone, and the ledger says so itself: its first row is then not an anchor but a `maintenance` row of the
+//! last snapshot that is missing from it. `sql/audit_gaps.sql` finds that.
 
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use iceberg::TableIdent;
 use iceberg::spec::{DataFile, Operation};
+use tabletopic_catalog::CatalogError;
 use tabletopic_offsets::{
-    Follower, FollowerPosition, LedgerRow, Outbox, PendingFile, SnapshotRef, TableState,
+    Follower, FollowerPosition, Kind, LedgerEntry, LedgerRow, Outbox, PendingFile, SnapshotRef, Stamp,
+    TableState,
 };
 
 use super::state::FollowerState;
-use super::{entry, ident, ledger, removal, write};
+use super::{create, entry, ident, ledger, removal, write};
 use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt, Waiting, commit};
 use crate::lake::Lake;
 use crate::snapshot::build::FileChange;
@@ -18,7 +24,7 @@ use crate::snapshot::build::FileChange;
 /// Brings a follower up to the state of `main`, and answers where it stands now.
 ///
 /// # Errors
-/// Halts of the follower: rolled back, or standing where the main table never was.
+/// Halts of the follower: rolled back, standing where the main table never was, or filled from another table.
 pub async fn drain(
     lake: &Lake,
     main: &Base<TableState>,
@@ -42,8 +48,23 @@ pub async fn drain(
         outbox: &tagged.state.outbox,
         follower,
         target,
+        schema_id: main.metadata().current_schema_id(),
+        missing: None,
     };
-    let committed = commit(lake, &table, &mut plan, waiting).await?;
+    let committed = match commit(lake, &table, &mut plan, waiting).await {
+        Err(CommitError::Catalog(CatalogError::NotFound { .. })) => {
+            create::follower(lake, &main.table.ident, follower).await?;
+            commit(lake, &table, &mut plan, waiting).await?
+        }
+        committed => committed?,
+    };
+    if let (Some(missing), Some(_)) = (plan.missing, &committed.snapshot) {
+        tracing::warn!(
+            %table,
+            "it was gone and is begun anew: what it held up to snapshot {missing} of {} is no longer in it",
+            main.table.ident
+        );
+    }
     Ok(committed.base.tagged.map(|tagged| tagged.state.drained))
 }
 
@@ -53,37 +74,76 @@ struct Drain<'a> {
     outbox: &'a Outbox,
     follower: Follower,
     target: FollowerPosition,
+    /// Of the main table.
+    schema_id: i32,
+    /// The last snapshot that a follower which is begun anew does not hold, though it was drained.
+    missing: Option<SnapshotRef>,
+}
+
+/// Where a follower stands.
+enum Stands {
+    /// It holds everything up to this sequence number.
+    At(i64),
+    /// It is empty, and the outbox has dropped what it held up to this snapshot.
+    Anew(SnapshotRef),
 }
 
 impl Drain<'_> {
-    /// The sequence number up to which the follower holds everything.
-    fn drained(&self, base: &Base<FollowerState>) -> Result<i64, Halt> {
-        let known = match base.state() {
-            Some(state) => Some(&state.drained),
-            // A follower that is new while the main table has dropped what an older one held.
-            None => self.outbox.acknowledged.get(&self.follower),
-        };
-        let Some(known) = known else { return Ok(0) };
-        // What it had acknowledged is no longer in the outbox: one that is below that was rolled back.
+    fn stands(&self, base: &Base<FollowerState>) -> Result<Stands, Halt> {
         let acknowledged = self
             .outbox
             .acknowledged
             .get(&self.follower)
-            .map_or(0, |at| at.snapshot.sequence_number);
-        let listed = known.table_uuid == self.target.table_uuid
-            && self.outbox.lists(known.snapshot)
-            && known.snapshot.sequence_number >= acknowledged;
-        // One that is ahead was drained by somebody who saw a newer state than we did.
-        let ahead = known.snapshot.sequence_number >= self.target.snapshot.sequence_number;
-        if base.tagged.is_none() || !(listed || ahead) {
-            return Err(Halt::FollowerAstray {
+            .map(|position| position.snapshot);
+        let astray = |at: SnapshotRef| Halt::FollowerAstray {
+            table: base.table.ident.clone(),
+            main: self.main.clone(),
+            sequence_number: at.sequence_number,
+            snapshot_id: at.snapshot_id,
+        };
+        let Some(state) = base.state() else {
+            return match acknowledged {
+                None => Ok(Stands::At(0)),
+                Some(missing) if base.head().is_none() => Ok(Stands::Anew(missing)),
+                // Somebody's rows are in it.
+                Some(at) => Err(astray(at)),
+            };
+        };
+        let FollowerPosition { table_uuid, snapshot } = &state.drained;
+        if *table_uuid != self.target.table_uuid {
+            return Err(Halt::FollowerOfAnother {
                 table: base.table.ident.clone(),
                 main: self.main.clone(),
-                sequence_number: known.snapshot.sequence_number,
-                snapshot_id: known.snapshot.snapshot_id,
+                expected: self.target.table_uuid.clone(),
+                found: table_uuid.clone(),
             });
         }
-        Ok(known.snapshot.sequence_number)
+        // What it had acknowledged is no longer in the outbox: one that is below that was rolled back.
+        let acknowledged = acknowledged.map_or(0, |at| at.sequence_number);
+        let listed = self.outbox.lists(*snapshot) && snapshot.sequence_number >= acknowledged;
+        // One that is ahead was drained by somebody who saw a newer state than we did.
+        let ahead = snapshot.sequence_number >= self.target.snapshot.sequence_number;
+        match listed || ahead {
+            true => Ok(Stands::At(snapshot.sequence_number)),
+            false => Err(astray(*snapshot)),
+        }
+    }
+
+    /// The row by which a ledger that is begun anew says what is missing from it.
+    fn gone(&self, missing: SnapshotRef) -> LedgerEntry {
+        LedgerEntry {
+            stamp: Stamp {
+                snapshot: missing,
+                schema_id: self.schema_id,
+                actor: self.lake.actor.to_string(),
+                reason: "the ledger was gone and is begun anew: no row up to this snapshot is in it"
+                    .to_owned(),
+                time_ms: self.lake.clock.now(),
+                abandons_since: None,
+            },
+            kind: Kind::Maintenance,
+            ranges: Vec::new(),
+        }
     }
 
     async fn files(&self, base: &Base<FollowerState>, above: i64) -> Result<FileChange, CommitError> {
@@ -113,7 +173,9 @@ impl Drain<'_> {
                     .ledger
                     .iter()
                     .filter(|entry| waits(entry.stamp.snapshot));
-                let rows: Vec<LedgerRow<'_>> = entries.flat_map(|entry| entry.rows()).collect();
+                let gone = self.missing.map(|missing| self.gone(missing));
+                let rows: Vec<LedgerRow<'_>> =
+                    gone.iter().chain(entries).flat_map(LedgerEntry::rows).collect();
                 let file = write::store(self.lake, base.metadata(), &ledger::batch(&rows)?).await?;
                 Ok(FileChange {
                     add: vec![(0, file)],
@@ -155,10 +217,17 @@ impl Plan<FollowerState> for Drain<'_> {
         base: &Base<FollowerState>,
         _at: SnapshotAt,
     ) -> Result<Option<Change<FollowerState>>, CommitError> {
-        let drained = self.drained(base)?;
-        if drained >= self.target.snapshot.sequence_number {
-            return Ok(None);
-        }
+        let drained = match self.stands(base)? {
+            Stands::At(drained) if drained >= self.target.snapshot.sequence_number => return Ok(None),
+            Stands::At(drained) => {
+                self.missing = None;
+                drained
+            }
+            Stands::Anew(missing) => {
+                self.missing = Some(missing);
+                missing.sequence_number
+            }
+        };
         let files = self.files(base, drained).await?;
         let operation = if files.remove.is_empty() {
             Operation::Append

@@ -17,7 +17,7 @@ use crate::commit::CommitError;
 use crate::lake::Lake;
 use crate::rows::iceberg_table;
 
-/// Columns of `<table>__ledger`. A snapshot without ranges (a renewal, a schema change) is one row whose job,
+/// Columns of `<table>__ledger`. Its first row is an anchor, unless it was begun anew (see the drain). A snapshot without ranges (a renewal, a schema change) is one row whose job,
 /// topic, partition and offsets are null. `abandons_since` is set on rewinds and declared losses: our snapshots with
 /// sequence numbers between it and the row's own are no longer in the table.
 ///

@@ -10,6 +10,7 @@ pub mod drain;
 pub mod entry;
 pub mod ledger;
 pub mod letters;
+pub mod positions;
 mod removal;
 mod state;
 pub mod write;
