@@ -24,7 +24,9 @@ pub(crate) fn create(creation: TableCreation, uuid: Uuid, now: Millis) -> iceber
     let built = TableMetadataBuilder::from_table_creation(creation)?
         .assign_uuid(uuid)
         .build()?;
-    dated(built.metadata, now, false)
+    let metadata = dated(built.metadata, now, false)?;
+    check_readable(&metadata)?;
+    Ok(metadata)
 }
 
 /// Checks the requirements against `base` and applies the updates to it. The base's metadata file enters the
@@ -42,14 +44,44 @@ pub(crate) fn apply(
         .updates
         .iter()
         .any(|update| matches!(update, TableUpdate::AddSnapshot { .. }));
-    let mut built = build(base, change.updates).map_err(|error| Refused::Rejected(error.to_string()))?;
+    let rejected = |error: iceberg::Error| Refused::Rejected(error.to_string());
+    let only_snapshots = change.updates.iter().all(is_about_snapshots);
+    let mut built = build(base, change.updates).map_err(rejected)?;
     if !adds_snapshot {
         let now = now.max(base.metadata.last_updated_ms());
         let moved_main = built.metadata.history().len() > base.metadata.history().len();
-        built.metadata =
-            dated(built.metadata, now, moved_main).map_err(|error| Refused::Rejected(error.to_string()))?;
+        built.metadata = dated(built.metadata, now, moved_main).map_err(rejected)?;
+    }
+    if !only_snapshots {
+        check_readable(&built.metadata).map_err(rejected)?;
     }
     Ok(built)
+}
+
+/// Snapshots and references have one shape, which is known to be read back; and nearly every commit is of these.
+fn is_about_snapshots(update: &TableUpdate) -> bool {
+    matches!(
+        update,
+        TableUpdate::AddSnapshot { .. }
+            | TableUpdate::SetSnapshotRef { .. }
+            | TableUpdate::RemoveSnapshots { .. }
+            | TableUpdate::RemoveSnapshotRef { .. }
+    )
+}
+
+/// Metadata that can be written need not be readable: JSON parsers limit how deep they go, so that types nested deep
+/// enough would make a table that nobody can load any more.
+fn check_readable(metadata: &TableMetadata) -> iceberg::Result<()> {
+    let json = serde_json::to_vec(metadata)?;
+    match serde_json::from_slice::<TableMetadata>(&json) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(iceberg::Error::new(
+            iceberg::ErrorKind::DataInvalid,
+            format!(
+                "the table could not be loaded any more, because its metadata could not be read back: {error}"
+            ),
+        )),
+    }
 }
 
 fn build(base: &LoadedTable, updates: Vec<TableUpdate>) -> iceberg::Result<TableMetadataBuildResult> {

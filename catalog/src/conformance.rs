@@ -13,7 +13,7 @@ use std::collections::{HashMap, HashSet};
 
 use iceberg::spec::{
     MAIN_BRANCH, NestedField, Operation, PrimitiveType, Schema, Snapshot, SnapshotReference,
-    SnapshotRetention, Summary, TableMetadata, Transform, Type, UnboundPartitionSpec,
+    SnapshotRetention, StructType, Summary, TableMetadata, Transform, Type, UnboundPartitionSpec,
 };
 use iceberg::{NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 
@@ -34,6 +34,7 @@ pub async fn conformance(catalog: &dyn Catalog) {
     two_writers_one_wins(catalog).await;
     every_requirement_is_checked(catalog).await;
     schema_changes(catalog).await;
+    metadata_can_always_be_read_back(catalog).await;
     properties_change(catalog).await;
     main_can_be_set_back(catalog).await;
     metadata_locations_are_unique(catalog).await;
@@ -360,6 +361,49 @@ pub async fn schema_changes(catalog: &dyn Catalog) {
     assert!(loaded.current_schema().field_by_name("added").is_some());
     assert_eq!(loaded.schemas_iter().len(), 2);
     assert_conflict(catalog.commit(&changed, change).await);
+}
+
+/// Types nested deeper than a JSON parser follows are refused, in a change and in a creation.
+pub async fn metadata_can_always_be_read_back(catalog: &dyn Catalog) {
+    let table = new_table(catalog, "read_back").await;
+    let deep = (4..60)
+        .rev()
+        .fold(Type::Primitive(PrimitiveType::Long), |inner, id| {
+            Type::Struct(StructType::new(vec![
+                NestedField::optional(id, "a", inner).into(),
+            ]))
+        });
+    let mut fields = table.metadata.current_schema().as_struct().fields().to_vec();
+    fields.push(NestedField::optional(3, "deep", deep).into());
+    let schema = Schema::builder()
+        .with_schema_id(1)
+        .with_fields(fields)
+        .build()
+        .unwrap();
+    let change = TableChange {
+        updates: vec![
+            TableUpdate::AddSchema {
+                schema: schema.clone(),
+            },
+            TableUpdate::SetCurrentSchema { schema_id: -1 },
+        ],
+        ..TableChange::default()
+    };
+    match catalog.commit(&table, change).await {
+        CommitOutcome::Rejected(words) => assert!(words.contains("read back"), "{words}"),
+        outcome => panic!("{outcome:?}"),
+    }
+    assert_unmoved(catalog, &table).await;
+
+    let creation = TableCreation {
+        schema,
+        ..creation("deep")
+    };
+    let refused = catalog
+        .create(&table.ident.namespace, creation)
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, CatalogError::Rejected { .. }), "{refused}");
 }
 
 /// Properties are set, overwritten and removed.

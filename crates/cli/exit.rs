@@ -41,7 +41,11 @@ impl Exit {
                     RunError::Topic { .. }
                         | RunError::NoSuchPartition { .. }
                         | RunError::Source(_)
-                        | RunError::Prepare(PrepareError::Decode { .. } | PrepareError::Partition { .. })
+                        | RunError::Prepare(
+                            PrepareError::Decode { .. }
+                                | PrepareError::Partition { .. }
+                                | PrepareError::NothingToInferFrom { .. }
+                        )
                 )
             );
         if misconfigured {

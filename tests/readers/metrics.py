@@ -42,7 +42,9 @@ def leaves(array, field, repeated=False):
         yield from leaves(array.keys, field.type.key_field, True)
         yield from leaves(array.items, field.type.item_field, True)
     else:
-        yield int(field.metadata[ID]), array, repeated
+        # A UUID is an extension, for which pyarrow computes little; PyIceberg takes its bytes.
+        plain = array.storage if isinstance(array.type, pa.BaseExtensionType) else array
+        yield int(field.metadata[ID]), plain, repeated
 
 
 def columns_of(path):
@@ -122,18 +124,18 @@ def bounds_hold(lower, upper, found, iceberg_type):
         raised = as_bytes(upper) > as_bytes(largest) and len(upper) <= TRUNCATED_TO < len(largest)
         same = upper[: len(upper) - 1] == largest[: len(upper) - 1]
         return None if raised and same else f"upper bound {upper!r}, largest {largest!r}"
-    equal = [equals(a, b) for a, b in ((lower, smallest), (upper, largest))]
-    return None if all(equal) else f"bounds {lower!r} to {upper!r}, values {smallest!r} to {largest!r}"
+    # Where a zero is the end, -0.0 and 0.0 are the same end; they are equal here.
+    same = (lower, upper) == (smallest, largest)
+    return None if same else f"bounds {lower!r} to {upper!r}, values {smallest!r} to {largest!r}"
 
 
-def equals(a, b):
-    if isinstance(a, float) and isinstance(b, float):
-        # Where a zero is the end, -0.0 and 0.0 are the same end.
-        return a == b
-    return a == b or (hasattr(a, "bytes") and a.bytes == b)
+def schema_with(table, field_id):
+    """The newest schema that has the column. It may have been dropped since the file was written."""
+    older = sorted(table.schemas().values(), key=lambda schema: schema.schema_id, reverse=True)
+    return next(schema for schema in [table.schema(), *older] if field_id in schema.field_ids)
 
 
-def check_file(table, schema, spec, data_file):
+def check_file(table, spec, data_file):
     """What is not true of one data file: a list of sentences."""
     path = urlparse(data_file.file_path).path
     wrong = []
@@ -159,7 +161,8 @@ def check_file(table, schema, spec, data_file):
         for stranger in set(getattr(data_file, name) or {}) - known:
             wrong.append(f"{name}: field id {stranger} is no column of the file")
     for field_id, (values, repeated) in columns.items():
-        name = schema.find_column_name(field_id) or f"field {field_id}"
+        schema = schema_with(table, field_id)
+        name = schema.find_column_name(field_id)
         iceberg_type = schema.find_type(field_id)
         claim(f"{name}: column size", (data_file.column_sizes or {}).get(field_id), sizes[field_id])
         if repeated:
@@ -187,7 +190,7 @@ def check_file(table, schema, spec, data_file):
 
     for position, part in enumerate(spec.fields):
         values, _ = columns[part.source_id]
-        iceberg_type = schema.find_type(part.source_id)
+        iceberg_type = schema_with(table, part.source_id).find_type(part.source_id)
         # PyIceberg's own transform, value by value, in Python: not the Rust code that it has for whole columns.
         transform = part.transform.transform(iceberg_type)
         seen = {transform(comparable(value, iceberg_type)) for value in values.unique()}
@@ -243,7 +246,7 @@ def main():
                     continue
                 checked.add(data_file.file_path)
                 spec = table.specs()[manifest.partition_spec_id]
-                problems += [(data_file.file_path, p) for p in check_file(table, table.schema(), spec, data_file)]
+                problems += [(data_file.file_path, p) for p in check_file(table, spec, data_file)]
         problems += [(f"snapshot {snapshot.snapshot_id}", problem) for problem in check_summary(snapshot, files)]
     lake.answer({
         "table": options.table, "files": len(checked), "problems": len(problems),

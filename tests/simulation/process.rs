@@ -8,6 +8,7 @@ use prometheus::Registry;
 use tabletopic_ingest::ask_broker::Here;
 use tabletopic_ingest::committer::{Committer, REQUESTS, Request};
 use tabletopic_ingest::job::Job;
+use tabletopic_ingest::memory_budget::MemoryBudget;
 use tabletopic_ingest::observe::{Meter, Metrics, Observed};
 use tabletopic_ingest::prepare::create_table;
 use tabletopic_ingest::run::{Driver, Uploads};
@@ -184,7 +185,12 @@ fn running(parts: &Parts, observed: &Arc<Observed>) -> Life {
     );
     let committer = tokio::spawn(committer.run(requests));
     let meter = Meter::new(0, lake.clock.clone(), observed.metrics.clone());
-    let worker = Worker::new(vec![job.clone()], lake.entropy.clone(), *memory, meter);
+    let worker = Worker::new(
+        vec![job.clone()],
+        lake.entropy.clone(),
+        MemoryBudget::new(*memory, 1).part(),
+        meter,
+    );
     let source = Box::new(broker.member(name.clone()).batch_records(*batch));
     let uploads = Uploads::new(
         lake.file_io.clone(),

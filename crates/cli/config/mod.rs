@@ -90,6 +90,8 @@ impl Config {
             Catalog::validate(raw.catalog, &document, references),
             &mut problems,
         );
+        let memory_budget = keep(memory_budget(&document, raw.memory), &mut problems);
+        let workers = keep(workers(&document, raw.workers), &mut problems);
         let places: Vec<Range<usize>> = raw.topic.iter().map(Spanned::span).collect();
         let topics: Vec<Topic> = raw
             .topic
@@ -111,13 +113,13 @@ impl Config {
         if problems.is_empty() {
             problems.extend(repeated(&document, &places, &topics));
         }
-        match catalog {
-            Some(catalog) if problems.is_empty() => Ok(Self {
+        match (catalog, memory_budget, workers) {
+            (Some(catalog), Some(memory_budget), Some(workers)) if problems.is_empty() => Ok(Self {
                 kafka,
                 catalog,
                 topics,
-                memory_budget: raw.memory.budget.unwrap_or(Size::mib(1024)).0,
-                workers: raw.workers.count.unwrap_or_else(one_per_cpu),
+                memory_budget,
+                workers,
                 log: Log {
                     format: raw.log.format.unwrap_or(LogFormat::Text),
                     level: raw.log.level.unwrap_or(LogLevel::Info),
@@ -128,8 +130,35 @@ impl Config {
     }
 }
 
-fn one_per_cpu() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+/// Bytes. With less than the least, a single batch would fill it; more than the most is a slip of the pen.
+fn memory_budget(document: &Document<'_>, raw: raw::Memory) -> Result<u64, Problem> {
+    const LEAST: Size = Size::mib(16);
+    const MOST: Size = Size::mib(4 * 1024 * 1024);
+    let Some(budget) = raw.budget else {
+        return Ok(Size::mib(1024).0);
+    };
+    let Size(bytes) = *budget.get_ref();
+    if (LEAST.0..=MOST.0).contains(&bytes) {
+        return Ok(bytes);
+    }
+    let message = "the budget has to be between 16MiB and 4TiB; write for example \"1024MiB\"";
+    Err(document.problem_at(budget.span(), message.to_owned()))
+}
+
+/// Threads, each with a Kafka client of its own.
+fn workers(document: &Document<'_>, raw: raw::Workers) -> Result<NonZeroUsize, Problem> {
+    const MOST: usize = 256;
+    let Some(count) = raw.count else {
+        return Ok(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
+    };
+    if count.get_ref().get() <= MOST {
+        return Ok(count.into_inner());
+    }
+    let message = format!(
+        "{} are too many; write at most {MOST}, or leave the key out for one for each CPU",
+        count.get_ref()
+    );
+    Err(document.problem_at(count.span(), message))
 }
 
 fn keep<T>(checked: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {

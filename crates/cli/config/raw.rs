@@ -99,13 +99,13 @@ pub struct Commit {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Memory {
-    pub budget: Option<Size>,
+    pub budget: Option<Spanned<Size>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workers {
-    pub count: Option<NonZeroUsize>,
+    pub count: Option<Spanned<NonZeroUsize>>,
 }
 
 #[derive(Deserialize, Default)]

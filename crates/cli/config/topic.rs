@@ -115,12 +115,17 @@ impl Topic {
             )],
         };
         let kafka_columns = raw.kafka_columns.unwrap_or_default();
+        let deepest = match raw.ddl {
+            Some(_) => Limits::DEEPEST,
+            // The records' depth becomes that of the table's types.
+            None => Limits::DEEPEST_TYPE,
+        };
         let decode = DecodeSettings {
             on_bad_record: raw.on_bad_record.unwrap_or_default(),
             event_time,
             timestamp_unit: raw.timestamp_unit.map(Spanned::into_inner).unwrap_or_default(),
             nanos: raw.nanos.map(Spanned::into_inner).unwrap_or_default(),
-            limits: limits(document, raw.limits)?,
+            limits: limits(document, raw.limits, deepest)?,
             json_numbers: raw
                 .json
                 .and_then(|json| json.into_inner().numbers)
@@ -154,16 +159,17 @@ impl Topic {
     }
 }
 
-fn limits(document: &Document<'_>, raw: raw::Limits) -> Result<Limits, Problem> {
+fn limits(document: &Document<'_>, raw: raw::Limits, deepest: usize) -> Result<Limits, Problem> {
     let defaults = Limits::default();
     if let Some(depth) = raw
         .max_depth
         .as_ref()
-        .filter(|depth| depth.get_ref().get() > Limits::DEEPEST)
+        .filter(|depth| depth.get_ref().get() > deepest)
     {
         let message = format!(
-            "{} is too deep to be safe; write at most {}",
+            "{} is too deep to be safe; write at most {} where columns are inferred, {} with a `ddl`",
             depth.get_ref(),
+            Limits::DEEPEST_TYPE,
             Limits::DEEPEST
         );
         return Err(document.problem_at(depth.span(), message));

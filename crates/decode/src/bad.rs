@@ -31,6 +31,9 @@ pub enum Reason {
     MissingEventTime,
     /// The event time is outside the years that the limits allow.
     AbsurdEventTime,
+    /// A value that the table is partitioned by is outside of what its partitions can represent. Found by whoever
+    /// knows how the table is partitioned.
+    NoPartition,
 }
 
 impl Reason {
@@ -49,6 +52,7 @@ impl Reason {
             Self::MissingRequired => "missing_required",
             Self::MissingEventTime => "missing_event_time",
             Self::AbsurdEventTime => "absurd_event_time",
+            Self::NoPartition => "no_partition",
         }
     }
 }

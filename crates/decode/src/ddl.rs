@@ -10,7 +10,7 @@ use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Location, Tokenizer};
 
-use crate::schema::PLACEHOLDER_ID;
+use crate::schema::{PLACEHOLDER_ID, check_depth};
 
 /// What is wrong with a DDL text, and where: line and column count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +78,7 @@ fn column(column: &ColumnDef) -> Result<NestedFieldRef, DdlError> {
         }
     }
     let ty = iceberg_type(&column.data_type, &column.name)?;
+    check_depth(&ty).map_err(|problem| DdlError::at(at, format!("column {}: {problem}", column.name)))?;
     Ok(Arc::new(NestedField::new(
         PLACEHOLDER_ID,
         &column.name.value,

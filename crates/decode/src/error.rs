@@ -11,13 +11,6 @@ pub enum DecodeError {
         column: String,
         problem: String,
     },
-    /// The caller passes fewer records at once. Arrow's offsets are 32 bits wide.
-    #[error("topic {topic}: a batch of {bytes} bytes is above {limit}: decode fewer records at once")]
-    BatchTooLarge {
-        topic: String,
-        bytes: usize,
-        limit: usize,
-    },
     #[error("topic {topic}: the table's schema: {source}")]
     Schema {
         topic: String,

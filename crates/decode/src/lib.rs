@@ -31,12 +31,19 @@ pub use settings::{
     DecodeSettings, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, TimestampUnit,
 };
 
-/// The most bytes of values that one call of `decode` takes.
+/// The most bytes of values that one batch is made of. Arrow's offsets are 32 bits wide.
 pub const MAX_BATCH_BYTES: usize = 1 << 30;
+
+/// A batch ends with the record that takes it above this number of values, nulls and those in lists included: a few
+/// bytes of JSON can stand for thousands of them.
+pub const MAX_BATCH_VALUES: usize = 1 << 22;
 
 /// What one call of `decode` makes of a slice of records.
 #[derive(Debug)]
 pub struct Decoded {
+    /// How many of the records this is about, from the first on; at least one if there was any. Decode the rest in
+    /// another call: it would have made too large a batch.
+    pub taken: usize,
     /// The rows of the good records, in their order: every column of the table (Kafka columns
     /// included), with `PARQUET:field_id` metadata. Empty when `grown` is not.
     pub batch: RecordBatch,
@@ -73,7 +80,8 @@ pub enum Change {
 
 /// Decodes the records of one topic for one version of its table's schema.
 pub trait Decoder: Send {
-    /// Never fails because of what a record holds.
+    /// Never fails because of what a record holds. May take fewer records than it is given: see
+    /// [`Decoded::taken`].
     fn decode(&mut self, records: &[Record<'_>]) -> Result<Decoded, DecodeError>;
 
     /// The schema of every batch.

@@ -113,6 +113,7 @@ impl Decoder for Raw {
         let own = self.parts.iter().map(column).collect();
         let batch = self.rows.batch(records, own, &bad)?;
         Ok(Decoded {
+            taken: records.len(),
             batch,
             bad,
             grown: Vec::new(),

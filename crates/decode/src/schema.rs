@@ -6,7 +6,7 @@ use iceberg::spec::{ListType, MapType, NestedField, NestedFieldRef, Schema, Stru
 
 use crate::error::DecodeError;
 use crate::kafka_columns::{self, KafkaColumn};
-use crate::settings::{DecodeSettings, Format, KafkaColumns};
+use crate::settings::{DecodeSettings, Format, KafkaColumns, Limits};
 
 /// The id of a field that is not in a table yet.
 pub const PLACEHOLDER_ID: i32 = 0;
@@ -16,7 +16,8 @@ pub const PLACEHOLDER_ID: i32 = 0;
 ///
 /// A column that is named like a Kafka column must be that column; it is then not added twice.
 ///
-/// Errors: two names that differ only in case, or a `_kafka_` name that is not ours.
+/// Errors: two names that differ only in case, a `_kafka_` name that is not ours, or a type nested deeper than
+/// [`Limits::DEEPEST_TYPE`].
 pub fn create_schema(fields: &[NestedFieldRef], settings: &DecodeSettings) -> Result<Schema, DecodeError> {
     let options = match settings.format {
         // A raw table is the whole record; its key has a column of its own.
@@ -37,7 +38,7 @@ pub fn create_schema(fields: &[NestedFieldRef], settings: &DecodeSettings) -> Re
     let mut names = std::collections::HashSet::new();
     for field in &all {
         let problem = if !names.insert(field.name.to_lowercase()) {
-            "another column has this name, or one that differs only in case"
+            "another column has this name, or one that differs only in case".to_owned()
         } else if field
             .name
             .to_lowercase()
@@ -45,14 +46,16 @@ pub fn create_schema(fields: &[NestedFieldRef], settings: &DecodeSettings) -> Re
             && KafkaColumn::by_name(&field.name)
                 .is_none_or(|ours| !same_type(&ours.field().field_type, &field.field_type))
         {
-            "names that start with _kafka_ are reserved"
+            "names that start with _kafka_ are reserved".to_owned()
+        } else if let Err(problem) = check_depth(&field.field_type) {
+            problem
         } else {
             continue;
         };
         return Err(DecodeError::Column {
             topic: settings.topic.clone(),
             column: field.name.clone(),
-            problem: problem.into(),
+            problem,
         });
     }
     let numbered = number(&all, &mut 1);
@@ -63,6 +66,31 @@ pub fn create_schema(fields: &[NestedFieldRef], settings: &DecodeSettings) -> Re
             topic: settings.topic.clone(),
             source: Box::new(source),
         })
+}
+
+/// Whether a column of this type keeps the table within [`Limits::DEEPEST_TYPE`]; says the problem if not.
+pub(crate) fn check_depth(ty: &Type) -> Result<(), String> {
+    let (depth, limit) = (1 + levels(ty), Limits::DEEPEST_TYPE);
+    if depth > limit {
+        return Err(format!(
+            "its type is nested {depth} deep, the table counted as one, and more than {limit} are refused: readers \
+             could not parse the table's metadata"
+        ));
+    }
+    Ok(())
+}
+
+/// Structs, lists and maps within each other.
+fn levels(ty: &Type) -> usize {
+    match ty {
+        Type::Primitive(_) => 0,
+        Type::Struct(fields) => {
+            let fields = fields.fields().iter();
+            1 + fields.map(|field| levels(&field.field_type)).max().unwrap_or(0)
+        }
+        Type::List(list) => 1 + levels(&list.element_field.field_type),
+        Type::Map(map) => 1 + levels(&map.key_field.field_type).max(levels(&map.value_field.field_type)),
+    }
 }
 
 /// Whether two types are the same but for their field ids and docs.

@@ -110,7 +110,8 @@ pub struct KafkaColumns {
 pub struct Limits {
     /// Bytes of a record's value (for `raw`: of key and value together).
     pub max_record_bytes: usize,
-    /// Objects and arrays within each other; at most [`Limits::DEEPEST`].
+    /// Objects and arrays within each other; at most [`Limits::DEEPEST`], and where columns are inferred at most
+    /// [`Limits::DEEPEST_TYPE`].
     pub max_depth: usize,
     /// Object keys, plus for each element of an array the columns it fills.
     pub max_fields: usize,
@@ -125,13 +126,18 @@ pub struct Limits {
 impl Limits {
     /// What `max_depth` can be at most: the stack is the limit, not the input.
     pub const DEEPEST: usize = 200;
+
+    /// How deep a table's types go, counted as the records that fill them are: 1 is a table of plain columns. Each
+    /// level takes up to three of the 127 that JSON parsers follow, serde_json for one, and what surrounds them in a
+    /// table's metadata takes five.
+    pub const DEEPEST_TYPE: usize = 32;
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             max_record_bytes: 16 << 20,
-            max_depth: 64,
+            max_depth: Self::DEEPEST_TYPE,
             max_fields: 100_000,
             max_columns: 2_000,
             first_year: 1970,

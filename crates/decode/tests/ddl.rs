@@ -66,6 +66,19 @@ fn every_type_has_its_iceberg_type() {
 }
 
 #[test]
+fn types_are_not_nested_deeper_than_the_metadata_can_be_read() {
+    for nest in ["STRUCT<a #>", "ARRAY<#>", "MAP(VARCHAR, #)"] {
+        let column = |levels: usize| (0..levels).fold("INT".to_owned(), |inner, _| nest.replace('#', &inner));
+        let table = |levels| format!("CREATE TABLE t (\n  a {}\n)", column(levels));
+        // The table itself is one level.
+        assert!(parse_ddl(&table(31)).is_ok(), "{nest}");
+        let error = parse_ddl(&table(32)).unwrap_err();
+        assert_eq!((error.line, error.column), (2, 3), "{error}");
+        assert!(error.problem.contains("nested 33 deep"), "{error}");
+    }
+}
+
+#[test]
 fn errors_say_where() {
     let cases = [
         (

@@ -9,7 +9,8 @@ use iceberg::spec::{NestedFieldRef, Schema, Type};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tabletopic_decode::{
-    Change, DecodeSettings, Decoded, Format, OnBadRecord, Reason, create_schema, decoder, infer, parse_ddl,
+    Change, DecodeSettings, Decoded, Format, MAX_BATCH_VALUES, OnBadRecord, Reason, create_schema, decoder,
+    infer, parse_ddl,
 };
 use tabletopic_records::{NoHeaders, Record};
 
@@ -169,6 +170,8 @@ fn the_whole_record_can_be_at_fault() {
         (with(b"{\"x\": \"\xff\""), Some((Reason::InvalidUtf8, None))),
         (b"[1]".to_vec(), Some((Reason::NotAnObject, None))),
         (b"[1".to_vec(), Some((Reason::NotJson, None))),
+        // The object is one level.
+        (nested(32), Some((Reason::TooDeep, None))),
         (nested(10_000), Some((Reason::TooDeep, None))),
         (vec![b'['; 100_000], Some((Reason::TooDeep, None))),
         (
@@ -681,4 +684,30 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_batch_ends_before_it_takes_too_much_memory() {
+    let settings = settings();
+    let columns = (0..1_500)
+        .map(|i| format!("c{i} BIGINT"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let schema = table(&format!("v ARRAY<STRUCT<{columns}>>"), &settings);
+    // 60 elements of 1,500 nulls each, in less than 200 bytes.
+    let value = format!("{{\"v\": [{}]}}", vec!["{}"; 60].join(",")).into_bytes();
+    let values = vec![Some(value); 150];
+    let all = records(&values);
+    let mut decoder = decoder(&settings, &schema).unwrap();
+    let (mut left, mut rows) = (&all[..], 0);
+    while !left.is_empty() {
+        let decoded = decoder.decode(left).unwrap();
+        assert!(decoded.taken > 0 && decoded.bad.is_empty(), "{:?}", decoded.bad);
+        assert_eq!(decoded.batch.num_rows(), decoded.taken);
+        // One record may go above the bound.
+        assert!(decoded.taken * 60 * 1_500 < MAX_BATCH_VALUES + 200_000);
+        rows += decoded.taken;
+        left = &left[decoded.taken..];
+    }
+    assert_eq!(rows, 150);
 }

@@ -6,6 +6,7 @@ pub mod committer;
 mod diagnose;
 pub mod halts;
 pub mod job;
+pub mod memory_budget;
 pub mod observe;
 pub mod prepare;
 pub mod resolve;

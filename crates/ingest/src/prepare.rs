@@ -23,6 +23,11 @@ pub enum PrepareError {
     Decode { job: String, source: DecodeError },
     #[error("job {job}: `partition_by`: {source}")]
     Partition { job: String, source: PartitionError },
+    #[error(
+        "job {job}: `partition_by`: {source}. The topic has no record yet to infer it from: start once it has some, or \
+         state the columns in a `ddl` file"
+    )]
+    NothingToInferFrom { job: String, source: PartitionError },
     #[error(transparent)]
     Commit(#[from] CommitError),
 }
@@ -65,9 +70,15 @@ pub async fn create_table(
     sample: &[Record<'_>],
 ) -> Result<LoadedTable, PrepareError> {
     let schema = new_schema(job, sample)?;
-    let spec = parse_partition_by(&job.partition_by, &schema).map_err(|source| PrepareError::Partition {
-        job: job.id.to_string(),
-        source,
+    let nothing_to_infer_from = sample.is_empty() && job.ddl.is_none();
+    let spec = parse_partition_by(&job.partition_by, &schema).map_err(|source| {
+        let job = job.id.to_string();
+        match source {
+            PartitionError::NoSuchColumn { .. } if nothing_to_infer_from => {
+                PrepareError::NothingToInferFrom { job, source }
+            }
+            source => PrepareError::Partition { job, source },
+        }
     })?;
     let table = create::table(lake, &job.table, schema, Some(spec)).await?;
     Ok(table)

@@ -197,11 +197,9 @@ mod tests {
             ("_kafka_offset", column(vec![Some(7), Some(8), Some(9), None])),
         ]);
         let mut seen = Vec::new();
-        visit_batch(
-            &"a table",
-            &batch.expect("a batch"),
-            &mut |partition, offset| seen.push((partition, offset)),
-        )
+        visit_batch(&"a table", &batch.expect("a batch"), &mut |partition, offset| {
+            seen.push((partition, offset))
+        })
         .expect("read");
         assert_eq!(seen, [(1, 7)]);
     }

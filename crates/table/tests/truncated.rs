@@ -370,6 +370,7 @@ async fn rows_from_the_cut_on_go_and_all_others_stay_as_they_were() {
     table.delete(&mixed, &[2, 5]).await;
     let mut change = ChangeSchema {
         lake: &table.0,
+        made_for: table.base().await.metadata().current_schema_id(),
         changes: &[SchemaChange::AddColumn {
             parent: Vec::new(),
             name: "later".to_owned(),

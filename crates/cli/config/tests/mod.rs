@@ -347,8 +347,30 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ),
     (
         "format = \"json\"",
-        "format = \"json\"\nlimits.max_depth = 1000",
-        "14: topic.limits.max_depth: 1000 is too deep to be safe; write at most 200",
+        "format = \"json\"\nlimits.max_depth = 33",
+        "14: topic.limits.max_depth: 33 is too deep to be safe; write at most 32 where columns are inferred, 200 with a \
+         `ddl`",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nddl = \"orders.sql\"\nlimits.max_depth = 201",
+        "15: topic.limits.max_depth: 201 is too deep to be safe; write at most 32 where columns are inferred, 200 with a \
+         `ddl`",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\n[memory]\nbudget = \"1KiB\"",
+        "15: memory.budget: the budget has to be between 16MiB and 4TiB; write for example \"1024MiB\"",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\n[memory]\nbudget = \"5TiB\"",
+        "15: memory.budget: the budget has to be between 16MiB and 4TiB; write for example \"1024MiB\"",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\n[workers]\ncount = 100000",
+        "15: workers.count: 100000 are too many; write at most 256, or leave the key out for one for each CPU",
     ),
     (
         "format = \"json\"",
@@ -442,7 +464,10 @@ fn secrets_come_from_the_environment_and_from_files() {
 #[test]
 fn a_password_that_toml_takes_for_a_date_is_not_shown() {
     let refused = parse(&with_password("2020-01-01")).unwrap_err().to_string();
-    assert!(refused.contains("quotes") && !refused.contains("2020"), "{refused}");
+    assert!(
+        refused.contains("quotes") && !refused.contains("2020"),
+        "{refused}"
+    );
 }
 
 #[test]

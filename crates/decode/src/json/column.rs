@@ -112,7 +112,7 @@ impl Slot {
         };
         let width = 1 + match &column {
             Column::Leaf(_) => 0,
-            Column::Struct(column) => column.slots.iter().map(|slot| slot.width).sum(),
+            Column::Struct(column) => column.width(),
             Column::List(_) => 0,
             Column::Map(_) => 1,
         };
@@ -307,6 +307,11 @@ impl StructColumn {
             length: 0,
             valid: NullBufferBuilder::new(0),
         })
+    }
+
+    /// Columns of one entry.
+    pub fn width(&self) -> usize {
+        self.slots.iter().map(|slot| slot.width).sum()
     }
 
     /// Appends a record on the quick way. If it is not plain, nothing happens.

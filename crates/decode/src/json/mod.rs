@@ -10,7 +10,7 @@ use crate::bad::{Fault, Reason};
 use crate::error::DecodeError;
 use crate::rows::Rows;
 use crate::settings::{DecodeSettings, Limits};
-use crate::{Decoded, Decoder, MAX_BATCH_BYTES};
+use crate::{Decoded, Decoder, MAX_BATCH_BYTES, MAX_BATCH_VALUES};
 
 mod column;
 mod infer;
@@ -101,26 +101,20 @@ impl Json {
 
 impl Decoder for Json {
     fn decode(&mut self, records: &[Record<'_>]) -> Result<Decoded, DecodeError> {
-        let bytes = records
-            .iter()
-            .filter_map(|record| record.value)
-            .map(<[u8]>::len)
-            .sum();
-        if bytes > MAX_BATCH_BYTES {
-            let topic = self.rows.topic.clone();
-            return Err(DecodeError::BatchTooLarge {
-                topic,
-                bytes,
-                limit: MAX_BATCH_BYTES,
-            });
-        }
         let rules = self.rules.clone();
         let (mut bad, mut growing, mut unknown_fields) = (Vec::new(), Vec::new(), 0);
+        let (mut taken, mut bytes, mut values) = (0, 0, 0);
         for (i, record) in records.iter().enumerate() {
+            bytes += record.value.map_or(0, <[u8]>::len);
+            if i > 0 && (bytes > MAX_BATCH_BYTES || values > MAX_BATCH_VALUES) {
+                break;
+            }
+            taken += 1;
             let mut reading = Reading::new(&rules);
             let outcome = self
                 .read(record, &mut reading)
                 .and_then(|()| self.rows.check_timestamp(record));
+            values += self.record.width() + reading.spent();
             match outcome {
                 Ok(()) => {
                     bad.extend(reading.nulled.into_iter().map(|fault| fault.into_bad(i, true)));
@@ -138,6 +132,7 @@ impl Decoder for Json {
                 }
             }
         }
+        let records = &records[..taken];
         let own = self
             .record
             .finish_columns()
@@ -153,6 +148,7 @@ impl Decoder for Json {
             self.rows.empty()
         };
         Ok(Decoded {
+            taken,
             batch,
             bad,
             grown,
@@ -186,6 +182,13 @@ fn check(settings: &DecodeSettings) -> Result<(), DecodeError> {
             "max_depth = {} is not between 1 and {}",
             limits.max_depth,
             Limits::DEEPEST
+        )
+    } else if settings.infer && limits.max_depth > Limits::DEEPEST_TYPE {
+        format!(
+            "max_depth = {} is above {}, which is as deep as inferred columns may go; lower it, or state the columns \
+             in a DDL file",
+            limits.max_depth,
+            Limits::DEEPEST_TYPE
         )
     } else if limits.max_record_bytes > MAX_BATCH_BYTES {
         format!(

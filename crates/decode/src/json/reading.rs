@@ -94,6 +94,11 @@ impl<'r> Reading<'r> {
         Ok(())
     }
 
+    /// What has been taken of the record's `max_fields`.
+    pub fn spent(&self) -> usize {
+        self.rules.limits.max_fields - self.fields_left
+    }
+
     /// Reads a value of any kind to its end and checks it as strictly as a value that is kept (jiter's
     /// own skip leaves UTF-8 unchecked). Says whether the value tells anything about a type: null, and
     /// objects and arrays of nothing but null, do not.

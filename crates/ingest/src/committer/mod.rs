@@ -23,7 +23,6 @@ use iceberg::TableIdent;
 use tabletopic_offsets::{Follower, FollowerPosition, Generation, JobId, Offset};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{ChangeSchema, CommitError, Halt, LogWaiting, commit};
-use tabletopic_table::schema::SchemaChange;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 
@@ -176,10 +175,17 @@ impl Committer {
             Request::ChangeSchema {
                 from,
                 job,
+                made_for,
                 changes,
                 cause,
             } => {
-                self.change_schema(&from, job, &changes, cause).await;
+                let plan = ChangeSchema {
+                    lake: &self.lake.clone(),
+                    made_for,
+                    changes: &changes,
+                    cause,
+                };
+                self.change_schema(&from, job, plan).await;
             }
             Request::Diagnose {
                 from,
@@ -205,12 +211,7 @@ impl Committer {
         }
     }
 
-    async fn change_schema(&mut self, from: &From, job: JobId, changes: &[SchemaChange], cause: String) {
-        let mut plan = ChangeSchema {
-            lake: &self.lake,
-            changes,
-            cause,
-        };
+    async fn change_schema(&mut self, from: &From, job: JobId, mut plan: ChangeSchema<'_>) {
         let began = Instant::now();
         let changed = commit(&self.lake, &self.table, &mut plan, &LogWaiting).await;
         let version = match changed {

@@ -46,6 +46,7 @@ pub enum Request {
     ChangeSchema {
         from: From,
         job: JobId,
+        made_for: i32,
         changes: Vec<SchemaChange>,
         cause: String,
     },

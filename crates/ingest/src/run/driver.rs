@@ -182,6 +182,7 @@ impl Driver {
                 Effect::ChangeSchema {
                     job,
                     incarnation,
+                    made_for,
                     changes,
                     cause,
                 } => {
@@ -189,6 +190,7 @@ impl Driver {
                     let request = Request::ChangeSchema {
                         from,
                         job: job.clone(),
+                        made_for,
                         changes,
                         cause,
                     };

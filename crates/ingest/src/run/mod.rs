@@ -31,6 +31,7 @@ use crate::ask_broker::{AskBroker, OnThreads};
 use crate::committer::{Committer, REQUESTS, Request};
 use crate::halts::Scope;
 use crate::job::Job;
+use crate::memory_budget::MemoryBudget;
 use crate::observe::{CountAnswers, Meter, Observed};
 use crate::prepare::PrepareError;
 use crate::worker::{Ends, Worker};
@@ -242,6 +243,7 @@ fn start_workers(
     let half = settings.memory_budget / 2;
     let metrics = &parts.observed.metrics;
     metrics.memory_budget.set(settings.memory_budget as i64);
+    let budget = MemoryBudget::new(half, settings.workers);
     let uploads = Uploads::new(
         parts.lake.file_io.clone(),
         Handle::current(),
@@ -251,12 +253,7 @@ fn start_workers(
     (0..settings.workers)
         .map(|number| {
             let meter = Meter::new(number, parts.lake.clock.clone(), metrics.clone());
-            let worker = Worker::new(
-                jobs.to_vec(),
-                parts.lake.entropy.clone(),
-                half / settings.workers,
-                meter,
-            );
+            let worker = Worker::new(jobs.to_vec(), parts.lake.entropy.clone(), budget.part(), meter);
             let subscription = topics.subscription(jobs, settings, number);
             let (parts, uploads, committers, ends, leave) = (
                 parts.clone(),

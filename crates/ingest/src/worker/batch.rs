@@ -1,5 +1,6 @@
 //! One batch of one job: decode, set aside what is bad, split, append.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tabletopic_clock::{Entropy, Millis};
@@ -12,6 +13,7 @@ use super::error::WriteError;
 use super::message::Effect;
 use super::partition::Phase;
 use super::slot::Slot;
+use super::unpartitionable;
 use crate::observe::{Meter, Stage};
 
 /// Takes in the records of one topic.
@@ -24,21 +26,45 @@ pub fn take(
     effects: &mut Vec<Effect>,
 ) -> Result<(), WriteError> {
     let mut scratch = Vec::new();
-    let records = slot.expected(records, &mut scratch);
-    let Some(writing) = slot.writing.as_mut().filter(|_| !records.is_empty()) else {
-        return Ok(());
+    let mut left = Cow::Borrowed(slot.expected(records, &mut scratch));
+    while !left.is_empty() {
+        let taken = take_some(slot, now, &left, entropy, meter, effects)?;
+        // What was taken may have stopped a partition, or all of them.
+        let mut scratch = Vec::new();
+        left = Cow::Owned(slot.expected(&left[taken..], &mut scratch).to_vec());
+    }
+    Ok(())
+}
+
+/// Takes in as many of the records as one batch may hold: nearly always all. Says how many these were.
+fn take_some(
+    slot: &mut Slot,
+    now: Millis,
+    records: &[Record<'_>],
+    entropy: &dyn Entropy,
+    meter: &mut Meter,
+    effects: &mut Vec<Effect>,
+) -> Result<usize, WriteError> {
+    let Some(writing) = slot.writing.as_mut() else {
+        return Ok(records.len());
     };
-    let decoded = writing.decoder.decode(records)?;
+    let mut decoded = writing.decoder.decode(records)?;
+    let taken = decoded.taken;
+    let records = &records[..taken];
+    unpartitionable::set_aside(&writing.splitter, &mut decoded)?;
     meter.ended(Stage::Decode);
     if !decoded.grown.is_empty() {
-        return grow(slot, now, records, &decoded.grown, entropy, effects);
+        let made_for = writing.version.schema.schema_id();
+        grow(slot, now, records, &decoded.grown, made_for, entropy, effects);
+        return Ok(taken);
     }
     let halts = match slot.job.decode.on_bad_record {
         OnBadRecord::Halt => first_bad(records, &decoded.bad),
         OnBadRecord::DeadLetter | OnBadRecord::NullField => BTreeMap::new(),
     };
     if halts.is_empty() {
-        return append(slot, now, records, decoded, entropy, meter, effects);
+        append(slot, now, records, decoded, entropy, meter, effects)?;
+        return Ok(taken);
     }
     let before: Vec<Record<'_>> = records
         .iter()
@@ -60,7 +86,7 @@ pub fn take(
     if slot.is_dirty() {
         slot.opened.get_or_insert(now);
     }
-    Ok(())
+    Ok(taken)
 }
 
 /// The first bad record of each partition.
@@ -104,9 +130,10 @@ fn grow(
     now: Millis,
     records: &[Record<'_>],
     grown: &[Proposal],
+    made_for: i32,
     entropy: &dyn Entropy,
     effects: &mut Vec<Effect>,
-) -> Result<(), WriteError> {
+) {
     super::cut(slot, now, entropy, effects);
     effects.push(Effect::Pause(slot.in_phase(Phase::Reading)));
     for partition in slot
@@ -121,13 +148,13 @@ fn grow(
     effects.push(Effect::ChangeSchema {
         job: slot.job.id.clone(),
         incarnation: slot.incarnation,
+        made_for,
         changes: grown
             .iter()
             .map(|proposal| schema_change(&proposal.change))
             .collect(),
         cause: format!("{}/{} offset {}", slot.job.topic, record.partition, record.offset),
     });
-    Ok(())
 }
 
 /// The decoder's words for a change, in the table's.

@@ -34,7 +34,8 @@ pub struct Grant {
 pub enum Reply {
     /// Read from these positions.
     Granted { job: JobId, grant: Grant },
-    /// The table has the columns that were asked for; go on where the worker stopped.
+    /// The table as it is now: with the columns that were asked for, or with what somebody else had changed before.
+    /// Decode again from where the worker stopped.
     SchemaChanged { job: JobId, version: Arc<TableVersion> },
     /// A unit of this worker is in the table, up to these offsets.
     Committed { job: JobId, ends: Vec<(i32, Offset)> },
@@ -76,10 +77,11 @@ pub enum Effect {
         incarnation: u64,
         unit: Unit,
     },
-    /// Commit these schema changes; `cause` names the record that needs them.
+    /// Commit these changes of the schema `made_for`; `cause` names the record that needs them.
     ChangeSchema {
         job: JobId,
         incarnation: u64,
+        made_for: i32,
         changes: Vec<SchemaChange>,
         cause: String,
     },

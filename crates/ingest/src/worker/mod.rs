@@ -10,6 +10,7 @@ mod error;
 mod message;
 mod partition;
 mod slot;
+mod unpartitionable;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use partition::{Partition, Phase};
 use slot::Slot;
 
 use crate::job::Job;
+use crate::memory_budget::Part;
 use crate::observe::{Meter, Stage};
 
 /// Where a run until the end ends: the last stable offset of each partition of each job.
@@ -40,13 +42,12 @@ pub struct Worker {
     /// By topic: the source's events name topics.
     slots: BTreeMap<Arc<str>, Slot>,
     entropy: Arc<dyn Entropy>,
-    /// Bytes of open files that this worker may hold.
-    memory_budget: usize,
+    memory: Part,
     meter: Meter,
 }
 
 impl Worker {
-    pub fn new(jobs: Vec<Arc<Job>>, entropy: Arc<dyn Entropy>, memory_budget: usize, meter: Meter) -> Self {
+    pub fn new(jobs: Vec<Arc<Job>>, entropy: Arc<dyn Entropy>, memory: Part, meter: Meter) -> Self {
         let slots = jobs
             .into_iter()
             .map(|job| (job.topic.clone(), Slot::new(job)))
@@ -54,7 +55,7 @@ impl Worker {
         Self {
             slots,
             entropy,
-            memory_budget,
+            memory,
             meter,
         }
     }
@@ -75,7 +76,7 @@ impl Worker {
                 if let Err(error) = batch::take(slot, now, records, entropy, &mut self.meter, effects) {
                     fail(slot, &error, effects);
                 }
-                self.keep_within_budget(effects);
+                self.keep_within_budget(now, effects);
                 self.meter.ended(Stage::Encode);
             }
             SourceEvent::Positions(positions) => self.advance(now, positions),
@@ -157,6 +158,8 @@ impl Worker {
                 });
             }
         }
+        // Other workers may need some of what this one holds.
+        self.keep_within_budget(now, effects);
     }
 
     /// Cuts the jobs whose assigned partitions have all been read up to `ends`, or stand still: nobody waits for more.
@@ -291,9 +294,24 @@ impl Worker {
         });
     }
 
-    /// Closes the largest file of the job that holds the most, until all fit.
-    fn keep_within_budget(&mut self, effects: &mut Vec<Effect>) {
-        while self.memory_size() > self.memory_budget {
+    /// Cuts jobs with many dead letters. Closes the largest file of the job that holds the most, until all fit.
+    fn keep_within_budget(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        let most = self.memory.most_dead_letters();
+        for slot in self.slots.values_mut() {
+            let letters = slot
+                .writing
+                .as_ref()
+                .map_or(0, |writing| writing.letters.memory_size());
+            if letters > most {
+                cut(slot, now, self.entropy.as_ref(), effects);
+            }
+        }
+        loop {
+            let held = self.memory_size();
+            self.memory.holds(held);
+            if !self.memory.is_too_much() {
+                return;
+            }
             let largest = self
                 .slots
                 .values_mut()

@@ -14,10 +14,14 @@ use super::tag_state::{Note, SnapshotAt};
 use crate::lake::Lake;
 use crate::schema::{SchemaChange, evolve};
 
-/// Two processes that see the same new field propose the same change: the second finds it done.
+/// A proposal only means something for the schema that it was made for. Where the table has another one by now,
+/// changed by another worker or process, nothing is committed: the proposer takes the new schema and decodes again,
+/// and its records fit, ask for something else, or are bad.
 #[derive(Debug)]
 pub struct ChangeSchema<'a> {
     pub lake: &'a Lake,
+    /// The id of the schema that the changes were derived from.
+    pub made_for: i32,
     pub changes: &'a [SchemaChange],
     /// Such as `orders/3 offset 1200`.
     pub cause: String,
@@ -34,6 +38,9 @@ impl Plan<TableState> for ChangeSchema<'_> {
             return Err(never_anchored(base));
         };
         let metadata = base.metadata();
+        if metadata.current_schema_id() != self.made_for {
+            return Ok(None);
+        }
         let refused = |error: crate::schema::SchemaError| Halt::Schema {
             table: base.table.ident.clone(),
             detail: format!("{} asks for a schema change that is refused: {error}", self.cause),

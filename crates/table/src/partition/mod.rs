@@ -45,16 +45,9 @@ pub enum PartitionError {
     #[error("a batch does not have the table's schema: partition source `{column}` {problem}")]
     WrongBatch { column: String, problem: String },
 
-    /// A value that Iceberg has no partition value for. Rows with it must be refused before.
-    #[error(
-        "column `{column}` holds {value}, outside of what {transform} partitions can represent: such a record is \
-         a bad record"
-    )]
-    OutOfRange {
-        column: String,
-        value: String,
-        transform: String,
-    },
+    /// A value that Iceberg has no partition value for. Rows with it are refused before.
+    #[error("the value of `{column}` is outside of what {transform} partitions can represent")]
+    OutOfRange { column: String, transform: String },
 
     #[error(transparent)]
     Iceberg(#[from] iceberg::Error),

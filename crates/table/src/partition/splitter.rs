@@ -6,7 +6,8 @@
 //! then a slice of that, without a further copy. (A slice keeps the whole reordered batch alive: encode
 //! it, do not store it.)
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -65,10 +66,25 @@ impl Splitter {
         })
     }
 
+    /// The rows of `batch` that no partition can hold, and why: by row, the first partition field that cannot. Such a
+    /// record is a bad record. One look at minimum and maximum tells that there are none.
+    ///
+    /// # Errors
+    /// When `batch` has another schema than [`split`](Self::split) wants.
+    pub fn refused(&self, batch: &RecordBatch) -> Result<BTreeMap<usize, PartitionError>, PartitionError> {
+        let mut refused = BTreeMap::new();
+        for key in &self.keys {
+            for (row, error) in key.refused(batch)? {
+                refused.entry(row).or_insert(error);
+            }
+        }
+        Ok(refused)
+    }
+
     /// The rows of `batch` by partition value, in the order in which the values first occur; rows keep
     /// their order. A row with a null source has a null partition value. An empty batch has no parts.
     ///
-    /// `batch` has the schema of [`crate::schema::arrow_schema`].
+    /// `batch` has the schema of [`crate::schema::arrow_schema`], and no row that is [`refused`](Self::refused).
     pub fn split(&self, batch: &RecordBatch) -> Result<Vec<(Struct, RecordBatch)>, PartitionError> {
         if batch.num_rows() == 0 {
             return Ok(Vec::new());
@@ -221,34 +237,57 @@ impl Key {
         Ok(extremes)
     }
 
-    /// Refuses what the transform would wrap, or turn into null, without a word.
+    fn refused(&self, batch: &RecordBatch) -> Result<Vec<(usize, PartitionError)>, PartitionError> {
+        let source = in_micros(&self.source(batch)?);
+        let Some(extremes) = self.extremes(&source)? else {
+            return Ok(Vec::new());
+        };
+        if self.outside(&extremes)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.outside(&source)
+    }
+
     fn check_range(&self, extremes: &ArrayRef) -> Result<(), PartitionError> {
-        let (lowest, highest) = match (self.transform, extremes.data_type()) {
+        match self.outside(extremes)?.pop() {
+            None => Ok(()),
+            Some((_, error)) => Err(error),
+        }
+    }
+
+    /// Which of these values the transform would wrap, or turn into null, without a word.
+    fn outside(&self, values: &ArrayRef) -> Result<Vec<(usize, PartitionError)>, PartitionError> {
+        let Some(inside) = self.range(values.data_type()) else {
+            return Ok(Vec::new());
+        };
+        let numbers = arrow::compute::cast(values, &DataType::Int64)?;
+        let numbers = numbers.as_primitive::<Int64Type>().iter().enumerate();
+        let outside = numbers.filter_map(|(row, value)| {
+            let error = || PartitionError::OutOfRange {
+                column: self.column.clone(),
+                transform: self.transform.to_string(),
+            };
+            value
+                .filter(|value| !inside.contains(value))
+                .map(|_| (row, error()))
+        });
+        Ok(outside.collect())
+    }
+
+    /// The values that the transform takes; `None` for all.
+    fn range(&self, source: &DataType) -> Option<RangeInclusive<i64>> {
+        match (self.transform, source) {
             (Transform::Year | Transform::Month | Transform::Day | Transform::Hour, DataType::Date32) => {
-                (-FARTHEST_DAYS, FARTHEST_DAYS)
+                Some(-FARTHEST_DAYS..=FARTHEST_DAYS)
             }
             (Transform::Year | Transform::Month | Transform::Day | Transform::Hour, _) => {
-                (-FARTHEST_MICROS, FARTHEST_MICROS)
+                Some(-FARTHEST_MICROS..=FARTHEST_MICROS)
             }
             (Transform::Truncate(width), DataType::Int32) => {
-                (i64::from(i32::MIN) + i64::from(width), i64::MAX)
+                Some(i64::from(i32::MIN) + i64::from(width)..=i64::MAX)
             }
-            (Transform::Truncate(width), DataType::Int64) => (i64::MIN + i64::from(width), i64::MAX),
-            _ => return Ok(()),
-        };
-        let numbers = arrow::compute::cast(extremes, &DataType::Int64)?;
-        match numbers
-            .as_primitive::<Int64Type>()
-            .iter()
-            .flatten()
-            .find(|v| !(lowest..=highest).contains(v))
-        {
-            None => Ok(()),
-            Some(value) => Err(PartitionError::OutOfRange {
-                column: self.column.clone(),
-                value: value.to_string(),
-                transform: self.transform.to_string(),
-            }),
+            (Transform::Truncate(width), DataType::Int64) => Some(i64::MIN + i64::from(width)..=i64::MAX),
+            _ => None,
         }
     }
 

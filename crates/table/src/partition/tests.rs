@@ -286,6 +286,40 @@ fn times_beyond_every_calendar_are_refused() {
 }
 
 #[test]
+fn rows_that_no_partition_can_hold_are_told_by_row() {
+    let schema = events();
+    let splitter = Splitter::new(&spec(&schema, &["day(created_at)", "truncate(10, id)"]), &schema).unwrap();
+    let input = |times: Vec<Option<i64>>, ids: Vec<i64>| {
+        let texts = StringArray::from(vec![""; ids.len()]);
+        batch(
+            &schema,
+            vec![
+                timestamps(times),
+                Arc::new(Int64Array::from(ids)),
+                Arc::new(texts),
+            ],
+        )
+    };
+    let sound = input(vec![Some(0), None], vec![i64::MIN + 10, i64::MAX]);
+    assert!(splitter.refused(&sound).unwrap().is_empty());
+    assert!(splitter.split(&sound).is_ok());
+
+    let mixed = input(
+        vec![Some(0), Some(i64::MAX), None, Some(i64::MIN), Some(1)],
+        vec![1, 2, i64::MIN, i64::MIN + 9, 5],
+    );
+    let refused = splitter.refused(&mixed).unwrap();
+    let columns = refused.iter().map(|(row, error)| match error {
+        PartitionError::OutOfRange { column, .. } => (*row, column.as_str()),
+        other => panic!("{other}"),
+    });
+    assert_eq!(
+        columns.collect::<Vec<_>>(),
+        [(1, "created_at"), (2, "id"), (3, "created_at")]
+    );
+}
+
+#[test]
 fn paths_read_as_iceberg_writes_them() {
     let schema = events();
     let path = |text: &str, value: Option<Literal>| {

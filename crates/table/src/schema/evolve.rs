@@ -5,6 +5,7 @@
 //! exists succeeds whenever the existing one holds what was asked, and a struct that exists takes up
 //! the fields it lacks.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use iceberg::spec::{
@@ -73,7 +74,27 @@ pub fn evolve(
         .with_identifier_field_ids(schema.identifier_field_ids())
         .with_fields(table.fields().iter().cloned())
         .build()?;
+    check_names(&evolved, last_column_id)?;
     Ok((evolved, ids.last))
+}
+
+/// No new column (one with an id above `last_column_id`) may have another's path but for case. What the table has
+/// already is its owner's.
+fn check_names(schema: &Schema, last_column_id: i32) -> Result<(), SchemaError> {
+    let mut columns: Vec<(&i32, &String)> = schema.field_id_to_name_map().iter().collect();
+    columns.sort_unstable();
+    let mut taken = HashMap::new();
+    for (id, column) in columns {
+        if let Some(taken) = taken.insert(column.to_lowercase(), column)
+            && *id > last_column_id
+        {
+            return Err(SchemaError::NameTaken {
+                column: column.clone(),
+                taken: taken.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Hands out field ids that the table has never used.

@@ -42,6 +42,12 @@ pub enum SchemaError {
     #[error("a column in `{parent}` has an empty name: rename the field at its source")]
     EmptyName { parent: String },
 
+    /// Engines compare names without case, and find nested fields by their dotted paths.
+    #[error(
+        "column `{column}` would have the name of `{taken}`, but for case: rename the field at its source"
+    )]
+    NameTaken { column: String, taken: String },
+
     /// The column exists, and what was to be added does not fit into it.
     #[error(
         "column `{column}` exists as {found}, which cannot hold {asked}: widen the column, or send the field \

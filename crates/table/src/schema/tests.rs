@@ -283,3 +283,34 @@ fn files_do_not_fit_when_a_column_is_gone_or_required() {
     let new = NestedField::optional(3, "c", Type::Struct(inside_new));
     compatible(&written, &schema(vec![a(), b(), new])).unwrap();
 }
+
+#[test]
+fn no_new_column_has_another_s_path_but_for_case() {
+    let long = || primitive(PrimitiveType::Long);
+    for (path, column, taken) in [
+        (&["ID"][..], "ID", "id"),
+        (&["customer", "Name"], "customer.Name", "customer.name"),
+        (
+            &["items", "element", "PRICE"],
+            "items.element.PRICE",
+            "items.element.price",
+        ),
+        // Readers find nested fields by dotted paths.
+        (&["Customer.name"], "Customer.name", "customer.name"),
+    ] {
+        match evolve(&orders(), 11, &[add(path, long())]) {
+            Err(SchemaError::NameTaken { column: c, taken: t }) => assert_eq!((&*c, &*t), (column, taken)),
+            other => panic!("{path:?}: {other:?}"),
+        }
+    }
+    let both = [add(&["a"], long()), add(&["A"], long())];
+    assert!(matches!(
+        evolve(&orders(), 11, &both),
+        Err(SchemaError::NameTaken { .. })
+    ));
+
+    // A table that has such columns already still grows.
+    let fields = [(1, "a"), (2, "A")].map(|(id, name)| NestedField::optional(id, name, long()).into());
+    let table = Schema::builder().with_fields(fields).build().unwrap();
+    assert!(evolve(&table, 2, &[add(&["b"], long())]).is_ok());
+}

@@ -116,9 +116,9 @@ fn kept(batch: &RecordBatch, cuts: &Cuts, schema: &ArrowSchemaRef) -> Result<Rec
         .iter()
         .zip(offsets.as_primitive::<Int64Type>());
     let stays = places.map(|place| match place {
-        (Some(partition), Some(offset)) => {
-            i32::try_from(partition).map_or(true, |partition| cuts.get(&partition).is_none_or(|cut| offset < *cut))
-        }
+        (Some(partition), Some(offset)) => i32::try_from(partition).map_or(true, |partition| {
+            cuts.get(&partition).is_none_or(|cut| offset < *cut)
+        }),
         // Somebody else's row.
         _ => true,
     });
