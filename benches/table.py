@@ -36,9 +36,12 @@ def main():
 def tables_of(results):
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     stages, runs, sessions = collections.defaultdict(list), collections.defaultdict(list), []
+    commits = []
     for line in lines:
         if "session" in line:
             sessions.append(line["session"])
+        elif "commits" in line:
+            commits.append(line)
         elif "stage" in line:
             stages[line["stage"]].append(line)
         else:
@@ -56,6 +59,9 @@ def tables_of(results):
     for name, measured in runs.items():
         yield ""
         yield from table_of_runs(name, measured, limit)
+    if commits:
+        yield ""
+        yield from table_of_commits(commits)
 
 
 def table_of_stages(stages):
@@ -84,6 +90,29 @@ def table_of_runs(name, measured, limit):
     if limit:
         ratios = [each["cpu_ns"] / limit for each in measured]
         yield f"| **ratio to L** | **{statistics.median(ratios):.2f}** | {min(ratios):.2f} to {max(ratios):.2f} |"
+
+
+def table_of_commits(commits):
+    yield "| commits to one table | CPU ms | wall ms, median | p99 | PUT | GET | DELETE | metadata file, at most |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for line in commits:
+        which = {
+            "first": f"the first {line['first']['count']:,}", "last": f"the last of {line['commits']:,}",
+            "new": "beside these: a new table's", "drains_first": "followers drained, among the first",
+            "drains_last": "among the last", "drains_new": "by the new table",
+        }
+        for key, title in which.items():
+            cost = line[key]
+            requests = [f"{cost[kind]['mean']:.1f}" for kind in ("puts", "gets", "deletes")]
+            size = f"{cost['metadata_bytes_max']:,}" if cost["metadata_bytes_max"] else ""
+            yield (
+                f"| {line['partitions']:,} topic partitions: {title} | {cost['cpu_ms']:.1f} "
+                f"| {cost['wall_ms_median']:.1f} | {cost['wall_ms_p99']:.1f} | {' | '.join(requests)} | {size} |"
+            )
+        for key, title in (("cpu_ratio", "CPU"), ("wall_ratio", "median wall"), ("cpu_ratio_drains", "CPU of drains")):
+            ratio = line[key]
+            spread_of = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
+            yield f"| **last to new, {title}** | **{ratio['all']:.2f}** | {spread_of} | | | | | |"
 
 
 def median(measured, key):

@@ -19,6 +19,7 @@ mod process_faults;
 mod rollback;
 mod sparse_logs;
 mod status;
+mod upkeep;
 
 /// The binary under test.
 const TABLETOPIC: &str = env!("CARGO_BIN_EXE_tabletopic");

@@ -1,15 +1,17 @@
 //! Somebody else's hands on the table.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use iceberg::TableIdent;
 use iceberg::spec::{
     FormatVersion, MAIN_BRANCH, Operation, SnapshotReference, SnapshotRetention, TableMetadata,
     TableMetadataBuilder, deserialize_data_file_from_json, serialize_data_file_to_json,
 };
+use iceberg::{TableIdent, TableUpdate};
 use tabletopic_catalog::{CommitOutcome, LoadedTable, TableChange};
+use tabletopic_offsets::Follower;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{SnapshotAt, TAG};
+use tabletopic_table::follower::ident;
 use tabletopic_table::snapshot::build::{self, FileChange};
 use tabletopic_table::snapshot::live;
 
@@ -92,6 +94,31 @@ pub async fn expire(lake: &Lake, table: &TableIdent) {
         (!gone.is_empty()).then(|| updates(builder(metadata).remove_snapshots(&gone)))
     })
     .await;
+}
+
+/// Limits at which the table and its followers expire and merge after few commits.
+pub async fn keep_little(lake: &Lake, main: &TableIdent, merged: u32) {
+    let properties = HashMap::from(
+        [
+            ("commit.manifest.min-count-to-merge", merged.to_string()),
+            ("tabletopic.expire.max-metadata-bytes", "1".to_owned()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    );
+    let followers = [Follower::DeadLetters, Follower::Ledger].map(|follower| ident(main, follower));
+    for table in [main.clone()].into_iter().chain(followers) {
+        repeatedly(lake, &table, async |table| {
+            let updates = properties.clone();
+            let known = table.metadata.properties();
+            let is_set = updates.iter().all(|(key, value)| known.get(key) == Some(value));
+            let change = TableChange {
+                requirements: Vec::new(),
+                updates: vec![TableUpdate::SetProperties { updates }],
+            };
+            (!is_set).then_some(change)
+        })
+        .await;
+    }
 }
 
 /// `main` goes back by so many snapshots, or as far as one of ours is still to be seen. Whether it went.

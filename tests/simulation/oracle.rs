@@ -11,6 +11,7 @@ use tabletopic_offsets::{Follower, TableState};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::TAG;
 use tabletopic_table::follower::ident;
+use tabletopic_table::snapshot::live;
 
 use crate::truth::{Kind, Truth};
 use crate::world::World;
@@ -69,6 +70,10 @@ pub async fn judge(world: &World) -> Result<u64, String> {
     let main = rows(&world.lake, world.table()).await?;
     let letters = rows(&world.lake, &ident(world.table(), Follower::DeadLetters)).await?;
     let ledger = rows(&world.lake, &ident(world.table(), Follower::Ledger)).await?;
+    for follower in [Follower::DeadLetters, Follower::Ledger] {
+        history_is_whole(&world.lake, &ident(world.table(), follower)).await?;
+    }
+    history_is_whole(&world.lake, world.table()).await?;
     let state = state(&world.lake, world.table())
         .await
         .ok_or("the table has no state")?;
@@ -338,6 +343,33 @@ fn ledger_is_contiguous(
             return Err(format!(
                 "the ledger of partition {partition} ends at {last:?}, progress at {live_end:?}"
             ));
+        }
+    }
+    Ok(())
+}
+
+/// Whatever snapshot the table still has can be read: its manifest list, its manifests, and the files in them.
+async fn history_is_whole(lake: &Lake, table: &TableIdent) -> Result<(), String> {
+    let loaded = lake
+        .catalog
+        .load(table)
+        .await
+        .map_err(|error| error.to_string())?;
+    for snapshot in loaded.metadata.snapshots() {
+        let of = |error: &dyn std::fmt::Display| {
+            format!(
+                "{table}: snapshot {} can't be read any more: {error}",
+                snapshot.snapshot_id()
+            )
+        };
+        let manifests = live::manifests(lake, &loaded.metadata, snapshot).await;
+        for manifest in manifests.map_err(|error| of(&error))? {
+            for live in live::files(lake, &manifest).await.map_err(|error| of(&error))? {
+                let path = live.file.file_path();
+                if !lake.file_io.exists(path).await.map_err(|error| of(&error))? {
+                    return Err(of(&format!("{path} is gone")));
+                }
+            }
         }
     }
     Ok(())

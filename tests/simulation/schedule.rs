@@ -101,6 +101,10 @@ pub enum Step {
     ForeignAppend,
     ForeignCompaction,
     ForeignExpiry,
+    /// Little is kept from now on: few snapshots, and manifests are merged soon.
+    KeepLittle {
+        merged: u32,
+    },
     ForeignRollback {
         back: usize,
     },
@@ -149,7 +153,13 @@ pub fn steps(rng: &mut fastrand::Rng) -> Vec<Step> {
     };
     let (begun, length) = (rng.usize(1..=3), rng.usize(10..60));
     let begin = std::iter::repeat_n(Step::StartProcess, begun);
+    let created = Step::Run { millis: 1_000 };
+    let keep_little = Step::KeepLittle {
+        merged: rng.u32(2..5),
+    };
+    let upkeep = rng.bool().then_some([created, keep_little]);
     begin
+        .chain(upkeep.into_iter().flatten())
         .chain((0..length).flat_map(|_| step(rng, climate)))
         .collect()
 }

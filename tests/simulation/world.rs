@@ -338,6 +338,7 @@ impl World {
                     foreign::expire(&self.lake, &self.job.table).await;
                 }
             }
+            Step::KeepLittle { merged } => foreign::keep_little(&self.lake, &self.job.table, merged).await,
             Step::ForeignRollback { back } => {
                 if foreign::roll_back(&self.lake, &self.job.table, back).await {
                     self.happened.rolled_back = true;

@@ -99,6 +99,12 @@ pub struct OutboxLimits {
     pub age_ms: i64,
 }
 
+/// Bytes of pending entries from which a drain does not wait any longer.
+const HALF_FULL: usize = 32 * 1024;
+
+/// Bytes that pending entries may take of a metadata file: twice as many, since they have grown from nothing.
+const REPEATED: usize = 256 * 1024;
+
 impl Default for OutboxLimits {
     /// A day is well below the age at which anybody removes files that no snapshot names.
     fn default() -> Self {
@@ -212,6 +218,15 @@ impl Outbox {
     /// Since when the oldest dead-letter file waits, if one does.
     pub fn oldest_file_ms(&self) -> Option<i64> {
         self.dead_letters.iter().map(|file| file.time_ms).min()
+    }
+
+    /// Whether the followers are to be brought up to date at once, and not only now and then.
+    ///
+    /// Half of what may wait is one reason. The other: each snapshot repeats all that waits, so that the metadata file
+    /// grows by bytes times snapshots.
+    pub fn is_drain_due(&self) -> bool {
+        let bytes = self.encoded_bytes();
+        bytes >= HALF_FULL || bytes * self.ledger.len() >= REPEATED
     }
 
     /// Whether cuts must wait, and for which bound. Acknowledge first, then ask.

@@ -5,6 +5,7 @@ pub mod file;
 pub mod follower;
 mod lake;
 pub mod partition;
+mod properties;
 pub mod rows;
 pub mod schema;
 pub mod snapshot;

@@ -13,13 +13,9 @@ use tokio::time::Instant;
 use super::{Committer, Standstill, log_line};
 use crate::halts::Scope;
 
-/// The ledger is brought up to date this often, or sooner by [`DRAIN_BYTES`]. Each drain is a commit to another
-/// table.
+/// The ledger is brought up to date this often, or when the outbox asks for it. Each drain is a commit to another
+/// table; the outbox is safe for a day.
 const DRAIN: Duration = Duration::from_secs(300);
-
-/// Bytes of pending entries from which a drain does not wait any longer. Each snapshot of the main table carries them,
-/// and its metadata file all of its snapshots: much less than what the outbox may hold.
-const DRAIN_BYTES: usize = 8 * 1024;
 
 impl Committer {
     pub(super) async fn watch(&mut self) {
@@ -88,7 +84,7 @@ impl Committer {
     pub(super) async fn drain_if_due(&mut self, main: &Base<TableState>) {
         let Some(state) = main.state() else { return };
         let due = self.drained.is_none_or(|last| last.elapsed() >= DRAIN);
-        if due || state.outbox.encoded_bytes() >= DRAIN_BYTES {
+        if due || state.outbox.is_drain_due() {
             self.drain_both(main).await;
         } else if !state.outbox.dead_letters.is_empty() || !state.outbox.removals.is_empty() {
             self.drain(main, Follower::DeadLetters).await;

@@ -10,7 +10,7 @@ use crate::process::answers;
 use crate::shared::Shared;
 use crate::state::{JobState, TableState};
 use crate::table::{File, Snapshot, Standing};
-use crate::world::{Attempt, Kind, LETTERS, World};
+use crate::world::{Attempt, Kind, LEDGER, LETTERS, World};
 
 pub fn steps(config: &Config, world: &World, out: &mut Vec<(Action, World)>) {
     if let Some(attempt) = &world.errand {
@@ -67,7 +67,7 @@ fn build(config: &Config, world: &mut World, errand: Errand) -> Option<Attempt> 
             foreign_head.then(|| world.attempt(config, kind, state, Vec::new()))
         }
         Errand::Expire => {
-            let removes = below_the_tag(world)?;
+            let removes = older_than_the_tag(config, world, &state)?;
             let attempt = world.attempt(config, kind, state, Vec::new());
             Some(Attempt { removes, ..attempt })
         }
@@ -113,14 +113,20 @@ fn anchor_second_job(config: &Config, world: &World, mut state: TableState) -> O
     Some(state)
 }
 
-/// Our own expiry keeps the chain from the tag to `main`.
-fn below_the_tag(world: &World) -> Option<u64> {
-    let table = &world.table;
-    let older = table
-        .history()
-        .skip_while(|snapshot| Some(snapshot.id) != table.tag)
-        .skip(1);
-    let removes = older.fold(0_u64, |ids, snapshot| ids | 1 << snapshot.id);
+/// Our own expiry takes the oldest, in `main` or left beside it, and keeps a few that this bound does not: the chain
+/// from the tag to `main` stays. Nothing of ours goes before the ledger has its row.
+fn older_than_the_tag(config: &Config, world: &World, state: &TableState) -> Option<u64> {
+    let tagged = world.table.tagged()?.seq;
+    let settled = match config.followers {
+        true => state.outbox.acknowledged[LEDGER].0,
+        false => u8::MAX,
+    };
+    let mut older: Vec<&Snapshot> = world.table.snapshots.iter().map(|snapshot| &**snapshot).collect();
+    older.sort_unstable_by_key(|snapshot| snapshot.seq);
+    let removes = older
+        .into_iter()
+        .take_while(|snapshot| snapshot.seq < tagged && (snapshot.state.is_none() || snapshot.seq <= settled))
+        .fold(0_u64, |ids, snapshot| ids | 1 << snapshot.id);
     (removes != 0).then_some(removes)
 }
 

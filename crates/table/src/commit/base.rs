@@ -74,6 +74,11 @@ impl<S: TagState> Base<S> {
         self.metadata().snapshot_for_ref(MAIN_BRANCH)
     }
 
+    /// What `main` leads to, newest first, as far as the table still has it.
+    pub fn history(&self) -> impl Iterator<Item = &SnapshotRef> {
+        ancestors(self.metadata(), self.head())
+    }
+
     pub fn state(&self) -> Option<&S> {
         self.tagged.as_ref().map(|tagged| &tagged.state)
     }
@@ -92,4 +97,14 @@ impl<S: TagState> Base<S> {
     pub fn has_moved(&self, now: &Self) -> bool {
         self.table.metadata_location != now.table.metadata_location
     }
+}
+
+/// A snapshot and those before it, newest first, as far as the table still has them.
+pub(super) fn ancestors<'a>(
+    metadata: &'a TableMetadata,
+    newest: Option<&'a SnapshotRef>,
+) -> impl Iterator<Item = &'a SnapshotRef> {
+    std::iter::successors(newest, |snapshot| {
+        metadata.snapshot_by_id(snapshot.parent_snapshot_id()?)
+    })
 }

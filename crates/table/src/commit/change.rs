@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use iceberg::TableRequirement;
 use iceberg::spec::{
-    MAIN_BRANCH, Operation, Schema, SnapshotReference, SnapshotRetention, TableMetadata,
+    MAIN_BRANCH, Operation, Schema, SnapshotRef, SnapshotReference, SnapshotRetention, TableMetadata,
     TableMetadataBuilder, UnboundPartitionSpec,
 };
 use tabletopic_catalog::TableChange;
 
 use super::base::{Base, TAG, WITNESS};
 use super::error::CommitError;
+use super::expire;
 use super::tag_state::{Note, SnapshotAt, TagState};
 use crate::lake::Lake;
 use crate::snapshot::build::{self, FileChange};
@@ -29,8 +30,16 @@ pub struct Change<S> {
     pub schema: Option<Schema>,
     /// Becomes the default partition spec.
     pub spec: Option<UnboundPartitionSpec>,
-    /// Snapshots that leave the table in the same commit (abandoned ones, section 7).
-    pub remove_snapshots: Vec<i64>,
+    pub leaving: Leaving,
+}
+
+/// Which snapshots leave the table in the same commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leaving {
+    /// Old ones, if the table's limits are passed.
+    Expired,
+    /// Those that the answer to a rollback abandons (section 7). Their files stay.
+    Abandoned(Vec<i64>),
 }
 
 impl<S> Change<S> {
@@ -44,9 +53,16 @@ impl<S> Change<S> {
             rewrites: Vec::new(),
             schema: None,
             spec: None,
-            remove_snapshots: Vec::new(),
+            leaving: Leaving::Expired,
         }
     }
+}
+
+/// What is sent to the catalog, and what may be deleted once it is applied.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub change: TableChange,
+    pub expired: Vec<SnapshotRef>,
 }
 
 /// Writes the snapshot's files and makes the body: requirements table uuid, `main` and tag at the base, schema
@@ -56,7 +72,7 @@ pub(super) async fn body<S: TagState>(
     base: &Base<S>,
     change: &Change<S>,
     at: SnapshotAt,
-) -> Result<TableChange, CommitError> {
+) -> Result<Body, CommitError> {
     let metadata = base.metadata();
     // What the new snapshot is written under: the metadata with the new schema and spec already in it.
     let under = match (&change.schema, &change.spec) {
@@ -76,6 +92,14 @@ pub(super) async fn body<S: TagState>(
     files
         .add
         .extend(truncated::write(lake, &under, &change.rewrites).await?);
+    let expired = match &change.leaving {
+        Leaving::Expired => expire::expired(base, &change.state, &state, at)?,
+        Leaving::Abandoned(_) => Vec::new(),
+    };
+    let leaving = match &change.leaving {
+        Leaving::Expired => expired.iter().map(|snapshot| snapshot.snapshot_id()).collect(),
+        Leaving::Abandoned(abandoned) => abandoned.clone(),
+    };
     let snapshot = build::build(
         lake,
         &under,
@@ -96,14 +120,23 @@ pub(super) async fn body<S: TagState>(
     let mut builder = with_schema_and_spec(metadata, change)?
         .set_branch_snapshot(snapshot, MAIN_BRANCH)?
         .set_ref(TAG, tag)?
-        .remove_snapshots(&change.remove_snapshots);
+        .remove_snapshots(&leaving);
+    for snapshot_id in leaving {
+        if metadata.statistics_for_snapshot(snapshot_id).is_some() {
+            builder = builder.remove_statistics(snapshot_id);
+        }
+        if metadata.partition_statistics_for_snapshot(snapshot_id).is_some() {
+            builder = builder.remove_partition_statistics(snapshot_id);
+        }
+    }
     if base.tagged.is_none() {
         builder = builder.set_properties(HashMap::from([(WITNESS.to_owned(), "1".to_owned())]))?;
     }
-    Ok(TableChange {
+    let change = TableChange {
         requirements: requirements(base, metadata),
         updates: builder.build()?.changes,
-    })
+    };
+    Ok(Body { change, expired })
 }
 
 fn with_schema_and_spec<S>(

@@ -25,8 +25,9 @@ use iceberg::spec::SnapshotRef;
 use tabletopic_catalog::{CommitOutcome, LoadedTable, TableChange};
 
 use super::base::Base;
-use super::change::{self, Change};
+use super::change::{self, Body, Change};
 use super::error::CommitError;
+use super::expire;
 use super::halt::Halt;
 use super::standing::{self, Counted};
 use super::tag_state::{SnapshotAt, TagState};
@@ -70,12 +71,12 @@ pub async fn commit<S: TagState + Counted>(
     plan: &mut dyn Plan<S>,
     waiting: &dyn Waiting,
 ) -> Result<Committed<S>, CommitError> {
-    let mut attempts = Vec::new();
+    let mut attempts = Attempts::default();
     let mut wait = Wait::new(table.clone(), lake, waiting);
     let mut base = load(lake, table, &mut wait).await?;
     loop {
-        if let Some(snapshot) = base.find(&attempts).cloned() {
-            return Ok(applied(base, snapshot, &attempts));
+        if let Some(snapshot) = base.find(&attempts.ids).cloned() {
+            return Ok(attempts.applied(lake, base, snapshot).await);
         }
         let at = next_snapshot(lake, &base);
         let body = match prepare(lake, &base, plan, at).await {
@@ -84,7 +85,7 @@ pub async fn commit<S: TagState + Counted>(
                 return Ok(Committed {
                     base,
                     snapshot: None,
-                    attempts: attempts.len() as u32,
+                    attempts: attempts.count(),
                 });
             }
             Err(error) if error.is_transient() => {
@@ -92,11 +93,20 @@ pub async fn commit<S: TagState + Counted>(
                 base = load(lake, table, &mut wait).await?;
                 continue;
             }
+            // Its files may be gone because others have long gone on, and expired what they were part of.
+            Err(error @ CommitError::Store(_)) => {
+                let now = load(lake, table, &mut wait).await?;
+                if !base.has_moved(&now) {
+                    return Err(error);
+                }
+                base = now;
+                continue;
+            }
             Err(error) => return Err(error),
         };
-        attempts.push(at.snapshot_id);
-        base = match send(lake, base, body, &attempts, &mut wait).await? {
-            Sent::Applied(base, snapshot) => return Ok(applied(base, snapshot, &attempts)),
+        let change = attempts.note(at, body);
+        base = match send(lake, base, change, &attempts.ids, &mut wait).await? {
+            Sent::Applied(base, snapshot) => return Ok(attempts.applied(lake, base, snapshot).await),
             Sent::Moved(base) => base,
         };
     }
@@ -113,11 +123,38 @@ fn next_snapshot<S>(lake: &Lake, base: &Base<S>) -> SnapshotAt {
     }
 }
 
-fn applied<S>(base: Base<S>, snapshot: SnapshotRef, attempts: &[i64]) -> Committed<S> {
-    Committed {
-        base,
-        snapshot: Some(snapshot),
-        attempts: attempts.len() as u32,
+/// What one commit has sent so far, any of which may yet turn out to be applied.
+#[derive(Debug, Default)]
+struct Attempts {
+    ids: Vec<i64>,
+    /// What each of them expires.
+    expired: Vec<Vec<SnapshotRef>>,
+}
+
+impl Attempts {
+    fn note(&mut self, at: SnapshotAt, body: Body) -> TableChange {
+        self.ids.push(at.snapshot_id);
+        self.expired.push(body.expired);
+        body.change
+    }
+
+    fn count(&self) -> u32 {
+        self.ids.len() as u32
+    }
+
+    /// The end of a commit: files that it made unreachable are deleted, now that it is known to be applied.
+    async fn applied<S: TagState>(self, lake: &Lake, base: Base<S>, snapshot: SnapshotRef) -> Committed<S> {
+        let expired = self.ids.iter().zip(&self.expired);
+        for (id, expired) in expired {
+            if *id == snapshot.snapshot_id() {
+                expire::delete_unreachable(lake, expired, base.metadata()).await;
+            }
+        }
+        Committed {
+            base,
+            attempts: self.count(),
+            snapshot: Some(snapshot),
+        }
     }
 }
 
@@ -126,7 +163,7 @@ async fn prepare<S: TagState + Counted>(
     base: &Base<S>,
     plan: &mut dyn Plan<S>,
     at: SnapshotAt,
-) -> Result<Option<TableChange>, CommitError> {
+) -> Result<Option<Body>, CommitError> {
     if plan.needs_standing() {
         standing::check(lake, base).await?;
     }

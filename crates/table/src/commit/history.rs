@@ -14,7 +14,7 @@ use tabletopic_offsets::TableState;
 use super::base::Base;
 
 /// A time that no clock of a test machine is past: metadata refuses snapshots that are older than itself.
-const LATE: i64 = 4_000_000_000_000;
+pub const LATE: i64 = 4_000_000_000_000;
 
 /// Snapshots are made in the order in which they are named.
 #[derive(Debug, Default)]
@@ -22,6 +22,7 @@ pub struct History {
     snapshots: Vec<Snapshot>,
     refs: Vec<(String, SnapshotReference)>,
     expired: Vec<i64>,
+    properties: HashMap<String, String>,
 }
 
 impl History {
@@ -60,6 +61,11 @@ impl History {
         self
     }
 
+    pub fn property(mut self, key: &str, value: &str) -> Self {
+        self.properties.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
     pub fn metadata(&self) -> TableMetadata {
         let column = NestedField::required(1, "a", Type::Primitive(PrimitiveType::Int));
         let schema = Schema::builder()
@@ -69,8 +75,9 @@ impl History {
         let spec = UnboundPartitionSpec::builder().build();
         let (sort, version) = (SortOrder::unsorted_order(), FormatVersion::V2);
         let location = "memory:///table".to_owned();
-        let mut builder = TableMetadataBuilder::new(schema, spec, sort, location, version, HashMap::new())
-            .expect("a table");
+        let mut builder =
+            TableMetadataBuilder::new(schema, spec, sort, location, version, self.properties.clone())
+                .expect("a table");
         for snapshot in &self.snapshots {
             builder = builder.add_snapshot(snapshot.clone()).expect("a snapshot");
         }

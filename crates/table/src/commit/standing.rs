@@ -115,7 +115,7 @@ async fn evidence<S: TagState + Counted>(
     tagged: &Tagged<S>,
 ) -> Result<bool, CommitError> {
     let Some(head) = base.head() else { return Ok(false) };
-    if live::has_entry_of(lake, base.metadata(), head, tagged.snapshot.snapshot_id()).await? {
+    if live::has_entry_of(lake, base.metadata(), head, &tagged.snapshot).await? {
         return Ok(true);
     }
     let Some(expected) = tagged.state.held() else {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
-use tabletopic_offsets::{SnapshotRef, Stamp, StateError, TableState};
+use tabletopic_offsets::{Follower, SnapshotRef, Stamp, StateError, TableState};
 
 /// A state that lives in the summaries of our snapshots, and is read back through the tag.
 pub trait TagState: Debug + Clone + Send + Sync + Sized {
@@ -15,6 +15,9 @@ pub trait TagState: Debug + Clone + Send + Sync + Sized {
     /// # Errors
     /// What was written could not be read back: committing it would halt the table for good.
     fn encode(&self, at: SnapshotAt, note: &Note) -> Result<BTreeMap<String, String>, String>;
+
+    /// The sequence number up to which snapshots of ours may be expired: nothing is known by them alone.
+    fn settled(&self) -> i64;
 
     /// # Errors
     /// Says which property is missing or can't be read.
@@ -69,6 +72,12 @@ impl TagState for TableState {
             Ok(_) => Err("the state of the table does not survive being written".to_owned()),
             Err(error) => Err(format!("the state of the table can't be read back: {error}")),
         }
+    }
+
+    /// What the ledger holds (section 6).
+    fn settled(&self) -> i64 {
+        let ledger = self.outbox.acknowledged.get(&Follower::Ledger);
+        ledger.map_or(0, |position| position.snapshot.sequence_number)
     }
 
     fn decode(summary: &HashMap<String, String>) -> Result<Self, String> {

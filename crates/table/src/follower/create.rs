@@ -65,13 +65,15 @@ pub async fn follower(lake: &Lake, main: &TableIdent, which: Follower) -> Result
     table(lake, &ident(main, which), schema, None).await
 }
 
-/// `gc.enabled` stays on, so that foreign expiry works; old metadata files go with the commit that expires them.
+/// `gc.enabled` stays on, so that expiry works, ours and others'; old metadata files go with the commit that expires
+/// them. Manifests are merged more often than by Iceberg's default: readers and commits have to read fewer.
 fn properties() -> HashMap<String, String> {
     HashMap::from(
         [
             ("write.parquet.compression-codec", "zstd"),
             ("write.metadata.delete-after-commit.enabled", "true"),
             ("write.metadata.previous-versions-max", "50"),
+            ("commit.manifest.min-count-to-merge", "16"),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned())),
     )

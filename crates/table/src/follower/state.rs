@@ -32,6 +32,11 @@ impl TagState for FollowerState {
         Ok(BTreeMap::from([(FOLLOWS.to_owned(), text)]))
     }
 
+    /// The main table's outbox knows where a follower stood.
+    fn settled(&self) -> i64 {
+        i64::MAX
+    }
+
     fn decode(summary: &HashMap<String, String>) -> Result<Self, String> {
         let text = summary
             .get(FOLLOWS)

@@ -13,6 +13,7 @@ use iceberg::spec::{
 };
 
 use super::live::{self, LiveFile};
+use super::merge::{self, Merge};
 use super::summary;
 use crate::commit::{CommitError, SnapshotAt};
 use crate::lake::Lake;
@@ -43,8 +44,18 @@ pub async fn build(
         Some(parent) => live::manifests(lake, metadata, parent).await?,
         None => Vec::new(),
     };
-    let (kept, rewritten, removed) = without_removed(lake, metadata, at, kept, &change.remove).await?;
-    let added = write_added(lake, metadata, at, &change.add).await?;
+    // What held nothing but the record of a removal is done with.
+    let kept = kept
+        .into_iter()
+        .filter(|manifest| manifest.has_added_files() || manifest.has_existing_files());
+    let (mut kept, rewritten, removed) =
+        without_removed(lake, metadata, at, kept.collect(), &change.remove).await?;
+    let adds = |spec_id| change.add.iter().any(|(of, _)| *of == spec_id);
+    let merge = match change.remove.is_empty() {
+        true => merge::due(lake, metadata, &mut kept, adds).await?,
+        false => None,
+    };
+    let added = write_added(lake, metadata, at, &change.add, merge).await?;
 
     let manifests = added.into_iter().chain(rewritten).chain(kept).collect();
     let manifest_list = write_list(lake, metadata, parent, at, manifests).await?;
@@ -70,22 +81,30 @@ pub async fn build(
         .build())
 }
 
-/// One new manifest for each partition spec among the added files.
+/// One new manifest for each partition spec among the added files, and for the merge.
 async fn write_added(
     lake: &Lake,
     metadata: &TableMetadata,
     at: SnapshotAt,
     add: &[(i32, DataFile)],
+    merge: Option<Merge>,
 ) -> Result<Vec<ManifestFile>, CommitError> {
-    let mut by_spec = BTreeMap::<i32, Vec<&DataFile>>::new();
+    let mut by_spec = BTreeMap::<i32, (Vec<&DataFile>, Vec<LiveFile>)>::new();
     for (spec_id, file) in add {
-        by_spec.entry(*spec_id).or_default().push(file);
+        by_spec.entry(*spec_id).or_default().0.push(file);
     }
-    let manifests = by_spec.into_iter().map(|(spec_id, files)| async move {
+    if let Some(merge) = merge {
+        by_spec.entry(merge.spec_id).or_default().1 = merge.files;
+    }
+    let manifests = by_spec.into_iter().map(|(spec_id, (added, merged))| async move {
         let mut writer = manifest_writer(lake, metadata, at, spec_id, &format!("a{spec_id}"))?;
-        for file in files {
+        for file in added {
             // Unassigned: the file inherits the sequence number of this snapshot.
             writer.add_file(file.clone(), -1)?;
+        }
+        for live in merged {
+            let (sequence, file_sequence) = (live.sequence_number, live.file_sequence_number);
+            writer.add_existing_file(live.file, live.snapshot_id, sequence, file_sequence)?;
         }
         Ok::<_, CommitError>(writer.write_manifest_file().await?)
     });

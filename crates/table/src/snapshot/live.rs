@@ -1,6 +1,6 @@
 //! What is live in a snapshot, read from its manifests.
 
-use iceberg::spec::{DataFile, ManifestFile, ManifestList, Snapshot, TableMetadata};
+use iceberg::spec::{DataFile, Manifest, ManifestFile, ManifestList, Snapshot, TableMetadata};
 
 use crate::commit::CommitError;
 use crate::lake::Lake;
@@ -34,8 +34,12 @@ pub struct LiveFile {
 /// # Errors
 /// Those of reading and parsing the manifest.
 pub async fn files(lake: &Lake, manifest: &ManifestFile) -> Result<Vec<LiveFile>, CommitError> {
-    let loaded = manifest.load_manifest(&lake.file_io).await?;
-    Ok(loaded
+    Ok(of(&manifest.load_manifest(&lake.file_io).await?, manifest))
+}
+
+/// The live files of a manifest that was loaded.
+pub fn of(loaded: &Manifest, manifest: &ManifestFile) -> Vec<LiveFile> {
+    loaded
         .entries()
         .iter()
         .filter(|entry| entry.is_alive())
@@ -46,10 +50,10 @@ pub async fn files(lake: &Lake, manifest: &ManifestFile) -> Result<Vec<LiveFile>
             sequence_number: entry.sequence_number().unwrap_or(manifest.sequence_number),
             file_sequence_number: entry.file_sequence_number,
         })
-        .collect())
+        .collect()
 }
 
-/// Whether a live entry was added by `snapshot_id`.
+/// Whether a live entry was added by `snapshot`. Manifests that were there before it are not read.
 ///
 /// # Errors
 /// Those of reading manifests.
@@ -57,13 +61,17 @@ pub async fn has_entry_of(
     lake: &Lake,
     metadata: &TableMetadata,
     head: &Snapshot,
-    snapshot_id: i64,
+    snapshot: &Snapshot,
 ) -> Result<bool, CommitError> {
-    for manifest in manifests(lake, metadata, head).await? {
-        if files(lake, &manifest)
+    let manifests = manifests(lake, metadata, head).await?;
+    let since = manifests
+        .iter()
+        .filter(|manifest| manifest.sequence_number >= snapshot.sequence_number());
+    for manifest in since {
+        if files(lake, manifest)
             .await?
             .iter()
-            .any(|live| live.snapshot_id == snapshot_id)
+            .any(|live| live.snapshot_id == snapshot.snapshot_id())
         {
             return Ok(true);
         }

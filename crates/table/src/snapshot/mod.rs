@@ -2,4 +2,5 @@
 
 pub mod build;
 pub mod live;
+pub mod merge;
 mod summary;

@@ -4,12 +4,12 @@
 //! cherry-pick it back into `main`, and its rows would be there twice. That holds for other writers' snapshots too:
 //! one may itself be a cherry-pick of ours.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
-use iceberg::spec::{MAIN_BRANCH, SnapshotReference, TableMetadata};
-use serde::Deserialize;
+use iceberg::spec::MAIN_BRANCH;
 use tabletopic_offsets::{SnapshotRef, TableState};
 
+use crate::commit::refs::refs;
 use crate::commit::{Base, CommitError, Halt, TAG};
 
 /// Ids of all snapshots above `since`, our nearest one in the history of `main`, that `main` does not lead to.
@@ -22,7 +22,7 @@ pub(super) fn abandoned(
     since: Option<SnapshotRef>,
 ) -> Result<Vec<i64>, CommitError> {
     let above = since.map_or(0, |since| since.sequence_number);
-    let history = history(base);
+    let history: HashSet<i64> = base.history().map(|snapshot| snapshot.snapshot_id()).collect();
     let outside: Vec<i64> = base
         .metadata()
         .snapshots()
@@ -51,31 +51,6 @@ pub(super) fn abandoned(
             .into())
         }
     }
-}
-
-/// Ids of the snapshots that `main` leads to.
-fn history(base: &Base<TableState>) -> HashSet<i64> {
-    let parent = |snapshot: &&iceberg::spec::SnapshotRef| {
-        snapshot
-            .parent_snapshot_id()
-            .and_then(|parent| base.metadata().snapshot_by_id(parent))
-    };
-    std::iter::successors(base.head(), parent)
-        .map(|snapshot| snapshot.snapshot_id())
-        .collect()
-}
-
-/// All branches and tags. The `iceberg` crate answers for one name only, so they are read from the metadata's JSON.
-fn refs(metadata: &TableMetadata) -> Result<BTreeMap<String, SnapshotReference>, CommitError> {
-    #[derive(Deserialize)]
-    struct Refs {
-        #[serde(default)]
-        refs: BTreeMap<String, SnapshotReference>,
-    }
-    let read = serde_json::to_value(metadata).and_then(serde_json::from_value::<Refs>);
-    Ok(read
-        .map_err(|error| CommitError::Encode(format!("the table's branches and tags: {error}")))?
-        .refs)
 }
 
 #[cfg(test)]

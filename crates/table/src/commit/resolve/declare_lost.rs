@@ -5,7 +5,7 @@ use tabletopic_offsets::{Gap, Kind, TableState};
 
 use super::{abandoned, held, nearest, snapshot_ref};
 use crate::commit::append::never_anchored;
-use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt};
+use crate::commit::{Base, Change, CommitError, Halt, Leaving, Note, Plan, SnapshotAt};
 use crate::follower::ledger;
 use crate::lake::Lake;
 
@@ -100,7 +100,7 @@ impl Plan<TableState> for DeclareMissing<'_> {
             abandons_since: since,
         };
         Ok(Some(Change {
-            remove_snapshots: abandoned(base, since)?,
+            leaving: Leaving::Abandoned(abandoned(base, since)?),
             ..Change::empty(state, note)
         }))
     }

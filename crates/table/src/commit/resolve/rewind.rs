@@ -6,7 +6,7 @@ use tabletopic_offsets::{Kind, TableState};
 
 use super::{abandoned, held, nearest, snapshot_ref};
 use crate::commit::append::never_anchored;
-use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt};
+use crate::commit::{Base, Change, CommitError, Halt, Leaving, Note, Plan, SnapshotAt};
 use crate::lake::Lake;
 
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl Plan<TableState> for Rewind<'_> {
             abandons_since: since,
         };
         Ok(Some(Change {
-            remove_snapshots: abandoned(base, since)?,
+            leaving: Leaving::Abandoned(abandoned(base, since)?),
             ..Change::empty(state, note)
         }))
     }

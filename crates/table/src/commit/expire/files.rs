@@ -1,0 +1,275 @@
+//! Manifest lists and manifests that only expired snapshots led to are deleted once the commit is known to be applied.
+//!
+//! A manifest enters the table with one snapshot, is carried on by its descendants, and is gone for good in all
+//! descendants of the one that replaced it. So on the way between two snapshots that share a manifest, all have it; and
+//! what an expired snapshot leads to need only be looked for where such a way enters what is kept:
+//! - at snapshots that are newer than all that went and whose parent is gone: their lists are read;
+//! - at snapshots that are older (a tag's, or those from before our time): nothing that is as old as them is deleted.
+//!
+//! What stays behind (data files, what a crash or an outage left, files as old as a kept snapshot) is for the removal of
+//! orphans to find.
+
+use std::collections::HashSet;
+
+use futures::stream::iter;
+use futures::{FutureExt, StreamExt};
+use iceberg::spec::{ManifestFile, SnapshotRef, TableMetadata};
+
+use crate::commit::CommitError;
+use crate::lake::Lake;
+use crate::snapshot::live;
+
+/// Requests to the store at a time.
+const AT_ONCE: usize = 8;
+
+/// Manifest lists that one commit reads at most. After an expiry of more, all files stay.
+const MOST_LISTS: usize = 256;
+
+/// Only tidies up: the commit is applied whatever happens here, so that a failure is logged.
+pub async fn delete_unreachable(lake: &Lake, expired: &[SnapshotRef], now: &TableMetadata) {
+    if expired.is_empty() {
+        return;
+    }
+    let (table, snapshots) = (now.location(), expired.len());
+    match unreachable(lake, expired, now).await {
+        Ok(files) => {
+            tracing::debug!(table, snapshots, files = files.len(), "expired");
+            iter(files)
+                .for_each_concurrent(AT_ONCE, |file| delete(lake, file))
+                .await;
+        }
+        Err(error) => {
+            tracing::warn!(
+                table,
+                snapshots,
+                "the files of expired snapshots are left: {error}"
+            );
+        }
+    }
+}
+
+async fn delete(lake: &Lake, file: String) {
+    if let Err(error) = lake.file_io.delete(&file).await {
+        tracing::warn!(file, "a file of an expired snapshot is left: {error}");
+    }
+}
+
+/// Paths of what only `expired` led to.
+async fn unreachable(
+    lake: &Lake,
+    expired: &[SnapshotRef],
+    now: &TableMetadata,
+) -> Result<Vec<String>, CommitError> {
+    let kept: Vec<SnapshotRef> = now.snapshots().cloned().collect();
+    let border = Border::of(expired, &kept);
+    let count = expired.len() + border.entrances.len();
+    if count > MOST_LISTS {
+        let words = format!("{count} manifest lists would have to be read");
+        return Err(CommitError::Encode(words));
+    }
+    let mut reachable = HashSet::new();
+    for manifests in lists(lake, now, border.entrances).await {
+        reachable.extend(manifests?.into_iter().map(|manifest| manifest.manifest_path));
+    }
+    let mut gone = HashSet::new();
+    for (snapshot, manifests) in expired
+        .iter()
+        .zip(lists(lake, now, expired.iter().collect()).await)
+    {
+        match manifests {
+            Ok(manifests) => {
+                gone.insert(snapshot.manifest_list().to_owned());
+                let younger = manifests
+                    .into_iter()
+                    .filter(|manifest| manifest.sequence_number > border.older);
+                gone.extend(younger.map(|manifest| manifest.manifest_path));
+            }
+            Err(error) if error.is_transient() => return Err(error),
+            // Somebody else's expiry was quicker.
+            Err(_) => {}
+        }
+    }
+    let own = format!("{}/", now.location());
+    gone.retain(|path| !reachable.contains(path) && path.starts_with(&own));
+    Ok(gone.into_iter().collect())
+}
+
+/// Where what is kept may lead to what an expired snapshot led to.
+struct Border<'a> {
+    /// Whose lists have to be read.
+    entrances: Vec<&'a SnapshotRef>,
+    /// Manifests up to this sequence number may be an older snapshot's that is kept.
+    older: i64,
+}
+
+impl<'a> Border<'a> {
+    fn of(expired: &[SnapshotRef], kept: &'a [SnapshotRef]) -> Self {
+        let ids: HashSet<i64> = kept.iter().map(|snapshot| snapshot.snapshot_id()).collect();
+        let newest = expired.iter().map(|snapshot| snapshot.sequence_number()).max();
+        let is_newer = |snapshot: &&SnapshotRef| Some(snapshot.sequence_number()) > newest;
+        let (newer, older): (Vec<_>, Vec<_>) = kept.iter().partition(is_newer);
+        let enters = |snapshot: &&SnapshotRef| {
+            let parent = snapshot.parent_snapshot_id();
+            parent.is_none_or(|parent| !ids.contains(&parent))
+        };
+        Self {
+            entrances: newer.into_iter().filter(enters).collect(),
+            older: older
+                .iter()
+                .map(|snapshot| snapshot.sequence_number())
+                .max()
+                .unwrap_or(0),
+        }
+    }
+}
+
+/// The manifests of each snapshot.
+async fn lists(
+    lake: &Lake,
+    metadata: &TableMetadata,
+    snapshots: Vec<&SnapshotRef>,
+) -> Vec<Result<Vec<ManifestFile>, CommitError>> {
+    let reading: Vec<_> = snapshots
+        .into_iter()
+        .map(|snapshot| live::manifests(lake, metadata, snapshot).boxed())
+        .collect();
+    iter(reading).buffered(AT_ONCE).collect().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::Arc;
+
+    use iceberg::spec::{Operation, Snapshot, Summary};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A table's snapshots; manifests are the sequence numbers that they were written with.
+    #[derive(Debug, Default)]
+    struct Tree {
+        snapshots: BTreeMap<i64, SnapshotRef>,
+        /// By snapshot, also of those that are gone.
+        lists: BTreeMap<i64, BTreeSet<i64>>,
+        deleted: BTreeSet<i64>,
+        main: i64,
+        named: BTreeSet<i64>,
+    }
+
+    impl Tree {
+        /// Carries on the manifests of `main`, one of them or all replaced by a new one, or none.
+        fn commit(&mut self, replaced: u8) {
+            let id = self.lists.len() as i64 + 1;
+            let mut list = self.lists.get(&self.main).cloned().unwrap_or_default();
+            match replaced % 4 {
+                0 => list.clear(),
+                1 => drop(list.pop_first()),
+                2 => drop(list.pop_last()),
+                _ => {}
+            }
+            list.insert(id);
+            let parent = (self.main > 0).then_some(self.main);
+            self.snapshots.insert(id, snapshot(id, parent));
+            self.lists.insert(id, list);
+            self.main = id;
+        }
+
+        fn pick(&self, among: u8) -> i64 {
+            let ids: Vec<i64> = self.snapshots.keys().copied().collect();
+            ids[usize::from(among) % ids.len()]
+        }
+
+        /// Somebody else's expiry of one snapshot: its children name a parent that is gone, or none.
+        fn expire_one(&mut self, id: i64, orphans: bool) {
+            if id == self.main || self.named.contains(&id) {
+                return;
+            }
+            self.snapshots.remove(&id);
+            for child in self.snapshots.values_mut() {
+                if orphans && child.parent_snapshot_id() == Some(id) {
+                    *child = snapshot(child.snapshot_id(), None);
+                }
+            }
+        }
+
+        /// Ours: all below one but those with a name, and what only they lead to.
+        fn expire_below(&mut self, cut: i64) {
+            let mut named = self.named.clone();
+            named.insert(self.main);
+            let (expired, kept): (Vec<_>, Vec<_>) = self.snapshots.values().cloned().partition(|snapshot| {
+                snapshot.snapshot_id() < cut && !named.contains(&snapshot.snapshot_id())
+            });
+            self.snapshots = kept
+                .iter()
+                .map(|kept| (kept.snapshot_id(), kept.clone()))
+                .collect();
+            if expired.is_empty() {
+                return;
+            }
+            let border = Border::of(&expired, &kept);
+            let of = |snapshots: Vec<&SnapshotRef>| -> BTreeSet<i64> {
+                snapshots
+                    .iter()
+                    .flat_map(|snapshot| self.lists[&snapshot.snapshot_id()].clone())
+                    .collect()
+            };
+            let reachable = of(border.entrances.clone());
+            let gone = of(expired.iter().collect());
+            let gone = gone
+                .difference(&reachable)
+                .filter(|manifest| **manifest > border.older);
+            self.deleted.extend(gone);
+        }
+
+        fn missing(&self) -> Option<(i64, i64)> {
+            self.snapshots.keys().find_map(|id| {
+                let missing = self.lists[id].intersection(&self.deleted).next()?;
+                Some((*id, *missing))
+            })
+        }
+    }
+
+    fn snapshot(id: i64, parent: Option<i64>) -> SnapshotRef {
+        let snapshot = Snapshot::builder()
+            .with_snapshot_id(id)
+            .with_parent_snapshot_id(parent)
+            .with_sequence_number(id)
+            .with_timestamp_ms(id)
+            .with_manifest_list("")
+            .with_summary(Summary {
+                operation: Operation::Append,
+                additional_properties: Default::default(),
+            });
+        Arc::new(snapshot.build())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn what_is_kept_never_misses_a_manifest(steps in prop::collection::vec((0..12_u8, any::<u8>()), 1..80)) {
+            let mut tree = Tree::default();
+            tree.commit(3);
+            for (step, number) in steps {
+                match step {
+                    0..6 => tree.commit(number),
+                    6 => tree.main = tree.pick(number),
+                    7 => drop(tree.named.insert(tree.pick(number))),
+                    8 => drop(tree.named.pop_first()),
+                    9 => tree.expire_one(tree.pick(number), number % 2 == 0),
+                    _ => tree.expire_below(tree.pick(number)),
+                }
+                prop_assert_eq!(tree.missing(), None, "{:?}", tree);
+            }
+        }
+    }
+
+    #[test]
+    fn a_straight_line_keeps_nothing_that_is_not_needed() {
+        let mut tree = Tree::default();
+        (0..40).for_each(|_| tree.commit(1));
+        tree.expire_below(30);
+        assert_eq!(tree.deleted.len(), 29, "{tree:?}");
+    }
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Are the metadata files in a table's folder those that the table needs, and no others?
+
+  files.py --catalog FILE --table shop.orders
+
+Compares the files in `metadata/` with what the table leads to: the metadata file and those in its log, the manifest list
+of each snapshot, their manifests; and looks for each data file. Prints one JSON object; leaves with 0, or with 3 if
+something is missing or too many.
+"""
+
+import pathlib
+import sys
+from urllib.parse import urlparse
+
+import lake
+
+
+def main():
+    options = lake.arguments(__doc__).parse_args()
+    table = lake.open_table(options)
+    metadata = table.metadata
+    needed = {table.metadata_location} | {entry.metadata_file for entry in metadata.metadata_log}
+    data, manifests = set(), 0
+    for snapshot in metadata.snapshots:
+        needed.add(snapshot.manifest_list)
+        of_snapshot = snapshot.manifests(table.io)
+        needed |= {manifest.manifest_path for manifest in of_snapshot}
+        for manifest in of_snapshot:
+            data |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io)}
+        if snapshot.snapshot_id == metadata.current_snapshot_id:
+            manifests = len(of_snapshot)
+    needed = {local(path) for path in needed}
+    there = set((local(metadata.location) / "metadata").iterdir())
+    missing = (needed - there) | {path for path in map(local, data) if not path.exists()}
+    lake.answer({
+        "snapshots": len(metadata.snapshots),
+        "manifests": manifests,
+        "data_files": len(data),
+        "metadata_bytes": local(table.metadata_location).stat().st_size,
+        "missing": sorted(map(str, missing)),
+        "too_many": sorted(map(str, there - needed)),
+    })
+    if missing or there - needed:
+        sys.exit(lake.DIFFERS)
+
+
+def local(location):
+    return pathlib.Path(urlparse(location).path)
+
+
+if __name__ == "__main__":
+    main()
