@@ -39,6 +39,10 @@ pub enum Command {
     /// How far the tables are, how far behind, and what stands still; needs no running service
     #[command(after_help = STATUS_EXAMPLE)]
     Status(Status),
+
+    /// Ask the tables in SQL: a shell, or one answer
+    #[command(after_help = SQL_EXAMPLE)]
+    Sql(Sql),
 }
 
 #[derive(Debug, Arguments)]
@@ -108,6 +112,37 @@ pub struct Status {
     pub output: Output,
 }
 
+#[derive(Debug, Arguments)]
+pub struct Sql {
+    /// Answer these statements, and leave
+    #[arg(short, long, value_name = "SQL", conflicts_with = "file")]
+    pub command: Option<String>,
+
+    /// Answer the statements of a file up to the first that fails, and leave
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// How to write answers
+    #[arg(long, value_enum, default_value_t = Rows::Table)]
+    pub output: Rows,
+
+    /// Write the answers to a file, which is there whole or not at all
+    #[arg(short, long, value_name = "FILE", required_if_eq("output", "parquet"))]
+    pub output_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Rows {
+    /// For people; ∅ is null
+    Table,
+    /// With a header; null is an empty field
+    Csv,
+    /// One array of objects for each statement
+    Json,
+    /// The answer of one statement, in --output-file
+    Parquet,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people
@@ -150,6 +185,17 @@ partition, is in that service's log.
 
 Exit codes: 0 nothing stands still, 1 failed, 2 configuration or usage, 4 something is halted, 5 the catalog or the
 brokers cannot be reached now";
+
+const SQL_EXAMPLE: &str = "\
+Examples:
+  tabletopic sql
+  tabletopic sql -c 'SELECT count(*) FROM shop.orders'
+  tabletopic sql -c 'SELECT * FROM \"orders$offsets\"' --output csv
+  tabletopic sql -f report.sql --output parquet -o report.parquet
+
+It only reads, and needs no broker. docs/sql.md says what there is beside the tables.
+
+Exit codes: 0 answered, 1 a statement failed, 2 configuration or usage, 5 the catalog cannot be reached now";
 
 const CHECK_EXAMPLE: &str = "\
 Example:

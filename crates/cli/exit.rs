@@ -6,6 +6,8 @@ use tabletopic_catalog::CatalogError;
 use tabletopic_ingest::observe::look::LookError;
 use tabletopic_ingest::prepare::PrepareError;
 use tabletopic_ingest::run::RunError;
+use tabletopic_query::QueryError;
+use tabletopic_query::script::ScriptError;
 use tabletopic_source::BrokerError;
 
 use crate::config::ConfigError;
@@ -27,7 +29,14 @@ pub enum Exit {
 impl Exit {
     /// The code of a command that ended in `error`.
     pub fn of(error: &anyhow::Error) -> Self {
-        let unavailable = matches!(error.downcast_ref(), Some(CatalogError::Unavailable { .. }))
+        let catalog = match error.downcast_ref() {
+            Some(ScriptError {
+                error: QueryError::Catalog(error),
+                ..
+            }) => Some(error),
+            _ => error.downcast_ref(),
+        };
+        let unavailable = matches!(catalog, Some(CatalogError::Unavailable { .. }))
             || match error.downcast_ref() {
                 Some(RunError::Broker(error)) => matches!(error, BrokerError::Unreachable { .. }),
                 Some(RunError::Prepare(PrepareError::Commit(error))) => error.is_transient(),

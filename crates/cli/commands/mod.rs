@@ -3,6 +3,7 @@
 mod check;
 mod resolve;
 mod run;
+mod sql;
 mod status;
 
 use std::path::Path;
@@ -22,6 +23,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Check(check) => check::run(&args.config, check),
         Command::Resolve(resolve) => resolve::run(&args.config, resolve),
         Command::Status(status) => status::run(&args.config, status),
+        Command::Sql(sql) => sql::run(&args.config, sql),
     }
 }
 

@@ -1,0 +1,18 @@
+//! SQL over the catalog's tables, read-only: the engine (DataFusion), what it reads (`catalog`, `scan`, `metadata`),
+//! and what a person meets (`script`, `shell`, `output`).
+//!
+//! It knows nothing of Kafka or of how rows came into the tables.
+
+mod catalog;
+mod engine;
+mod error;
+mod metadata;
+mod nearest;
+pub mod output;
+mod scan;
+pub mod script;
+pub mod shell;
+mod statement;
+
+pub use engine::{Answer, Engine};
+pub use error::QueryError;

@@ -1,0 +1,202 @@
+//! One Parquet file: opened, its columns and row groups chosen, its deleted rows left out.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::{and, filter_record_batch};
+use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::error::ArrowError;
+use datafusion::common::DataFusionError;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use iceberg::arrow::ArrowFileReader;
+use iceberg::io::{FileIO, FileMetadata};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::basic::Type as Physical;
+
+use super::columns::{Columns, FileColumns, column_id};
+use super::deletes::{Deletes, Positions, Values};
+use crate::error::QueryError;
+
+/// Rows of a batch, as everywhere in DataFusion.
+const BATCH: usize = 8192;
+
+/// A file whose footer has been read.
+pub struct OpenFile {
+    path: String,
+    reader: ArrowFileReader,
+    pub metadata: ArrowReaderMetadata,
+    pub columns: FileColumns,
+}
+
+impl OpenFile {
+    /// Reads the footer. `size` is the file's, as the manifest has it.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is not Parquet, or has no field ids.
+    pub async fn open(file_io: &FileIO, path: &str, size: u64) -> Result<Self, QueryError> {
+        let unreadable = |reason: String| QueryError::File {
+            file: path.to_owned(),
+            reason,
+        };
+        let input = file_io.new_input(path)?.reader().await;
+        let input = input.map_err(|error| unreadable(error.to_string()))?;
+        let mut reader = ArrowFileReader::new(FileMetadata { size }, input);
+        // What a writer's own Arrow schema says of a column is its business; the specification maps Parquet's types.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = ArrowReaderMetadata::load_async(&mut reader, options)
+            .await
+            .map_err(|error| unreadable(error.to_string()))?;
+        let columns = FileColumns::of(metadata.schema()).ok_or_else(|| {
+            unreadable("its columns have no field ids; rewrite it with an Iceberg writer".to_owned())
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            reader,
+            metadata,
+            columns,
+        })
+    }
+
+    /// The indices of those of `wanted` (with field ids) that the file has, in the file's order.
+    pub fn roots(&self, wanted: &[FieldRef]) -> Vec<usize> {
+        let ids = wanted.iter().filter_map(|field| column_id(field));
+        let mut roots: Vec<usize> = ids.filter_map(|id| self.columns.index(id)).collect();
+        roots.sort_unstable();
+        roots.dedup();
+        roots
+    }
+
+    /// The file's own fields at `roots`.
+    pub fn fields(&self, roots: &[usize]) -> Vec<FieldRef> {
+        let fields = self.metadata.schema().fields();
+        roots.iter().map(|at| fields[*at].clone()).collect()
+    }
+
+    /// Reads top-level columns, in the file's order, of all row groups or of some.
+    ///
+    /// # Errors
+    /// Columns of a kind that cannot be read without loss.
+    pub fn read(
+        self,
+        roots: &[usize],
+        row_groups: Option<Vec<usize>>,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, DataFusionError>>, QueryError> {
+        let path = self.path;
+        let schema = self.metadata.parquet_schema();
+        let mask = ProjectionMask::roots(schema, roots.iter().copied());
+        // Nanoseconds since 1970 in 64 bits end in 2262, and dates beyond would come out as others.
+        let ancient = schema.columns().iter().enumerate();
+        let ancient = ancient
+            .filter(|(at, column)| mask.leaf_included(*at) && column.physical_type() == Physical::INT96);
+        if let Some((_, column)) = ancient.into_iter().next() {
+            return Err(QueryError::File {
+                file: path,
+                reason: format!("column {} has timestamps as INT96; rewrite it", column.path()),
+            });
+        }
+        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader, self.metadata)
+            .with_projection(mask)
+            .with_batch_size(BATCH);
+        if let Some(row_groups) = row_groups {
+            builder = builder.with_row_groups(row_groups);
+        }
+        let stream = builder.build().map_err(|error| QueryError::File {
+            file: path.clone(),
+            reason: error.to_string(),
+        })?;
+        let unreadable = move |error: parquet::errors::ParquetError| {
+            DataFusionError::from(QueryError::File {
+                file: path.clone(),
+                reason: error.to_string(),
+            })
+        };
+        Ok(stream.map_err(unreadable).boxed())
+    }
+
+    /// The rows of some row groups as row numbers of the file.
+    fn rows_of(&self, row_groups: &[usize]) -> Vec<Range<u64>> {
+        let mut start = 0;
+        let all = self.metadata.metadata().row_groups().iter().map(|group| {
+            let range = start..start + group.num_rows() as u64;
+            start = range.end;
+            range
+        });
+        let all: Vec<Range<u64>> = all.collect();
+        row_groups.iter().map(|at| all[*at].clone()).collect()
+    }
+
+    /// The rows of `row_groups` that are not deleted, as the table's columns `wanted` (with field ids), in batches of
+    /// `schema`.
+    ///
+    /// # Errors
+    /// Columns that the file has with another type.
+    pub fn rows(
+        self,
+        wanted: &[FieldRef],
+        schema: SchemaRef,
+        row_groups: Vec<usize>,
+        deletes: Deletes,
+    ) -> Result<BoxStream<'static, Result<RecordBatch, DataFusionError>>, QueryError> {
+        let keys = deletes.values.iter().flat_map(|values| &values.columns);
+        let needed: Vec<FieldRef> = wanted.iter().chain(keys).cloned().collect();
+        let roots = self.roots(&needed);
+        let read = self.fields(&roots);
+        let filter = Rows {
+            schema,
+            columns: Columns::new(wanted, &read, &self.path)?,
+            positions: (!deletes.positions.is_empty())
+                .then(|| Positions::new(self.rows_of(&row_groups), deletes.positions)),
+            values: deletes
+                .values
+                .into_iter()
+                .map(|values| Ok((Columns::new(&values.columns, &read, &self.path)?, values)))
+                .collect::<Result<_, QueryError>>()?,
+        };
+        let path = self.path.clone();
+        let batches = self.read(&roots, Some(row_groups))?;
+        let rows = batches.scan(filter, move |filter, batch| {
+            let rows = batch.and_then(|batch| {
+                filter.of(&batch).map_err(|error| {
+                    DataFusionError::from(QueryError::File {
+                        file: path.clone(),
+                        reason: error.to_string(),
+                    })
+                })
+            });
+            futures::future::ready(Some(rows))
+        });
+        Ok(rows.boxed())
+    }
+}
+
+/// Turns what is read of a file into rows of the table.
+struct Rows {
+    schema: SchemaRef,
+    columns: Columns,
+    positions: Option<Positions>,
+    values: Vec<(Columns, Arc<Values>)>,
+}
+
+impl Rows {
+    fn of(&mut self, read: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let rows = read.num_rows();
+        let mut keep: Option<BooleanArray> = self.positions.as_mut().map(|positions| positions.keep(read));
+        for (columns, values) in &self.values {
+            let these = values.keep(&columns.make(read.columns(), rows)?)?;
+            keep = Some(match keep {
+                Some(keep) => and(&keep, &these)?,
+                None => these,
+            });
+        }
+        let made: Vec<ArrayRef> = self.columns.make(read.columns(), rows)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(self.schema.clone(), made, &options)?;
+        match keep {
+            Some(keep) => filter_record_batch(&batch, &keep),
+            None => Ok(batch),
+        }
+    }
+}
