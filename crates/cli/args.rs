@@ -162,6 +162,8 @@ Examples:
 The first SIGTERM or Ctrl-C commits what was read and leaves; a second one leaves at once, and loses nothing:
 what is not in a table is read again.
 
+While it works, http://127.0.0.1:8484/ shows what it does; [admin] in the configuration says where else.
+
 Exit codes: 0 stopped, or reached the end; 1 failed; 2 configuration; 4 the end was not reached because
 something is halted";
 

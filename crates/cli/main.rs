@@ -1,5 +1,6 @@
 //! `tabletopic`: the command line, the configuration, and the wiring of the rooms. No logic of its own.
 
+mod admin;
 mod args;
 mod commands;
 mod config;

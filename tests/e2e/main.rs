@@ -8,6 +8,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod admin;
 mod data;
 mod environment;
 mod feed;

@@ -17,7 +17,7 @@ use crate::args::Run;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::progress::Progress;
-use crate::{jobs, logging, parts};
+use crate::{admin, jobs, logging, parts};
 
 pub fn run(file: &Path, run: &Run) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
@@ -46,6 +46,8 @@ async fn serve(config: Config, run: &Run, progress: Progress, resolve: String) -
         metrics,
         resolve,
     ));
+    // Before anything that may have to be waited for.
+    let server = admin::start(&config.admin, registry, observed.clone()).await?;
     let parts = Parts {
         lake: parts::lake(&config, requests).await?,
         broker: Arc::new(parts::broker(&config.kafka)?),
@@ -55,6 +57,9 @@ async fn serve(config: Config, run: &Run, progress: Progress, resolve: String) -
     let shown = tokio::spawn(progress.show(observed.clone(), parts.broker.clone(), jobs.clone()));
     let ended = service::run(parts, jobs, settings, stop_on_signals()?).await;
     shown.abort();
+    if let Some(server) = server {
+        server.stop().await;
+    }
     let ended = ended?;
     for (scope, halted) in observed.halts.all() {
         eprintln!("halted: {scope}: {}", halted.why.message);

@@ -3,6 +3,7 @@
 //!
 //! `docs/configuration.md` lists every key; a test holds it against this parser.
 
+mod admin;
 mod catalog;
 mod document;
 mod error;
@@ -24,6 +25,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 
+pub use admin::Admin;
 pub use catalog::Catalog;
 pub use error::{ConfigError, Problem};
 pub use kafka::{Assignment, Kafka};
@@ -50,6 +52,7 @@ pub struct Config {
     pub memory_budget: u64,
     /// Worker threads.
     pub workers: NonZeroUsize,
+    pub admin: Admin,
     pub log: Log,
 }
 
@@ -92,6 +95,7 @@ impl Config {
         );
         let memory_budget = keep(memory_budget(&document, raw.memory), &mut problems);
         let workers = keep(workers(&document, raw.workers), &mut problems);
+        let admin = keep(Admin::validate(raw.admin, &document), &mut problems);
         let places: Vec<Range<usize>> = raw.topic.iter().map(Spanned::span).collect();
         let topics: Vec<Topic> = raw
             .topic
@@ -113,13 +117,14 @@ impl Config {
         if problems.is_empty() {
             problems.extend(repeated(&document, &places, &topics));
         }
-        match (catalog, memory_budget, workers) {
-            (Some(catalog), Some(memory_budget), Some(workers)) if problems.is_empty() => Ok(Self {
+        match (catalog, memory_budget, workers, admin) {
+            (Some(catalog), Some(memory_budget), Some(workers), Some(admin)) if problems.is_empty() => Ok(Self {
                 kafka,
                 catalog,
                 topics,
                 memory_budget,
                 workers,
+                admin,
                 log: Log {
                     format: raw.log.format.unwrap_or(LogFormat::Text),
                     level: raw.log.level.unwrap_or(LogLevel::Info),

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::catalog::CatalogType;
 use super::kafka::{Assignment, RawGroupProtocol};
 use super::log::{LogFormat, LogLevel};
-use super::secret::Secrets;
+use super::secret::{Secret, Secrets};
 use super::start::Start;
 use super::table_name::TableName;
 use super::topic::KafkaColumn;
@@ -24,6 +24,7 @@ pub struct File {
     pub topic: Vec<Spanned<Topic>>,
     pub memory: Memory,
     pub workers: Workers,
+    pub admin: Admin,
     pub log: Log,
 }
 
@@ -106,6 +107,13 @@ pub struct Memory {
 #[serde(deny_unknown_fields, default)]
 pub struct Workers {
     pub count: Option<Spanned<NonZeroUsize>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    pub listen: Option<Spanned<String>>,
+    pub token: Option<Spanned<Secret>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -29,6 +29,17 @@ impl fmt::Display for Secret {
     }
 }
 
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Node::deserialize(deserializer)? {
+            Node::Leaf(value) => Ok(Self(value)),
+            Node::Inner(_) => Err(serde::de::Error::custom(
+                "this is not a section; write text in quotes",
+            )),
+        }
+    }
+}
+
 /// A section of names and secrets, such as librdkafka's properties. `sasl.password = ".."` is a table in a
 /// table to TOML: names are put together again. Numbers and booleans are taken as they are written, since a
 /// message about their type would show them.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tabletopic_decode::{
     DecodeSettings, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, TimestampUnit,
 };
+use tabletopic_server::Listen;
 use tabletopic_source::GroupProtocol;
 
 use super::kafka::Assignment;
@@ -127,6 +128,10 @@ budget = "2GiB"
 [workers]
 count = 3
 
+[admin]
+listen = "[::]:9000"
+token = "0123456789abcdef"
+
 [log]
 format = "json"
 level = "debug"
@@ -152,6 +157,14 @@ level = "debug"
     assert_eq!(config.catalog.warehouse, Path::new("/lake/warehouse"));
     assert_eq!(config.memory_budget, 2 * 1024 * 1024 * 1024);
     assert_eq!(config.workers.get(), 3);
+    assert_eq!(
+        config.admin.listen,
+        Some(Listen::At("[::]:9000".parse().unwrap()))
+    );
+    assert_eq!(
+        config.admin.token.as_ref().map(secret::Secret::reveal),
+        Some("0123456789abcdef")
+    );
     assert_eq!(
         config.log,
         Log {
@@ -498,4 +511,50 @@ fn messages_about_a_secret_do_not_quote_it() {
         );
         assert!(!message.contains(HUSH), "{message}");
     }
+}
+
+/// The smallest file with an `[admin]` section.
+fn admin(section: &str) -> Result<Admin, String> {
+    parse(&format!("{SMALLEST}\n[admin]\n{section}")).map(|config| config.admin)
+}
+
+#[test]
+fn the_admin_server_is_on_this_host_unless_there_is_a_token() {
+    let at = |address: &str| Some(Listen::At(address.parse().unwrap()));
+    assert_eq!(parse(SMALLEST).unwrap().admin.listen, Some(Listen::Preferred));
+    assert_eq!(admin("listen = \"off\"").unwrap().listen, None);
+    assert_eq!(
+        admin("listen = \"127.0.0.1:0\"").unwrap().listen,
+        at("127.0.0.1:0")
+    );
+    assert_eq!(admin("listen = \"[::1]:80\"").unwrap().listen, at("[::1]:80"));
+    assert_eq!(
+        admin("listen = \"0.0.0.0:80\"").unwrap_err(),
+        "/etc/tabletopic/tabletopic.toml:16: admin.listen: other hosts can reach `0.0.0.0:80`; add a token, such as \
+         token = \"${env:TABLETOPIC_TOKEN}\", or listen on 127.0.0.1"
+    );
+    assert_eq!(
+        admin("listen = \"8484\"").unwrap_err(),
+        "/etc/tabletopic/tabletopic.toml:16: admin.listen: `8484` is no address; write for example \
+         \"127.0.0.1:8484\", \"[::1]:8484\", or \"off\""
+    );
+}
+
+#[test]
+fn a_token_is_long_enough_and_never_shown() {
+    for token in [
+        "\"shortsecret\"",
+        "12345678",
+        "{ short = \"secret\" }",
+        "\"0123456789abcdef \"",
+    ] {
+        let error = admin(&format!("token = {token}")).unwrap_err();
+        assert!(
+            error.starts_with("/etc/tabletopic/tabletopic.toml:16: admin.token: "),
+            "{error}"
+        );
+        assert!(!error.contains("secret") && !error.contains("1234"), "{error}");
+    }
+    let good = admin("token = \"0123456789abcdef\"").unwrap();
+    assert!(!format!("{good:?}").contains("0123"), "{good:?}");
 }

@@ -22,6 +22,9 @@ impl CountAnswers {
     }
 }
 
+/// Every word for an answer.
+pub const ANSWERS: [&str; 5] = ["applied", "conflict", "rejected", "unavailable", "unknown"];
+
 fn word(outcome: &CommitOutcome) -> &'static str {
     match outcome {
         CommitOutcome::Applied(_) => "applied",

@@ -11,6 +11,9 @@ use prometheus::{
     IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+use super::commit_answers::ANSWERS;
+use crate::job::Job;
+
 /// From a commit to a local disk to one that waits out an outage.
 const SECONDS: [f64; 12] = [
     0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0,
@@ -188,6 +191,31 @@ impl Metrics {
             )?,
         };
         Ok(Arc::new(metrics))
+    }
+
+    /// Begins the counters of a job at zero: one that appears with its first event hides that event from rates.
+    pub(super) fn begin(&self, job: &Job) {
+        let table = job.table.to_string();
+        for of_topic in [
+            &self.consumed_records,
+            &self.consumed_bytes,
+            &self.nulled_fields,
+            &self.unknown_fields,
+        ] {
+            of_topic.with_label_values(&[&*job.topic]);
+        }
+        for of_table in [
+            &self.committed_rows,
+            &self.committed_files,
+            &self.committed_bytes,
+            &self.commits,
+            &self.units_dropped,
+        ] {
+            of_table.with_label_values(&[&*table]);
+        }
+        for answer in ANSWERS {
+            self.commit_answers.with_label_values(&[&*table, answer]);
+        }
     }
 }
 

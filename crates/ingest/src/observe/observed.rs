@@ -69,6 +69,9 @@ impl Observed {
     /// `resolve` is how a command line begins that answers a halt, such as
     /// `tabletopic resolve --config /etc/lake.toml`.
     pub fn new(jobs: Vec<Arc<Job>>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, resolve: String) -> Self {
+        for job in &jobs {
+            metrics.begin(job);
+        }
         Self {
             halts: Halts::new(clock.clone(), metrics.clone()),
             jobs,
