@@ -161,7 +161,7 @@ fn an_unknown_option_is_a_usage_error() {
 #[test]
 fn every_help_has_an_example() {
     let folder = folder();
-    for command in ["run", "check", "resolve"] {
+    for command in ["demo", "run", "plan", "check", "resolve"] {
         let output = tabletopic(folder.path(), &[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
         let shown = shown(&output);
@@ -173,6 +173,20 @@ fn every_help_has_an_example() {
             "{command}: {shown}"
         );
     }
+}
+
+#[test]
+fn a_folder_that_is_not_a_demos_is_not_touched() {
+    let folder = folder();
+    let before: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    let output = tabletopic(folder.path(), &["demo", "--dir", "."]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("is not empty") && error.contains("--dir"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), before.len());
 }
 
 #[test]

@@ -24,9 +24,17 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// See it work, with nothing else running: a shop's orders become a table that you can query
+    #[command(after_help = DEMO_EXAMPLE)]
+    Demo(Demo),
+
     /// Turn the topics into tables, until told to stop
     #[command(after_help = RUN_EXAMPLE)]
     Run(Run),
+
+    /// Say which tables and columns a run would make or change, and show rows, without doing it
+    #[command(after_help = PLAN_EXAMPLE)]
+    Plan(Plan),
 
     /// Reach everything that the configuration names, and say what is wrong and where
     #[command(after_help = CHECK_EXAMPLE)]
@@ -43,6 +51,17 @@ pub enum Command {
     /// Ask the tables in SQL: a shell, or one answer
     #[command(after_help = SQL_EXAMPLE)]
     Sql(Sql),
+}
+
+#[derive(Debug, Arguments)]
+pub struct Demo {
+    /// Where the tables go: a folder that is not there yet, is empty, or is an earlier demo's
+    #[arg(long, value_name = "DIR", default_value = "tabletopic-demo")]
+    pub dir: PathBuf,
+
+    /// Keep the tables for good: no later demo replaces them
+    #[arg(long)]
+    pub keep: bool,
 }
 
 #[derive(Debug, Arguments)]
@@ -87,6 +106,17 @@ pub struct Resolve {
     pub reason: String,
 
     /// How to print what is done
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+#[derive(Debug, Arguments)]
+pub struct Plan {
+    /// Only these topics of the configuration
+    #[arg(value_name = "TOPIC")]
+    pub topics: Vec<String>,
+
+    /// How to print the plan
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
 }
@@ -154,6 +184,16 @@ pub enum Output {
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 configuration or usage, 4 halted, 5 try again later";
 
+const DEMO_EXAMPLE: &str = "\
+Examples:
+  tabletopic demo
+  tabletopic demo --dir orders-demo --keep
+
+It takes half a minute, and nothing has to run beside it: the Kafka broker is a part of it. The tables stay until the
+next demo in the same folder. Ctrl-C ends it early, and leaves a table that is whole.
+
+Exit codes: 0 done, or ended early; 1 failed, or the folder is not the demo's to write to";
+
 const RUN_EXAMPLE: &str = "\
 Examples:
   tabletopic run --config examples/local/tabletopic.toml
@@ -198,6 +238,15 @@ Examples:
 It only reads, and needs no broker. docs/sql.md says what there is beside the tables.
 
 Exit codes: 0 answered, 1 a statement failed, 2 configuration or usage, 5 the catalog cannot be reached now";
+const PLAN_EXAMPLE: &str = "\
+Examples:
+  tabletopic plan --config examples/local/tabletopic.toml
+  tabletopic plan orders --output json
+
+It reads up to 10,000 of the records that a run would read next. Nothing is created or changed, no group is joined.
+
+Exit codes: 0 a run would work, whether it would make or change tables or not; 1 failed; 2 configuration or usage;
+4 something would halt; 5 something cannot be reached now";
 
 const CHECK_EXAMPLE: &str = "\
 Example:

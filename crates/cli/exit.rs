@@ -1,5 +1,6 @@
 //! What the process's exit code says.
 
+use std::fmt;
 use std::process::ExitCode;
 
 use tabletopic_catalog::CatalogError;
@@ -26,6 +27,18 @@ pub enum Exit {
     Later = 5,
 }
 
+/// The command line names something that is not there.
+#[derive(Debug)]
+pub struct UsageError(pub String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
 impl Exit {
     /// The code of a command that ended in `error`.
     pub fn of(error: &anyhow::Error) -> Self {
@@ -44,6 +57,7 @@ impl Exit {
             }
             || matches!(error.downcast_ref(), Some(LookError::Commit(error)) if error.is_transient());
         let misconfigured = error.is::<ConfigError>()
+            || error.is::<UsageError>()
             || matches!(
                 error.downcast_ref(),
                 Some(

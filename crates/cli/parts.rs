@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use iceberg::io::FileIO;
 use iceberg::{NamespaceIdent, TableIdent};
-use tabletopic_catalog::{CatalogError, SqliteCatalog, SqliteOptions};
+use tabletopic_catalog::{CatalogError, MemoryCatalog, SqliteCatalog, SqliteOptions};
 use tabletopic_clock::{OsEntropy, SystemClock};
 use tabletopic_source::{KafkaBroker, KafkaSettings, SourceError};
 use tabletopic_table::Lake;
@@ -65,13 +65,34 @@ pub fn warehouse_uri(catalog: &Catalog) -> anyhow::Result<String> {
 pub async fn lake(config: &Config, requests: Arc<RequestCounts>) -> anyhow::Result<Lake> {
     let file_io = storage(requests);
     let warehouse = warehouse_uri(&config.catalog)?;
-    Ok(Lake {
-        catalog: Arc::new(catalog(&config.catalog, warehouse, file_io.clone()).await?),
+    let catalog = catalog(&config.catalog, warehouse, file_io.clone()).await?;
+    Ok(lake_of(Arc::new(catalog), file_io))
+}
+
+/// The lake for somebody who only looks: where the catalog's file is not there yet, none is made, and an empty catalog
+/// stands for it.
+pub async fn lake_as_it_is(config: &Config) -> anyhow::Result<Lake> {
+    let requests = Arc::new(RequestCounts::default());
+    if config.catalog.uri.exists() {
+        return lake(config, requests).await;
+    }
+    let empty = MemoryCatalog::new(
+        config.catalog.name.clone(),
+        warehouse_uri(&config.catalog)?,
+        Arc::new(SystemClock),
+        Arc::new(OsEntropy),
+    );
+    Ok(lake_of(Arc::new(empty), storage(requests)))
+}
+
+fn lake_of(catalog: Arc<dyn tabletopic_catalog::Catalog>, file_io: FileIO) -> Lake {
+    Lake {
+        catalog,
         file_io,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(OsEntropy),
         actor: actor().into(),
-    })
+    }
 }
 
 /// Who commits, for the ledger.

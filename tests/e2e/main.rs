@@ -10,12 +10,14 @@
 
 mod admin;
 mod data;
+mod demo;
 mod environment;
 mod feed;
 mod followers;
 mod foreign;
 mod halts;
 mod main_path;
+mod plan;
 mod process_faults;
 mod rollback;
 mod sparse_logs;

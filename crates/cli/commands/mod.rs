@@ -1,6 +1,8 @@
 //! One file for each command.
 
 mod check;
+mod demo;
+mod plan;
 mod resolve;
 mod run;
 mod sql;
@@ -20,6 +22,8 @@ use crate::jobs;
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
         Command::Run(run) => run::run(&args.config, run),
+        Command::Demo(demo) => demo::run(demo),
+        Command::Plan(plan) => plan::run(&args.config, plan),
         Command::Check(check) => check::run(&args.config, check),
         Command::Resolve(resolve) => resolve::run(&args.config, resolve),
         Command::Status(status) => status::run(&args.config, status),

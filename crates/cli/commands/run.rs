@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use prometheus::Registry;
 use tabletopic_clock::SystemClock;
+use tabletopic_ingest::Job;
 use tabletopic_ingest::observe::{Metrics, Observed, StoreRequests};
 use tabletopic_ingest::run::{self as service, Assignment, Ended, Parts, Settings, Sources, Stop};
 use tabletopic_source::{KafkaSettings, KafkaSource, Source, SourceError};
@@ -29,31 +30,14 @@ pub fn run(file: &Path, run: &Run) -> anyhow::Result<Exit> {
 async fn serve(config: Config, run: &Run, progress: Progress, resolve: String) -> anyhow::Result<Exit> {
     let jobs = jobs::jobs(&config)?;
     let settings = Settings {
-        workers: config.workers.get(),
-        memory_budget: usize::try_from(config.memory_budget).unwrap_or(usize::MAX),
-        assignment: match config.kafka.assignment {
-            config::Assignment::Group => Assignment::Group,
-            config::Assignment::Static => Assignment::Static,
-        },
         until_end: run.until_end,
+        ..settings(&config)
     };
-    let (registry, requests) = (Registry::new(), Arc::new(RequestCounts::default()));
-    registry.register(Box::new(StoreRequests::new(requests.clone())?))?;
-    let metrics = Metrics::register(&registry)?;
-    let observed = Arc::new(Observed::new(
-        jobs.clone(),
-        Arc::new(SystemClock),
-        metrics,
-        resolve,
-    ));
+    let instruments = Instruments::new(&jobs, resolve)?;
+    let observed = instruments.observed.clone();
     // Before anything that may have to be waited for.
-    let server = admin::start(&config.admin, registry, observed.clone()).await?;
-    let parts = Parts {
-        lake: parts::lake(&config, requests).await?,
-        broker: Arc::new(parts::broker(&config.kafka)?),
-        sources: Arc::new(KafkaSources(parts::kafka_settings(&config.kafka))),
-        observed: observed.clone(),
-    };
+    let server = admin::start(&config.admin, instruments.registry.clone(), observed.clone()).await?;
+    let parts = parts(&config, &instruments).await?;
     let shown = tokio::spawn(progress.show(observed.clone(), parts.broker.clone(), jobs.clone()));
     let ended = service::run(parts, jobs, settings, stop_on_signals()?).await;
     shown.abort();
@@ -70,8 +54,53 @@ async fn serve(config: Config, run: &Run, progress: Progress, resolve: String) -
     })
 }
 
+/// How a service with this configuration runs; until it is told to stop.
+pub(super) fn settings(config: &Config) -> Settings {
+    Settings {
+        workers: config.workers.get(),
+        memory_budget: usize::try_from(config.memory_budget).unwrap_or(usize::MAX),
+        assignment: match config.kafka.assignment {
+            config::Assignment::Group => Assignment::Group,
+            config::Assignment::Static => Assignment::Static,
+        },
+        until_end: false,
+    }
+}
+
+/// What a service counts and knows of itself.
+pub(super) struct Instruments {
+    registry: Registry,
+    requests: Arc<RequestCounts>,
+    observed: Arc<Observed>,
+}
+
+impl Instruments {
+    /// `resolve` is the command that answers a halt.
+    pub(super) fn new(jobs: &[Arc<Job>], resolve: String) -> anyhow::Result<Self> {
+        let (registry, requests) = (Registry::new(), Arc::new(RequestCounts::default()));
+        registry.register(Box::new(StoreRequests::new(requests.clone())?))?;
+        let metrics = Metrics::register(&registry)?;
+        let clock = Arc::new(SystemClock);
+        Ok(Self {
+            registry,
+            requests,
+            observed: Arc::new(Observed::new(jobs.to_vec(), clock, metrics, resolve)),
+        })
+    }
+}
+
+/// What a service with this configuration is built from.
+pub(super) async fn parts(config: &Config, instruments: &Instruments) -> anyhow::Result<Parts> {
+    Ok(Parts {
+        lake: parts::lake(config, instruments.requests.clone()).await?,
+        broker: Arc::new(parts::broker(&config.kafka)?),
+        sources: Arc::new(KafkaSources(parts::kafka_settings(&config.kafka))),
+        observed: instruments.observed.clone(),
+    })
+}
+
 /// The first signal asks the service to leave; the second one ends the process where it stands.
-fn stop_on_signals() -> anyhow::Result<watch::Receiver<Stop>> {
+pub(super) fn stop_on_signals() -> anyhow::Result<watch::Receiver<Stop>> {
     let (sender, receiver) = watch::channel(Stop::Run);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -92,6 +121,7 @@ fn stop_on_signals() -> anyhow::Result<watch::Receiver<Stop>> {
     Ok(receiver)
 }
 
+/// Makes a Kafka client for each worker.
 #[derive(Debug)]
 struct KafkaSources(KafkaSettings);
 

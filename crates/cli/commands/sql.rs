@@ -65,7 +65,7 @@ async fn engine(config: &Config) -> anyhow::Result<Engine> {
             config.catalog.uri.display()
         );
     }
-    let file_io = parts::storage();
+    let file_io = parts::storage(Arc::default());
     let warehouse = parts::warehouse_uri(&config.catalog)?;
     let catalog = parts::catalog(&config.catalog, warehouse, file_io.clone()).await?;
     let memory = usize::try_from(config.memory_budget).unwrap_or(usize::MAX);

@@ -8,6 +8,7 @@ pub mod halts;
 pub mod job;
 pub mod memory_budget;
 pub mod observe;
+pub mod plan;
 pub mod prepare;
 pub mod resolve;
 pub mod run;

@@ -3,7 +3,8 @@
 
 use iceberg::spec::Schema;
 use tabletopic_catalog::{CatalogError, LoadedTable};
-use tabletopic_decode::{DecodeError, create_schema, infer};
+use tabletopic_decode::kafka_columns::KafkaColumn;
+use tabletopic_decode::{DecodeError, Format, create_schema, infer};
 use tabletopic_records::Record;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::CommitError;
@@ -58,6 +59,34 @@ pub fn new_schema(job: &Job, sample: &[Record<'_>]) -> Result<Schema, PrepareErr
         None => infer(sample, &job.decode).map_err(failed)?,
     };
     create_schema(&fields, &job.decode).map_err(failed)
+}
+
+/// What to say of a new table for which no column of the record's own could be inferred; `None` where columns were,
+/// or where none had to be.
+pub fn nothing_inferred(job: &Job, schema: &Schema, sampled: usize) -> Option<String> {
+    if job.ddl.is_some() || job.decode.format != Format::Json {
+        return None;
+    }
+    let event_time = job
+        .decode
+        .event_time
+        .as_deref()
+        .and_then(|path| path.split('.').next());
+    let mut own = schema.as_struct().fields().iter().filter(|field| {
+        KafkaColumn::by_name(&field.name).is_none() && Some(field.name.as_str()) != event_time
+    });
+    own.next().is_none().then(|| {
+        let found = match sampled {
+            0 => format!("topic {} holds no record yet", job.topic),
+            sampled => format!("none of {sampled} records of topic {} holds a field", job.topic),
+        };
+        format!(
+            "{found}, so that no column can be inferred: table {} begins with Kafka's columns{}, and gets the others as \
+             records bring them",
+            job.table,
+            event_time.map_or_else(String::new, |column| format!(" and `{column}`"))
+        )
+    })
 }
 
 /// Creates the job's table if it does not exist, and its followers.

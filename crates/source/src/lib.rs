@@ -23,7 +23,7 @@ mod source;
 
 pub use broker::{Broker, BrokerError, LogOffsets, Retention, TopicDescription};
 pub use event::{EpochEnd, PartitionError, Position, SourceEvent};
-pub use kafka::{KafkaBroker, KafkaSource};
+pub use kafka::{EmbeddedBroker, EmbeddedBrokerError, KafkaBroker, KafkaSource, Outgoing};
 pub use memory::{MemoryBroker, MemoryRecord, MemorySource};
 pub use settings::{GroupProtocol, KafkaSettings, SettingsError};
 pub use source::{Source, SourceError, Subscription};

@@ -299,6 +299,33 @@ pub(crate) fn positions<C: ConsumerContext>(
     })
 }
 
+/// The broker that a mock cluster names as its controller. It numbers its brokers from 1, so that none has this id.
+const MOCK_CONTROLLER: i32 = 0;
+
+/// Readies the client's own mock cluster: a group waits for `group_delay` before its first rebalance; and the cluster
+/// gets a controller, without which DescribeTopics waits in vain.
+pub(crate) fn ready_mock_cluster<C: ClientContext>(
+    client: &Client<C>,
+    group_delay: Duration,
+) -> Result<(), RDKafkaErrorCode> {
+    let delay = i32::try_from(group_delay.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: the client's handle is valid while it is borrowed. The cluster is null, or the client's own, which lives as
+    // long as it does. The first call writes the number under the cluster's own lock, the second hands the id to the
+    // cluster's thread and waits for its answer.
+    let added = unsafe {
+        let cluster = rd::rd_kafka_handle_mock_cluster(client.native_ptr());
+        if cluster.is_null() {
+            return Err(RDKafkaErrorCode::InvalidArgument);
+        }
+        rd::rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, delay);
+        rd::rd_kafka_mock_broker_add(cluster, MOCK_CONTROLLER)
+    };
+    match added {
+        rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+        error => Err(error.into()),
+    }
+}
+
 /// A topic by DescribeTopics.
 pub(crate) struct DescribedTopic {
     /// As Kafka's tools print it; `None` where the broker has no ids.

@@ -24,7 +24,7 @@ pub use faulty_catalog::FaultyCatalog;
 pub use faulty_store::FaultyStore;
 pub use lake::Lake;
 pub use lost_answers::{Lost, LostAnswers};
-pub use readers::{Topic, admin, must, produce, unique};
+pub use readers::{Topic, admin, must, produce, python, unique};
 pub use service::Service;
 pub use wait::{eventually, eventually_within};
 pub use weather::{Luck, Weather};

@@ -22,7 +22,7 @@ pub(crate) fn provided(name: &str) -> String {
 }
 
 /// The Python with the readers' packages: what `make test` says, else the one that `make parts` installed.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     match std::env::var_os("TABLETOPIC_PYTHON") {
         Some(python) => python.into(),
         None => root().join(".cache/python/bin/python"),

@@ -3,8 +3,8 @@
 
 mod driver;
 mod refresh;
-mod sample;
-mod start;
+pub(crate) mod sample;
+pub(crate) mod start;
 mod until_end;
 mod upload;
 

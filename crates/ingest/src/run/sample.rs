@@ -1,4 +1,5 @@
-//! Reads the first records of a topic, for the columns of a table that does not exist yet.
+//! Reads a few records of a topic ahead of time: for the columns of a table that does not exist yet, or to say what
+//! would become of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +8,9 @@ use tabletopic_clock::{Clock, Millis};
 use tabletopic_offsets::{Offset, TopicPartition};
 use tabletopic_records::Record;
 use tabletopic_source::{Position, Source, SourceEvent, Subscription};
+
+use super::{RunError, Sources};
+use crate::prepare::SAMPLE;
 
 /// A record that was copied.
 #[derive(Debug, Clone)]
@@ -50,12 +54,38 @@ impl OwnedRecord {
 /// The longest that a sample is waited for.
 const PATIENCE: Millis = 30_000;
 
-/// Up to `most` records, `[start, end)` of each partition. Ends early once all partitions are at their ends.
-pub fn sample(
+/// A sample of large records ends when it has taken this much memory.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Where a sample is taken: `[start, end)` of partitions.
+pub type Ranges = BTreeMap<i32, (Offset, Offset)>;
+
+/// A job's [`SAMPLE`] by a source of its own, on a thread of its own. No group is joined.
+///
+/// # Errors
+/// Settings that the client refuses.
+pub async fn read(
+    sources: Arc<dyn Sources>,
+    clock: Arc<dyn Clock>,
+    topic: Arc<str>,
+    ranges: Ranges,
+) -> Result<Vec<OwnedRecord>, RunError> {
+    if ranges.values().all(|(start, end)| start >= end) {
+        return Ok(Vec::new());
+    }
+    let sampled = tokio::task::spawn_blocking(move || {
+        let mut source = sources.open(0)?;
+        Ok(sample(source.as_mut(), clock.as_ref(), &topic, &ranges, SAMPLE))
+    });
+    sampled.await.unwrap_or(Err(RunError::WorkerDied))
+}
+
+/// Up to `most` records of these ranges. Ends early once all partitions are at their ends.
+fn sample(
     source: &mut dyn Source,
     clock: &dyn Clock,
     topic: &Arc<str>,
-    ranges: &BTreeMap<i32, (Offset, Offset)>,
+    ranges: &Ranges,
     most: usize,
 ) -> Vec<OwnedRecord> {
     let wanted: Vec<(TopicPartition, Position)> = ranges
@@ -78,13 +108,19 @@ pub fn sample(
     ));
     let deadline = clock.now() + PATIENCE;
     let mut started = false;
-    while records.len() < most && !unread.is_empty() && clock.now() < deadline {
+    let mut bytes = 0;
+    while records.len() < most && bytes < MOST_BYTES && !unread.is_empty() && clock.now() < deadline {
         let mut assigned = false;
         source.poll(std::time::Duration::from_millis(100), &mut |event| match event {
             SourceEvent::Assigned(_) => assigned = true,
             SourceEvent::Records { records: batch, .. } => {
                 let room = most.saturating_sub(records.len());
                 records.extend(batch.iter().take(room).map(OwnedRecord::copy));
+                bytes += batch
+                    .iter()
+                    .filter_map(|record| record.value)
+                    .map(<[u8]>::len)
+                    .sum::<usize>();
             }
             SourceEvent::Positions(positions) => {
                 unread.retain(|partition, end| {

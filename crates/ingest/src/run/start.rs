@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
-use tabletopic_source::{Subscription, TopicDescription};
+use tabletopic_source::{LogOffsets, Subscription, TopicDescription};
 use tabletopic_table::follower::create;
 
-use super::sample::sample;
+use super::sample::{self, OwnedRecord};
 use super::{Assignment, Parts, RunError, Settings};
 use crate::ask_broker::{AskBroker, log_offsets, patiently};
 use crate::job::{Job, Start};
@@ -76,12 +76,13 @@ pub async fn prepare(parts: &Parts, broker: &dyn AskBroker, jobs: &[Arc<Job>]) -
             .is_none()
         {
             let records = read_sample(parts, broker, job, &topics).await?;
-            let records: Vec<_> = records
-                .iter()
-                .map(super::sample::OwnedRecord::as_record)
-                .collect();
-            prepare::create_table(&parts.lake, job, &records).await?;
+            let records: Vec<_> = records.iter().map(OwnedRecord::as_record).collect();
+            let table = prepare::create_table(&parts.lake, job, &records).await?;
             tracing::info!(table = %job.table, sampled = records.len(), "created the table");
+            let schema = table.metadata.current_schema();
+            if let Some(warning) = prepare::nothing_inferred(job, schema, records.len()) {
+                tracing::warn!("{warning}");
+            }
         }
         create::followers(&parts.lake, &job.table)
             .await
@@ -96,39 +97,38 @@ async fn read_sample(
     broker: &dyn AskBroker,
     job: &Arc<Job>,
     topics: &Topics,
-) -> Result<Vec<super::sample::OwnedRecord>, RunError> {
+) -> Result<Vec<OwnedRecord>, RunError> {
     if job.ddl.is_some() {
         return Ok(Vec::new());
     }
     let partitions = topics.partitions(&job.topic);
     let logs = log_offsets(broker, &partitions).await?;
-    let share = (SAMPLE / partitions.len().max(1)).max(1) as Offset;
-    let ranges = partitions
+    let logs = partitions
         .iter()
         .zip(logs)
-        .filter_map(|(tp, log)| {
-            let log = log?;
-            let start = match job.start {
-                Start::Earliest | Start::Timestamp(_) => log.start,
-                // What comes next looks like what came last.
-                Start::Latest => log.start.max(log.end - share),
-            };
-            Some((tp.partition, (start, log.end)))
-        })
-        .collect();
-    let (parts, job) = (parts.clone(), job.clone());
-    let sampled = tokio::task::spawn_blocking(move || {
-        let mut source = parts.sources.open(0)?;
-        Ok(sample(
-            source.as_mut(),
-            parts.lake.clock.as_ref(),
-            &job.topic,
-            &ranges,
-            SAMPLE,
-        ))
-    });
-    match sampled.await {
-        Ok(records) => records,
-        Err(_) => Err(RunError::WorkerDied),
-    }
+        .filter_map(|(tp, log)| Some((tp.partition, log?)));
+    let ranges = sample_ranges(job.start, logs.collect());
+    sample::read(
+        parts.sources.clone(),
+        parts.lake.clock.clone(),
+        job.topic.clone(),
+        ranges,
+    )
+    .await
+}
+
+/// Where the sample of a topic is taken whose table does not know it yet.
+pub fn sample_ranges(start: Start, logs: BTreeMap<i32, LogOffsets>) -> sample::Ranges {
+    let share = (SAMPLE / logs.len().max(1)).max(1) as Offset;
+    let range = |log: LogOffsets| {
+        let start = match start {
+            Start::Earliest | Start::Timestamp(_) => log.start,
+            // What comes next looks like what came last.
+            Start::Latest => log.start.max(log.end - share),
+        };
+        (start, log.end)
+    };
+    logs.into_iter()
+        .map(|(partition, log)| (partition, range(log)))
+        .collect()
 }

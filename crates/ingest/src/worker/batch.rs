@@ -14,6 +14,7 @@ use super::message::Effect;
 use super::partition::Phase;
 use super::slot::Slot;
 use super::unpartitionable;
+use crate::job::Job;
 use crate::observe::{Meter, Stage};
 
 /// Takes in the records of one topic.
@@ -107,20 +108,25 @@ fn halt_at(slot: &mut Slot, partition: i32, offset: Offset, bad: &BadRecord, eff
         state.halt_at(offset);
     }
     effects.push(Effect::Pause(vec![slot.topic_partition(partition)]));
+    effects.push(Effect::Halt {
+        job: slot.job.id.clone(),
+        partition: Some(partition),
+        message: bad_record(&slot.job, partition, offset, bad),
+    });
+}
+
+/// What to say of a record that its partition halts at.
+pub fn bad_record(job: &Job, partition: i32, offset: Offset, bad: &BadRecord) -> String {
     let field = bad
         .field
         .as_ref()
         .map(|field| format!(" in field `{field}`"))
         .unwrap_or_default();
-    effects.push(Effect::Halt {
-        job: slot.job.id.clone(),
-        partition: Some(partition),
-        message: format!(
-            "topic {} partition {partition} offset {offset}: bad record ({}{field}): {}. Set `on_bad_record = \
-             \"dead-letter\"` or `\"null-field\"` for this topic and restart to set such records aside",
-            slot.job.topic, bad.reason, bad.detail
-        ),
-    });
+    format!(
+        "topic {} partition {partition} offset {offset}: bad record ({}{field}): {}. Set `on_bad_record = \
+         \"dead-letter\"` or `\"null-field\"` for this topic and restart to set such records aside",
+        job.topic, bad.reason, bad.detail
+    )
 }
 
 /// The table lacks columns: what is open is cut, the change is asked for, and all partitions of the job stop where

@@ -2,6 +2,7 @@
 
 mod broker;
 mod context;
+mod embedded;
 mod error;
 mod peek;
 mod retention;
@@ -9,4 +10,5 @@ mod source;
 mod validate;
 
 pub use broker::KafkaBroker;
+pub use embedded::{EmbeddedBroker, EmbeddedBrokerError, Outgoing};
 pub use source::KafkaSource;

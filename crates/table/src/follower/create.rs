@@ -65,9 +65,10 @@ pub async fn follower(lake: &Lake, main: &TableIdent, which: Follower) -> Result
     table(lake, &ident(main, which), schema, None).await
 }
 
-/// `gc.enabled` stays on, so that expiry works, ours and others'; old metadata files go with the commit that expires
-/// them. Manifests are merged more often than by Iceberg's default: readers and commits have to read fewer.
-fn properties() -> HashMap<String, String> {
+/// Those of a new table. `gc.enabled` stays on, so that expiry works, ours and others'; old metadata files go with the
+/// commit that expires them. Manifests are merged more often than by Iceberg's default: readers and commits have to read
+/// fewer.
+pub fn properties() -> HashMap<String, String> {
     HashMap::from(
         [
             ("write.parquet.compression-codec", "zstd"),

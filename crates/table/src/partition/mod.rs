@@ -11,7 +11,7 @@ mod tests;
 
 use thiserror::Error;
 
-pub use self::partition_spec::parse_partition_by;
+pub use self::partition_spec::{describe_partition_by, parse_partition_by};
 pub use self::path::partition_path;
 pub use self::splitter::Splitter;
 

@@ -57,6 +57,20 @@ pub fn parse_partition_by(
     Ok(builder.build())
 }
 
+/// Partition fields as `partition_by` has them, each a transform with the id of its column.
+pub fn describe_partition_by(fields: impl Iterator<Item = (Transform, i32)>, schema: &Schema) -> Vec<String> {
+    let describe = |(transform, source_id)| {
+        let column = schema.name_by_field_id(source_id).unwrap_or("?");
+        match transform {
+            Transform::Identity => column.to_owned(),
+            Transform::Bucket(buckets) => format!("bucket({buckets}, {column})"),
+            Transform::Truncate(width) => format!("truncate({width}, {column})"),
+            other => format!("{other}({column})"),
+        }
+    };
+    fields.map(describe).collect()
+}
+
 fn parse(text: &str) -> Result<(Transform, &str), PartitionError> {
     let syntax = |problem: String| PartitionError::Syntax {
         text: text.to_owned(),

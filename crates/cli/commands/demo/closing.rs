@@ -1,0 +1,97 @@
+//! The end of the demo: what went in and what came out, by which snapshots, and how to open the tables.
+
+use console::style;
+use tabletopic_offsets::Kind;
+
+use super::folder::Folder;
+use super::open_it;
+use super::screen::{heading, number};
+use super::snapshots::{self, Held, Snapshot, Watch};
+use super::traffic::{ORDERS, Sent};
+use crate::exit::Exit;
+
+/// Prints it.
+///
+/// # Errors
+/// Those of reading the tables.
+pub async fn tell(watch: &Watch, folder: &Folder, sent: &Sent) -> anyhow::Result<Exit> {
+    let Some(table) = watch.table().await? else {
+        println!("It was ended before the table was made: nothing is left to see.");
+        return Ok(Exit::Done);
+    };
+    let held = Held::by(&table)?;
+    if sent.orders < ORDERS {
+        println!(
+            "\nEnded early, after {} of {} orders. Those that were not read went with the broker.",
+            number(sent.orders),
+            number(ORDERS)
+        );
+    }
+    let exit = balance(&held, sent);
+    if held.counts.rows > 0 {
+        list(&snapshots::of(&table.metadata)?);
+        open_it::tell(folder, &table)?;
+    }
+    Ok(exit)
+}
+
+/// What went in, and what came out of it.
+fn balance(held: &Held, sent: &Sent) -> Exit {
+    println!(
+        "{}",
+        heading("Exactly once", "every offset is one row or one dead letter")
+    );
+    println!(
+        "  {} orders were sent, {} of them late and {} malformed.",
+        number(sent.orders),
+        number(sent.late),
+        number(sent.malformed)
+    );
+    println!(
+        "  The table accounts for {} offsets: {} rows and {} dead letters.",
+        number(held.offsets()),
+        number(held.counts.rows),
+        number(held.counts.dead_letters)
+    );
+    if held.records() == held.offsets() {
+        return Exit::Done;
+    }
+    println!(
+        "  {}",
+        style("That does not add up: please report it.").red().bold()
+    );
+    Exit::Failed
+}
+
+fn list(snapshots: &[Snapshot]) {
+    println!(
+        "{}",
+        heading("Snapshots", "each was committed with the offsets that it holds")
+    );
+    println!(
+        "  {}",
+        style(format!(
+            "{:19} {:>6} {:>5}  {}",
+            "snapshot", "rows", "aside", "partition:[offsets)"
+        ))
+        .dim()
+    );
+    for snapshot in snapshots {
+        let offsets = match snapshot.kind {
+            Kind::Append => snapshots::ranges(snapshot),
+            Kind::Anchor => "each partition begins at 0".to_owned(),
+            Kind::Schema => format!(
+                "column `{}`, from {}",
+                snapshot.new_columns.join("`, `"),
+                snapshot.reason
+            ),
+            other => other.name().to_owned(),
+        };
+        println!(
+            "  {:19} {:>6} {:>5}  {offsets}",
+            snapshot.id,
+            number(snapshot.counts.rows),
+            snapshot.counts.dead_letters,
+        );
+    }
+}

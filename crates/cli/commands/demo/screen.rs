@@ -1,0 +1,90 @@
+//! What the demo shows while it runs: lines on standard output, and on a terminal a progress bar below them.
+//! Colours only where the terminal has them and `NO_COLOR` is not set.
+
+use std::io::{self, IsTerminal};
+
+use console::style;
+use indicatif::{ProgressBar, ProgressStyle};
+use tabletopic_clock::Millis;
+
+use super::traffic::ORDERS;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Screen {
+    bar: Option<ProgressBar>,
+    started: Millis,
+}
+
+impl Screen {
+    pub fn new(now: Millis) -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("  {spinner} {bar:22.green/dim} {msg}");
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            ProgressBar::new(ORDERS).with_style(style.progress_chars("━╸─"))
+        });
+        Self { bar, started: now }
+    }
+
+    pub fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| println!("{text}")),
+            None => println!("{text}"),
+        }
+    }
+
+    /// A line of the story, with its time.
+    pub fn tell(&self, now: Millis, text: &str) {
+        let seconds = (now - self.started) as f64 / 1000.0;
+        let at = style(format!("{seconds:5.1} s")).dim();
+        self.line(&format!("{at}  {text}"));
+    }
+
+    pub fn progress(&self, sent: u64, rows: u64, set_aside: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(sent);
+            bar.set_message(format!(
+                "{} sent, {} rows, {set_aside} set aside",
+                number(sent),
+                number(rows)
+            ));
+        }
+    }
+
+    /// Removes the bar.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// With a comma at each thousand.
+pub fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|group| std::str::from_utf8(group).unwrap_or_default())
+        .collect();
+    groups.join(",")
+}
+
+/// The heading of a part of the closing words.
+pub fn heading(title: &str, why: &str) -> String {
+    format!("\n{}  {}", style(title).bold().green(), style(why).dim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_have_commas() {
+        assert_eq!(
+            [0, 999, 1_000, 30_000, 1_234_567].map(number),
+            ["0", "999", "1,000", "30,000", "1,234,567"]
+        );
+    }
+}

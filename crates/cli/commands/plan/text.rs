@@ -1,0 +1,161 @@
+//! A plan for people, on 80 columns: the table's columns from top to bottom, each with its values in two rows.
+
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use console::{pad_str, style, truncate_str};
+use tabletopic_decode::OnBadRecord;
+use tabletopic_ingest::plan::{Action, Column, ColumnPlan, Fault, Origin, Plan, Wish, type_name};
+
+/// Rows beside each other.
+const ROWS: usize = 2;
+
+/// Widths of the listing.
+const NAME: usize = 18;
+const TYPE: usize = 12;
+const VALUE: usize = 20;
+
+pub fn print(plan: &Plan) -> anyhow::Result<()> {
+    let job = &plan.job;
+    let what = match plan.action {
+        Action::Create => style("would be made").green(),
+        Action::Change => style("would change").yellow(),
+        Action::Nothing => style("stays as it is").dim(),
+    };
+    println!(
+        "{} -> {}: {what}",
+        style(&job.topic).bold(),
+        style(&job.table).bold()
+    );
+    println!(
+        "  {} partitions, {} offsets to read; {} records were looked at",
+        plan.partitions, plan.unread, plan.sampled
+    );
+    for halt in &plan.halts {
+        println!("  {} {halt}", style("would halt:").red().bold());
+    }
+    for warning in &plan.warnings {
+        println!("  {} {warning}", style("mind:").yellow().bold());
+    }
+    columns(plan)?;
+    println!("  partitioned by [{}]", plan.partition_by.join(", "));
+    if plan.action == Action::Create {
+        for (name, value) in &plan.properties {
+            println!("  {}", style(format!("{name} = {value}")).dim());
+        }
+    }
+    changes(plan);
+    faults(plan);
+    println!();
+    Ok(())
+}
+
+fn columns(plan: &Plan) -> anyhow::Result<()> {
+    let shown = plan.rows.num_rows().min(ROWS);
+    let mut heading = line("", "id", "column", "type");
+    for row in 1..=shown {
+        heading.push_str(&cell(&format!("row {row}"), VALUE));
+    }
+    println!("{}", style(heading.trim_end()).dim());
+    for (number, column) in plan.columns.iter().enumerate() {
+        let mark = match (plan.action, column.plan) {
+            (Action::Create, _) | (_, ColumnPlan::Kept) => " ",
+            (_, ColumnPlan::Added) => "+",
+            (_, ColumnPlan::Changed) => "~",
+        };
+        let field = &column.field;
+        let mut text = line(
+            mark,
+            &field.id.to_string(),
+            &field.name,
+            &type_name(&field.field_type),
+        );
+        let values = plan.rows.column(number);
+        let format = FormatOptions::default().with_null("-").with_display_error(true);
+        let values = ArrayFormatter::try_new(values, &format)?;
+        for row in 0..shown {
+            text.push_str(&cell(&values.value(row).to_string(), VALUE));
+        }
+        let text = text.trim_end();
+        println!(
+            "{}",
+            match mark {
+                " " => style(text),
+                _ => style(text).yellow(),
+            }
+        );
+    }
+    println!("  {}", style(origins(&plan.columns, plan.sampled)).dim());
+    Ok(())
+}
+
+fn line(mark: &str, id: &str, column: &str, ty: &str) -> String {
+    format!("{mark:1} {id:>3} {}{}", cell(column, NAME), cell(ty, TYPE))
+}
+
+/// Text of exactly this width, and a space.
+fn cell(text: &str, width: usize) -> String {
+    let text = text.replace(['\n', '\r', '\t'], " ");
+    let text = truncate_str(&text, width, "…");
+    format!("{} ", pad_str(&text, width, console::Alignment::Left, None))
+}
+
+/// Where the columns come from.
+fn origins(columns: &[Column], sampled: usize) -> String {
+    let from = |origin: Origin, words: String| {
+        let count = columns.iter().filter(|column| column.origin == origin).count();
+        (count > 0).then(|| format!("{count} {words}"))
+    };
+    let told: Vec<String> = [
+        from(Origin::Table, "of the table".to_owned()),
+        from(Origin::Ddl, "of the DDL file".to_owned()),
+        from(Origin::Inferred, format!("inferred from {sampled} records")),
+        from(Origin::Raw, "of the raw format".to_owned()),
+        from(Origin::Kafka, "of Kafka".to_owned()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    format!("columns: {}", told.join(", "))
+}
+
+fn changes(plan: &Plan) {
+    for Wish {
+        column,
+        ty,
+        from,
+        partition,
+        offset,
+    } in &plan.wishes
+    {
+        let what = match from {
+            Some(from) => format!("column {column} is widened from {from} to {ty}"),
+            None => format!("column {column} {ty} is added"),
+        };
+        println!("  {what}: {}/{partition} offset {offset} has it", plan.job.topic);
+    }
+}
+
+fn faults(plan: &Plan) {
+    for Fault {
+        reason,
+        field,
+        nulled,
+        records,
+        partition,
+        offset,
+        detail,
+    } in &plan.faults
+    {
+        let becomes = match (nulled, plan.job.decode.on_bad_record) {
+            (true, _) => "lose the field",
+            (false, OnBadRecord::Halt) => "to be set aside if on_bad_record were \"dead-letter\"",
+            (false, OnBadRecord::DeadLetter | OnBadRecord::NullField) => "set aside",
+        };
+        let field = field
+            .as_ref()
+            .map_or_else(String::new, |field| format!(" in `{field}`"));
+        println!(
+            "  {records} {becomes}: {reason}{field}, such as {}/{partition} offset {offset}: {detail}",
+            plan.job.topic
+        );
+    }
+}

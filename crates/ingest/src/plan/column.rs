@@ -1,0 +1,107 @@
+//! The columns that a table would have, and where each comes from.
+
+use iceberg::spec::{NestedFieldRef, Schema, Type};
+use tabletopic_decode::Format;
+use tabletopic_decode::kafka_columns::KafkaColumn;
+
+use crate::job::Job;
+
+/// Where a column comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The table has it.
+    Table,
+    /// A DDL file.
+    Ddl,
+    /// The sampled records.
+    Inferred,
+    /// What the `raw` format makes of every record.
+    Raw,
+    /// The record's envelope.
+    Kafka,
+}
+
+impl Origin {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Ddl => "ddl",
+            Self::Inferred => "inferred",
+            Self::Raw => "raw",
+            Self::Kafka => "kafka",
+        }
+    }
+}
+
+/// What becomes of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnPlan {
+    /// It is there, as it is.
+    Kept,
+    Added,
+    /// Its type is widened, or something in it is new.
+    Changed,
+}
+
+/// A column of the table's top level.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Column {
+    /// With the id that it has, or would get.
+    pub field: NestedFieldRef,
+    pub origin: Origin,
+    pub plan: ColumnPlan,
+}
+
+/// The columns of `after`, as compared with `before`, which `exists` or would be made.
+pub(super) fn columns(job: &Job, exists: bool, before: &Schema, after: &Schema) -> Vec<Column> {
+    let fields = after.as_struct().fields().iter();
+    fields
+        .map(|field| {
+            let there = before.as_struct().field_by_id(field.id).filter(|_| exists);
+            Column {
+                origin: origin(job, field, there.is_some()),
+                plan: match there {
+                    None => ColumnPlan::Added,
+                    Some(there) if there.field_type == field.field_type => ColumnPlan::Kept,
+                    Some(_) => ColumnPlan::Changed,
+                },
+                field: field.clone(),
+            }
+        })
+        .collect()
+}
+
+fn origin(job: &Job, field: &NestedFieldRef, is_there: bool) -> Origin {
+    if is_there {
+        Origin::Table
+    } else if KafkaColumn::by_name(&field.name).is_some() {
+        Origin::Kafka
+    } else if job.ddl.is_some() {
+        Origin::Ddl
+    } else if job.decode.format == Format::Raw {
+        Origin::Raw
+    } else {
+        Origin::Inferred
+    }
+}
+
+/// A type with everything in it, such as `list<struct<sku: string, count: long>>`.
+pub fn type_name(ty: &Type) -> String {
+    match ty {
+        Type::Primitive(primitive) => primitive.to_string(),
+        Type::Struct(fields) => {
+            let fields: Vec<String> = fields
+                .fields()
+                .iter()
+                .map(|field| format!("{}: {}", field.name, type_name(&field.field_type)))
+                .collect();
+            format!("struct<{}>", fields.join(", "))
+        }
+        Type::List(list) => format!("list<{}>", type_name(&list.element_field.field_type)),
+        Type::Map(map) => format!(
+            "map<{}, {}>",
+            type_name(&map.key_field.field_type),
+            type_name(&map.value_field.field_type)
+        ),
+    }
+}

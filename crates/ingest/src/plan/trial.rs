@@ -1,0 +1,213 @@
+//! Decodes sampled records as a worker would, growing a copy of the schema where a worker would have the table grow.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use arrow::array::RecordBatch;
+use iceberg::spec::Schema;
+use tabletopic_decode::{BadRecord, Change, DecodeError, OnBadRecord, Reason, decoder};
+use tabletopic_offsets::Offset;
+use tabletopic_records::Record;
+use tabletopic_table::schema::evolve;
+
+use super::column::type_name;
+use crate::job::Job;
+use crate::worker::{bad_record, schema_change};
+
+/// Records decoded at once.
+const BATCH: usize = 1_000;
+
+/// Rows that are shown.
+const ROWS: usize = 5;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Trial {
+    /// With everything that the records ask for.
+    pub schema: Schema,
+    pub wishes: Vec<Wish>,
+    pub rows: RecordBatch,
+    pub faults: Vec<Fault>,
+    pub unknown_fields: u64,
+    pub halts: Vec<String>,
+}
+
+/// A schema change that a record asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wish {
+    /// The whole path.
+    pub column: String,
+    /// Its type then.
+    pub ty: String,
+    /// Its type now, if it is there.
+    pub from: Option<String>,
+    /// The first record that asks for it.
+    pub partition: i32,
+    pub offset: Offset,
+}
+
+/// A kind of fault, and how often it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    pub reason: Reason,
+    pub field: Option<String>,
+    /// The field would become null, and the record a row all the same.
+    pub nulled: bool,
+    pub records: u64,
+    /// The first record that has it.
+    pub partition: i32,
+    pub offset: Offset,
+    pub detail: String,
+}
+
+/// # Errors
+/// The job's settings do not fit the table.
+pub fn of(
+    job: &Job,
+    schema: Schema,
+    last_column_id: i32,
+    records: &[Record<'_>],
+) -> Result<Trial, DecodeError> {
+    let mut trying = Trying {
+        job,
+        schema,
+        last_column_id,
+        wishes: Vec::new(),
+        faults: BTreeMap::new(),
+        halts: BTreeMap::new(),
+        shown: Vec::new(),
+        growing: 0,
+        unknown_fields: 0,
+        refused: None,
+    };
+    // An empty sample has to pass the decoder's checks, too.
+    decoder(&job.decode, &trying.schema)?;
+    for batch in records.chunks(BATCH) {
+        trying.take(batch)?;
+    }
+    let rows = decoder(&job.decode, &trying.schema)?.decode(&trying.shown)?.batch;
+    Ok(Trial {
+        schema: trying.schema,
+        wishes: trying.wishes,
+        rows,
+        faults: trying.faults.into_values().collect(),
+        unknown_fields: trying.unknown_fields,
+        halts: trying.halts.into_values().chain(trying.refused).collect(),
+    })
+}
+
+struct Trying<'t, 'r> {
+    job: &'t Job,
+    schema: Schema,
+    last_column_id: i32,
+    wishes: Vec<Wish>,
+    faults: BTreeMap<(Reason, Option<String>, bool), Fault>,
+    /// The first bad record of each partition, where it halts.
+    halts: BTreeMap<i32, String>,
+    /// Good records; those that made the schema grow first.
+    shown: Vec<Record<'r>>,
+    /// How many of `shown` made it grow.
+    growing: usize,
+    unknown_fields: u64,
+    /// Why the table can't grow as a record asks: a worker would stop there.
+    refused: Option<String>,
+}
+
+impl<'r> Trying<'_, 'r> {
+    fn take(&mut self, records: &[Record<'r>]) -> Result<(), DecodeError> {
+        if self.refused.is_some() {
+            return Ok(());
+        }
+        let mut causes = Vec::new();
+        let decoded = loop {
+            let decoded = decoder(&self.job.decode, &self.schema)?.decode(records)?;
+            if decoded.grown.is_empty() {
+                break decoded;
+            }
+            for proposal in &decoded.grown {
+                let record = &records[proposal.caused_by];
+                if let Err(refused) = self.grow(&proposal.change, record) {
+                    self.refused = Some(refused);
+                    return Ok(());
+                }
+                causes.push(proposal.caused_by);
+            }
+        };
+        self.unknown_fields += decoded.unknown_fields;
+        let lost: Vec<usize> = decoded
+            .bad
+            .iter()
+            .filter(|bad| !bad.nulled)
+            .map(|bad| bad.index)
+            .collect();
+        for bad in &decoded.bad {
+            self.note(&records[bad.index], bad);
+        }
+        causes.retain(|index| lost.binary_search(index).is_err());
+        causes.dedup();
+        for index in causes {
+            self.shown.insert(self.growing, records[index]);
+            self.growing += 1;
+        }
+        let good = (0..records.len()).filter(|index| lost.binary_search(index).is_err());
+        let room = ROWS.saturating_sub(self.shown.len());
+        self.shown.extend(good.take(room).map(|index| records[index]));
+        self.shown.truncate(ROWS);
+        Ok(())
+    }
+
+    fn grow(&mut self, change: &Change, record: &Record<'_>) -> Result<(), String> {
+        let wish = self.wish(change, record);
+        let grown = evolve(&self.schema, self.last_column_id, &[schema_change(change)]);
+        let (schema, last_column_id) = grown.map_err(|error| {
+            format!(
+                "{}/{} offset {} asks for a schema change that is refused: {error}",
+                self.job.topic, record.partition, record.offset
+            )
+        })?;
+        (self.schema, self.last_column_id) = (schema, last_column_id);
+        self.wishes.push(wish);
+        Ok(())
+    }
+
+    fn wish(&self, change: &Change, record: &Record<'_>) -> Wish {
+        let (column, ty) = match change {
+            Change::AddColumn { parent, name, ty } => {
+                let path: Vec<&str> = parent.iter().chain([name]).map(String::as_str).collect();
+                (path.join("."), type_name(ty))
+            }
+            Change::Widen { path, to } => (path.join("."), to.to_string()),
+        };
+        Wish {
+            from: self
+                .schema
+                .field_by_name(&column)
+                .map(|field| type_name(&field.field_type)),
+            column,
+            ty,
+            partition: record.partition,
+            offset: record.offset,
+        }
+    }
+
+    fn note(&mut self, record: &Record<'_>, bad: &BadRecord) {
+        if self.job.decode.on_bad_record == OnBadRecord::Halt && !bad.nulled {
+            let message = || bad_record(self.job, record.partition, record.offset, bad);
+            self.halts.entry(record.partition).or_insert_with(message);
+        }
+        match self.faults.entry((bad.reason, bad.field.clone(), bad.nulled)) {
+            Entry::Occupied(mut known) => known.get_mut().records += 1,
+            Entry::Vacant(new) => {
+                new.insert(Fault {
+                    reason: bad.reason,
+                    field: bad.field.clone(),
+                    nulled: bad.nulled,
+                    records: 1,
+                    partition: record.partition,
+                    offset: record.offset,
+                    detail: bad.detail.clone(),
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+-- Is any order there twice?
+SELECT count(*) AS rows, count(DISTINCT order_id) AS different_orders
+FROM shop.orders;
