@@ -116,8 +116,10 @@ async fn change_schema(lake: &Lake) {
             ty: Type::Primitive(PrimitiveType::String),
         },
     ];
+    let loaded = lake.catalog.load(&table()).await.unwrap();
     let mut change = ChangeSchema {
         lake,
+        made_for: loaded.metadata.current_schema_id(),
         changes: &changes,
         cause: "the test".to_owned(),
     };

@@ -94,7 +94,7 @@ pub(super) async fn parts(config: &Config, instruments: &Instruments) -> anyhow:
     Ok(Parts {
         lake: parts::lake(config, instruments.requests.clone()).await?,
         broker: Arc::new(parts::broker(&config.kafka)?),
-        sources: Arc::new(KafkaSources(parts::kafka_settings(&config.kafka))),
+        sources: Arc::new(KafkaSources::new(&config.kafka)),
         observed: instruments.observed.clone(),
     })
 }
@@ -123,7 +123,13 @@ pub(super) fn stop_on_signals() -> anyhow::Result<watch::Receiver<Stop>> {
 
 /// Makes a Kafka client for each worker.
 #[derive(Debug)]
-struct KafkaSources(KafkaSettings);
+pub(super) struct KafkaSources(KafkaSettings);
+
+impl KafkaSources {
+    pub(super) fn new(kafka: &config::Kafka) -> Self {
+        Self(parts::kafka_settings(kafka))
+    }
+}
 
 impl Sources for KafkaSources {
     fn open(&self, worker: usize) -> Result<Box<dyn Source>, SourceError> {

@@ -118,18 +118,20 @@ impl Config {
             problems.extend(repeated(&document, &places, &topics));
         }
         match (catalog, memory_budget, workers, admin) {
-            (Some(catalog), Some(memory_budget), Some(workers), Some(admin)) if problems.is_empty() => Ok(Self {
-                kafka,
-                catalog,
-                topics,
-                memory_budget,
-                workers,
-                admin,
-                log: Log {
-                    format: raw.log.format.unwrap_or(LogFormat::Text),
-                    level: raw.log.level.unwrap_or(LogLevel::Info),
-                },
-            }),
+            (Some(catalog), Some(memory_budget), Some(workers), Some(admin)) if problems.is_empty() => {
+                Ok(Self {
+                    kafka,
+                    catalog,
+                    topics,
+                    memory_budget,
+                    workers,
+                    admin,
+                    log: Log {
+                        format: raw.log.format.unwrap_or(LogFormat::Text),
+                        level: raw.log.level.unwrap_or(LogLevel::Info),
+                    },
+                })
+            }
             _ => Err(problems),
         }
     }

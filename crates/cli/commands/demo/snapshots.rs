@@ -49,10 +49,8 @@ pub fn of(metadata: &TableMetadata) -> anyhow::Result<Vec<Snapshot>> {
         });
         let mut counts = Counts::default();
         state.added.iter().for_each(|added| counts.add(added.counts));
-        let entries = state.outbox.ledger.iter();
-        let own = entries
-            .filter(|entry| entry.stamp.snapshot.snapshot_id == id)
-            .next_back();
+        let mut entries = state.outbox.ledger.iter();
+        let own = entries.rfind(|entry| entry.stamp.snapshot.snapshot_id == id);
         told.push(Snapshot {
             sequence_number: snapshot.sequence_number(),
             id,

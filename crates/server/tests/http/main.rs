@@ -1,5 +1,11 @@
 //! The server as a client meets it: over a socket, with requests written by hand.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that can't go on has failed"
+)]
+
 mod made_up;
 
 use std::net::SocketAddr;
