@@ -180,6 +180,43 @@ fn a_log_that_was_cut_and_written_again_halts_that_partition_and_goes_on_from_th
     assert!(said.contains("none was cut"), "{said}");
 }
 
+#[test]
+fn of_two_topics_of_one_table_the_one_that_needs_an_answer_gets_it() {
+    let feed = Feed::new("first-of-two", 1);
+    let second = Topic::create("second-of-two", 1, &[]);
+    let text = std::fs::read_to_string(&feed.config).expect("it was written");
+    let section = format!(
+        "\n[[topic]]\nname = \"{}\"\ntable = \"shop.orders\"\n{JSON}\n\n[topic.commit]\ninterval = \"1s\"\n",
+        second.name
+    );
+    std::fs::write(&feed.config, text + &section).expect("it can be written");
+    let produce = |topic: &Topic, count: &str| {
+        let account = feed.lake.file("of-two.parquet");
+        topic.produce("orders", &["--count", count, "--produced", &account])
+    };
+    produce(&feed.topic, "200");
+    produce(&second, "100");
+    feed.catch_up();
+    second.admin("delete", &[]);
+    second.admin("create", &["--partitions", "1"]);
+    produce(&second, "50");
+
+    let (code, log) = feed.run_until_end();
+    assert_eq!(code, 4, "{log}");
+    assert!(log.contains("resolve shop.orders --adopt-topic"), "{log}");
+    let said = feed.answer(&["--adopt-topic"]);
+    assert!(
+        said.contains(&second.name) && !said.contains(&feed.topic.name),
+        "{said}"
+    );
+    feed.catch_up();
+    let shown = feed.show();
+    let newest = shown["snapshots"].as_array().and_then(|all| all.last());
+    let total = newest.map(|snapshot| snapshot["summary"]["total-records"].clone());
+    assert_eq!(total, Some("350".into()), "{newest:#?}");
+    feed.lake.is_sound();
+}
+
 /// Deletes the topic and creates it again, so that it goes on at the very offset where the old one ended: only its id
 /// tells that it is another one.
 fn create_again(feed: &Feed) {

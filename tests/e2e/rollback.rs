@@ -147,6 +147,69 @@ fn a_rollback_while_the_service_is_stopped_ends_a_run_to_the_end_with_exit_code_
 }
 
 #[test]
+fn a_tag_that_somebody_removed_is_set_back_and_what_they_rolled_back_is_read_again() {
+    let feed = Feed::new("untagged", 1);
+    let kept = feed.produce(600, POISON);
+    feed.catch_up();
+    let rolled_back = RolledBack::new(feed, kept, None, POISON);
+    let feed = &rolled_back.feed;
+    let stood_at = feed.tagged();
+    feed.lake.foreign(&["remove-tag", "tabletopic"]);
+    let (code, log) = feed.run_until_end();
+    assert_eq!(code, 4, "{log}");
+    assert!(log.contains("its tag `tabletopic` is gone"), "{log}");
+    assert!(log.contains("resolve shop.orders --rewind"), "{log}");
+
+    let sets_it = format!("set back to our newest snapshot {stood_at}");
+    let (code, said) = feed.resolve(&["--rewind", "--dry-run"]);
+    assert!(code == 0 && said.contains(&sets_it), "{code}: {said}");
+    assert_eq!(
+        feed.show()["refs"]["tabletopic"],
+        Value::Null,
+        "looking sets nothing"
+    );
+    let said = feed.answer(&["--rewind"]);
+    assert!(said.contains(&sets_it), "{said}");
+    feed.catch_up();
+    feed.holds(&[]);
+    feed.lake.is_sound();
+    rolled_back.forgot_the_abandoned();
+}
+
+#[test]
+fn a_tag_is_set_back_under_a_running_service_which_goes_on() {
+    let feed = Feed::new("retagged", 1);
+    let first = feed.produce(300, &[]);
+    let service = feed.run();
+    feed.wait_for_rows(&service, first);
+    feed.lake.foreign(&["remove-tag", "tabletopic"]);
+    let second = feed.produce(300, &[]);
+    service.says("halted=table shop.orders");
+    feed.answer(&["--rewind"]);
+    service.says("goes on after a halt");
+    feed.wait_for_rows(&service, first + second);
+    service.terminate();
+    feed.holds(&[]);
+    feed.lake.is_sound();
+}
+
+#[test]
+fn a_tag_that_was_removed_above_an_expired_snapshot_is_not_guessed() {
+    let feed = Feed::new("unproven", 1);
+    feed.produce(100, &[]);
+    feed.catch_up();
+    feed.lake.foreign(&["append"]);
+    let newest = feed.tagged();
+    feed.lake.foreign(&["remove-tag", "tabletopic"]);
+    feed.lake.foreign(&["expire", "--id", &newest.to_string()]);
+    let metadata = feed.show()["metadata"].clone();
+    let (code, said) = feed.resolve(&["--rewind", "--yes"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("was expired, which may have been ours"), "{said}");
+    assert_eq!(feed.show()["metadata"], metadata, "nothing was changed");
+}
+
+#[test]
 fn an_answer_where_nothing_is_wrong_is_refused() {
     let feed = Feed::new("sound", 1);
     feed.produce(100, &[]);

@@ -66,6 +66,10 @@ def expire(table, options):
     table.maintenance.expire_snapshots().by_ids(ids).commit()
 
 
+def remove_tag(table, options):
+    table.manage_snapshots().remove_tag(options.name).commit()
+
+
 def drop(table, _):
     table.catalog.drop_table(table.name())
 
@@ -128,6 +132,7 @@ def main():
     command("drop", drop)
     command("append", append).add_argument("--count", type=int, default=1)
     command("delete", delete).add_argument("--where", required=True)
+    command("remove-tag", remove_tag).add_argument("name")
     where = command("rollback", rollback).add_mutually_exclusive_group(required=True)
     where.add_argument("--to", type=int, metavar="SNAPSHOT")
     where.add_argument("--steps", type=int)

@@ -61,7 +61,7 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
     });
     for answer in &answers {
         let broker = Here(std::sync::Arc::new(world.broker.clone()));
-        let reason = "simulated".to_owned();
+        let reason = "simulated";
         if *answer == Answer::AdoptTopic {
             world.note_adoption().await;
         }
@@ -70,7 +70,16 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
             world.say(format!("  {answer:?}: not before the rollback is answered"));
             continue;
         }
-        match resolve(&world.lake, &broker, &world.job, *answer, reason, false).await {
+        match resolve(
+            &world.lake,
+            &broker,
+            std::slice::from_ref(&world.job),
+            *answer,
+            reason,
+            false,
+        )
+        .await
+        {
             Ok(resolution) => {
                 changed = true;
                 world.rollback_open &= *answer != Answer::Rewind;

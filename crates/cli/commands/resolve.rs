@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::json;
 use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::resolve::{Answer, Effect, Files, Resolution, resolve};
@@ -25,7 +25,6 @@ pub fn run(file: &Path, asked: &Resolve) -> anyhow::Result<Exit> {
 
 async fn answer(config: Config, asked: &Resolve) -> anyhow::Result<Exit> {
     let jobs = jobs_of(&config, Some(&asked.table))?;
-    let job = jobs.first().context("a table has a job")?;
     let lake = parts::lake(&config, Arc::default()).await?;
     let broker = OnThreads(Arc::new(parts::broker(&config.kafka)?));
     let answer = match asked {
@@ -36,27 +35,27 @@ async fn answer(config: Config, asked: &Resolve) -> anyhow::Result<Exit> {
         Resolve { truncate: true, .. } => Answer::Truncate,
         _ => Answer::AdoptTopic,
     };
-    let would = resolve(&lake, &broker, job, answer, asked.reason.clone(), true).await?;
+    let would = resolve(&lake, &broker, &jobs, answer, &asked.reason, true).await?;
     if asked.dry_run {
-        print(asked.output, &would);
+        print(asked.output, "what this does", &would);
         return Ok(Exit::Done);
     }
     if !asked.yes {
-        print(Output::Text, &would);
+        print(Output::Text, "what this does", &would);
         confirm(&asked.table)?;
     }
-    let done = resolve(&lake, &broker, job, answer, asked.reason.clone(), false).await?;
-    print(asked.output, &done);
+    let done = resolve(&lake, &broker, &jobs, answer, &asked.reason, false).await?;
+    print(asked.output, &heading(&done), &done);
     Ok(Exit::Done)
 }
 
-fn print(output: Output, resolution: &Resolution) {
+fn print(output: Output, heading: &str, resolution: &Resolution) {
     match output {
         Output::Json => println!("{:#}", as_json(resolution)),
         Output::Text => {
-            match resolution.snapshot_id {
-                Some(id) => println!("done, in snapshot {id}:"),
-                None => println!("what this does:"),
+            println!("{heading}:");
+            if let Some(id) = resolution.tag {
+                println!("  the tag `tabletopic`, which is gone: set back to our newest snapshot {id}");
             }
             resolution
                 .effects
@@ -69,6 +68,15 @@ fn print(output: Output, resolution: &Resolution) {
                 );
             }
         }
+    }
+}
+
+fn heading(resolution: &Resolution) -> String {
+    let ids: Vec<String> = resolution.snapshots.iter().map(i64::to_string).collect();
+    match ids.as_slice() {
+        [] => "done".to_owned(),
+        [id] => format!("done, in snapshot {id}"),
+        ids => format!("done, in snapshots {}", ids.join(", ")),
     }
 }
 
@@ -115,7 +123,8 @@ fn as_json(resolution: &Resolution) -> serde_json::Value {
         })
         .collect();
     json!({
-        "snapshot_id": resolution.snapshot_id,
+        "tag_set_to": resolution.tag,
+        "snapshot_ids": resolution.snapshots,
         "partitions": effects,
         "files": { "removed": resolution.files.removed, "written": resolution.files.written },
     })

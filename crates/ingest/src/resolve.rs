@@ -7,13 +7,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use iceberg::TableIdent;
 use tabletopic_offsets::{
-    Counts, Gap, JobState, Offset, OffsetRange, TableState, TopicIdentity, TopicPartition,
+    Counts, Gap, JobId, JobState, Offset, OffsetRange, PartitionState, TableState, TopicIdentity,
+    TopicPartition,
 };
 use tabletopic_table::Lake;
-use tabletopic_table::commit::resolve::{AdoptTopic, DeclareGaps, DeclareMissing, Rewind};
+use tabletopic_table::commit::resolve::{
+    AdoptTopic, DeclareGaps, DeclareMissing, Rewind, restore_tag, tag_stood_at,
+};
 use tabletopic_table::commit::{
-    Base, CommitError, Committed, Halt, LogWaiting, Plan, SnapshotAt, check_standing, commit,
+    Base, CommitError, Halt, LogWaiting, Plan, Tagged, check_standing, commit, next_snapshot,
 };
 use thiserror::Error;
 
@@ -93,103 +97,205 @@ pub struct Files {
 }
 
 /// What an answer does.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Resolution {
+    /// Our newest snapshot, which the tag is set back to: somebody had removed it.
+    pub tag: Option<i64>,
     pub effects: Vec<Effect>,
     pub files: Files,
-    /// The commit; `None` when it was only looked at.
-    pub snapshot_id: Option<i64>,
+    /// What was committed; nothing when it was only looked at. Answers about topics have a snapshot for each topic.
+    pub snapshots: Vec<i64>,
 }
 
-/// Looks what `answer` would do to the tables of `job`, and does it unless `only_look`.
+/// Looks what `answer` would do to a table, fed by `jobs`, and does it unless `only_look`. Answers about topics go to
+/// each topic that needs them.
 ///
 /// # Errors
-/// The answer does not fit what is there.
+/// The answer does not fit what is there. Of several topics, those before the one that failed have got it.
 pub async fn resolve(
     lake: &Lake,
     broker: &dyn AskBroker,
-    job: &Job,
+    jobs: &[Arc<Job>],
     answer: Answer,
-    reason: String,
+    reason: &str,
     only_look: bool,
 ) -> Result<Resolution, ResolveError> {
-    let base = Base::<TableState>::read(lake.catalog.load(&job.table).await.map_err(CommitError::from)?)
-        .map_err(CommitError::from)?;
-    let mut plan = plan(lake, broker, job, answer, reason, &base).await?;
-    if only_look {
-        let at = SnapshotAt {
-            sequence_number: base.metadata().last_sequence_number() + 1,
-            snapshot_id: 0,
-            timestamp_ms: lake.clock.now(),
-            schema_id: base.metadata().current_schema_id(),
-        };
-        let change = plan.plan(&base, at).await?;
-        let change = change.ok_or_else(|| nothing(job, "the table is as it should be"))?;
-        return Ok(Resolution {
-            effects: effects(base.state(), &change.state),
-            files: Files {
-                removed: change.files.remove.len() as u64,
-                written: change.rewrites.len() as u64,
-            },
-            snapshot_id: None,
-        });
-    }
-    let Committed {
-        base: after,
-        snapshot,
-        ..
-    } = commit(lake, &job.table, plan.as_mut(), &LogWaiting).await?;
-    let snapshot = snapshot.ok_or_else(|| nothing(job, "the table is as it should be"))?;
-    let effects = after
-        .state()
-        .map(|state| effects(base.state(), state))
-        .unwrap_or_default();
-    let counted = |name: &str| {
-        let text = snapshot.summary().additional_properties.get(name);
-        text.and_then(|text| text.parse().ok()).unwrap_or_default()
+    let Some(table) = jobs.first().map(|job| &job.table) else {
+        return Ok(Resolution::default());
     };
-    Ok(Resolution {
-        effects,
-        files: Files {
-            removed: counted("deleted-data-files"),
-            written: counted("added-data-files"),
-        },
-        snapshot_id: Some(snapshot.snapshot_id()),
-    })
+    let (mut base, tag) = read(lake, table, answer, only_look).await?;
+    let mut resolution = Resolution {
+        tag,
+        ..Resolution::default()
+    };
+    for mut step in steps(lake, broker, jobs, answer, reason, &base).await? {
+        let done = match only_look {
+            true => step.look(lake, &base).await?,
+            false => step.take(lake, &mut base).await?,
+        };
+        let Some((effects, files, snapshot)) = done else {
+            continue;
+        };
+        resolution.effects.extend(effects);
+        resolution.files.removed += files.removed;
+        resolution.files.written += files.written;
+        resolution.snapshots.extend(snapshot);
+    }
+    match resolution.effects.is_empty() && resolution.tag.is_none() {
+        true => Err(nothing(table, "the table is as it should be")),
+        false => Ok(resolution),
+    }
 }
 
-async fn plan<'a>(
+/// The table and its state. Where its tag was removed, a rewind begins by setting it back.
+async fn read(
+    lake: &Lake,
+    table: &TableIdent,
+    answer: Answer,
+    only_look: bool,
+) -> Result<(Base<TableState>, Option<i64>), CommitError> {
+    let loaded = lake.catalog.load(table).await?;
+    match Base::read(loaded.clone()) {
+        Err(Halt::TagMissing { .. }) if answer == Answer::Rewind => {
+            let stood_at = tag_stood_at(&loaded)?.clone();
+            let base = match only_look {
+                true => Base {
+                    tagged: Some(Tagged::read(&loaded, &stood_at)?),
+                    table: loaded,
+                },
+                false => Base::read(restore_tag(lake, table).await?)?,
+            };
+            Ok((base, Some(stood_at.snapshot_id())))
+        }
+        base => Ok((base?, None)),
+    }
+}
+
+/// One commit of an answer.
+struct Step<'a> {
+    plan: Box<dyn Plan<TableState> + 'a>,
+    /// The only job that it touches, if it does not touch all.
+    of: Option<JobId>,
+}
+
+/// What a step does, and the snapshot that did it.
+type Done = Option<(Vec<Effect>, Files, Option<i64>)>;
+
+impl Step<'_> {
+    async fn look(&mut self, lake: &Lake, base: &Base<TableState>) -> Result<Done, CommitError> {
+        let change = self.plan.plan(base, next_snapshot(lake, base)).await?;
+        Ok(change.map(|change| {
+            let files = Files {
+                removed: change.files.remove.len() as u64,
+                written: change.rewrites.len() as u64,
+            };
+            (self.effects(base.state(), &change.state), files, None)
+        }))
+    }
+
+    /// Afterwards `base` is the table with the step in it.
+    async fn take(&mut self, lake: &Lake, base: &mut Base<TableState>) -> Result<Done, CommitError> {
+        let committed = commit(lake, &base.table.ident, self.plan.as_mut(), &LogWaiting).await?;
+        let before = std::mem::replace(base, committed.base);
+        let (Some(snapshot), Some(after)) = (committed.snapshot, base.state()) else {
+            return Ok(None);
+        };
+        let counted = |name: &str| {
+            let text = snapshot.summary().additional_properties.get(name);
+            text.and_then(|text| text.parse().ok()).unwrap_or_default()
+        };
+        let files = Files {
+            removed: counted("deleted-data-files"),
+            written: counted("added-data-files"),
+        };
+        let effects = self.effects(before.state(), after);
+        Ok(Some((effects, files, Some(snapshot.snapshot_id()))))
+    }
+
+    fn effects(&self, before: Option<&TableState>, after: &TableState) -> Vec<Effect> {
+        let touched = |id: &JobId| self.of.as_ref().is_none_or(|of| of == id);
+        let jobs = after.jobs.iter().filter(|(id, _)| touched(id));
+        jobs.flat_map(|(id, job)| effects(id, job, before, after))
+            .collect()
+    }
+}
+
+async fn steps<'a>(
     lake: &'a Lake,
     broker: &dyn AskBroker,
-    job: &Job,
+    jobs: &[Arc<Job>],
     answer: Answer,
-    reason: String,
+    reason: &str,
     base: &Base<TableState>,
-) -> Result<Box<dyn Plan<TableState> + 'a>, ResolveError> {
+) -> Result<Vec<Step<'a>>, ResolveError> {
+    let reason = reason.to_owned();
+    let of_all = |plan: Box<dyn Plan<TableState> + 'a>| vec![Step { plan, of: None }];
     match answer {
-        Answer::Rewind => Ok(Box::new(Rewind { lake, reason })),
+        Answer::Rewind => Ok(of_all(Box::new(Rewind { lake, reason }))),
         Answer::DeclareLost => match check_standing(lake, base).await {
-            Ok(()) => Ok(Box::new(DeclareGaps {
-                lake,
-                gaps: gaps(broker, job, base).await?,
-                reason,
-            })),
+            Ok(()) => {
+                let gaps = each(jobs, async |job: &Job| gaps(broker, job, base).await).await?;
+                let gaps = gaps.into_iter().flatten().collect();
+                Ok(of_all(Box::new(DeclareGaps { lake, gaps, reason })))
+            }
             Err(CommitError::Halt(Halt::RolledBack { .. } | Halt::HistoryExpired { .. })) => {
-                Ok(Box::new(DeclareMissing { lake, reason }))
+                Ok(of_all(Box::new(DeclareMissing { lake, reason })))
             }
             Err(error) => Err(error.into()),
         },
         Answer::AdoptTopic => {
-            let (identity, starts) = topic(broker, job).await?;
-            Ok(Box::new(AdoptTopic {
-                lake,
-                job: job.id.clone(),
-                identity,
-                starts,
-                reason,
-            }))
+            each(jobs, async |job: &Job| {
+                let (identity, starts) = new_topic(broker, job, base).await?;
+                let plan = AdoptTopic {
+                    lake,
+                    job: job.id.clone(),
+                    identity,
+                    starts,
+                    reason: reason.clone(),
+                };
+                Ok(Step::of(&job.id, plan))
+            })
+            .await
         }
-        Answer::Truncate => Ok(Box::new(cuts::plan(lake, broker, job, reason, base).await?)),
+        Answer::Truncate => {
+            each(jobs, async |job: &Job| {
+                let plan = cuts::plan(lake, broker, job, reason.clone(), base).await?;
+                Ok(Step::of(&job.id, plan))
+            })
+            .await
+        }
+    }
+}
+
+impl<'a> Step<'a> {
+    fn of(job: &JobId, plan: impl Plan<TableState> + 'a) -> Self {
+        Self {
+            plan: Box::new(plan),
+            of: Some(job.clone()),
+        }
+    }
+}
+
+/// What the jobs need of an answer that is about topics. Topics that do not need it, or are not there, are passed over
+/// as long as another needs it.
+async fn each<T>(
+    jobs: &[Arc<Job>],
+    ask: impl AsyncFn(&Job) -> Result<T, ResolveError>,
+) -> Result<Vec<T>, ResolveError> {
+    let (mut needed, mut passed_over) = (Vec::new(), None);
+    for job in jobs {
+        match ask(job).await {
+            Ok(what) => needed.push(what),
+            Err(error @ (ResolveError::Nothing { .. } | ResolveError::Topic { .. })) => {
+                tracing::info!(job = %job.id, "passed over: {error}");
+                passed_over.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match passed_over {
+        Some(error) if needed.is_empty() => Err(error),
+        _ => Ok(needed),
     }
 }
 
@@ -217,7 +323,7 @@ async fn gaps(broker: &dyn AskBroker, job: &Job, base: &Base<TableState>) -> Res
         .collect();
     if gaps.is_empty() {
         return Err(nothing(
-            job,
+            &job.table,
             "the broker still has every offset above the table's progress",
         ));
     }
@@ -230,17 +336,45 @@ async fn same_topic<'a>(
     job: &Job,
     base: &'a Base<TableState>,
 ) -> Result<&'a JobState, ResolveError> {
-    let Some(state) = base.state().and_then(|state| state.job(&job.id)) else {
-        return Err(nothing(job, "it holds nothing of this job yet"));
-    };
+    let state = known(job, base)?;
     let (identity, _) = topic(broker, job).await?;
-    if !state.identity.agrees(&identity) {
-        return Err(nothing(
-            job,
-            "the topic was deleted and created again; use `--adopt-topic`",
-        ));
+    match state.identity.agrees(&identity) {
+        true => Ok(state),
+        false => Err(nothing(
+            &job.table,
+            &format!(
+                "topic {} was deleted and created again; use `--adopt-topic`",
+                job.topic
+            ),
+        )),
     }
-    Ok(state)
+}
+
+/// The topic that is there now, if it is not the one that the table reads.
+async fn new_topic(
+    broker: &dyn AskBroker,
+    job: &Job,
+    base: &Base<TableState>,
+) -> Result<(TopicIdentity, BTreeMap<i32, Offset>), ResolveError> {
+    let state = known(job, base)?;
+    let (identity, starts) = topic(broker, job).await?;
+    match state.identity.agrees(&identity) {
+        true => Err(nothing(
+            &job.table,
+            &format!("topic {} is the one that the table reads", job.topic),
+        )),
+        false => Ok((identity, starts)),
+    }
+}
+
+fn known<'a>(job: &Job, base: &'a Base<TableState>) -> Result<&'a JobState, ResolveError> {
+    let state = base.state().and_then(|state| state.job(&job.id));
+    state.ok_or_else(|| {
+        nothing(
+            &job.table,
+            &format!("it holds nothing of topic {} yet", job.topic),
+        )
+    })
 }
 
 /// The topic as it is now, and where it starts.
@@ -264,29 +398,25 @@ async fn topic(
     Ok((described.identity, starts))
 }
 
-fn nothing(job: &Job, why: &str) -> ResolveError {
+fn nothing(table: &TableIdent, why: &str) -> ResolveError {
     ResolveError::Nothing {
-        table: job.table.to_string(),
+        table: table.to_string(),
         why: why.to_owned(),
     }
 }
 
-fn effects(before: Option<&TableState>, after: &TableState) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    for (id, job) in &after.jobs {
-        for (number, partition) in &job.partitions {
-            let old = before.and_then(|before| before.partition(id, *number));
-            effects.push(Effect {
-                topic_partition: TopicPartition::new(job.identity.topic.clone(), *number),
-                before: old.map(|old| old.progress.live_end()),
-                after: partition.progress.live_end(),
-                lost: partition
-                    .counts
-                    .lost
-                    .saturating_sub(old.map_or(0, |old| old.counts.lost)),
-                removed: after.taken_back(id, *number),
-            });
+fn effects(id: &JobId, job: &JobState, before: Option<&TableState>, after: &TableState) -> Vec<Effect> {
+    let effect = |number: &i32, partition: &PartitionState| {
+        let old = before.and_then(|before| before.partition(id, *number));
+        let lost_before = old.map_or(0, |old| old.counts.lost);
+        Effect {
+            topic_partition: job.topic_partition(*number),
+            before: old.map(|old| old.progress.live_end()),
+            after: partition.progress.live_end(),
+            lost: partition.counts.lost.saturating_sub(lost_before),
+            removed: after.taken_back(id, *number),
         }
-    }
-    effects
+    };
+    let partitions = job.partitions.iter();
+    partitions.map(|(number, state)| effect(number, state)).collect()
 }

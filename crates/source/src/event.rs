@@ -73,7 +73,7 @@ pub enum PartitionError {
         epoch_end: Option<EpochEnd>,
         detail: String,
     },
-    #[error("the broker does not know this topic or partition; was it deleted?")]
+    #[error("the broker does not know this topic or partition: it was deleted, or the name is misspelt")]
     UnknownTopicOrPartition,
     #[error("the broker does not let us read this topic; grant READ and DESCRIBE on it")]
     Unauthorized,

@@ -28,7 +28,7 @@ pub(super) async fn plan<'a>(
     let cuts = find(broker, job, base, state).await?;
     if cuts.is_empty() {
         let why = "every log still leads to the table's progress: none was cut";
-        return Err(nothing(job, why));
+        return Err(nothing(&job.table, why));
     }
     Ok(Truncate {
         lake,

@@ -11,7 +11,7 @@ use tabletopic_table::schema::SchemaChange;
 
 use super::error::WriteError;
 use super::message::Effect;
-use super::partition::Phase;
+use super::partition::{Partition, Phase};
 use super::slot::Slot;
 use super::unpartitionable;
 use crate::job::Job;
@@ -30,6 +30,10 @@ pub fn take(
     let mut left = Cow::Borrowed(slot.expected(records, &mut scratch));
     while !left.is_empty() {
         let taken = take_some(slot, now, &left, entropy, meter, effects)?;
+        if taken == left.len() {
+            break;
+        }
+        slot.partitions.values_mut().for_each(Partition::stand_at_next);
         // What was taken may have stopped a partition, or all of them.
         let mut scratch = Vec::new();
         left = Cow::Owned(slot.expected(&left[taken..], &mut scratch).to_vec());

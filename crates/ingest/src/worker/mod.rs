@@ -77,7 +77,7 @@ impl Worker {
                 if let Err(error) = batch::take(slot, now, records, entropy, &mut self.meter, effects) {
                     fail(slot, &error, effects);
                 }
-                self.keep_within_budget(now, effects);
+                self.keep_within_budget(effects);
                 self.meter.ended(Stage::Encode);
             }
             SourceEvent::Positions(positions) => self.advance(now, positions),
@@ -159,8 +159,9 @@ impl Worker {
                 });
             }
         }
+        self.cut_many_letters(now, effects);
         // Other workers may need some of what this one holds.
-        self.keep_within_budget(now, effects);
+        self.keep_within_budget(effects);
     }
 
     /// Cuts the jobs whose assigned partitions have all been read up to `ends`, or stand still: nobody waits for more.
@@ -295,8 +296,8 @@ impl Worker {
         });
     }
 
-    /// Cuts jobs with many dead letters. Closes the largest file of the job that holds the most, until all fit.
-    fn keep_within_budget(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+    /// Cuts jobs with many dead letters. Not amid a poll: the positions that a unit ends at follow its records.
+    fn cut_many_letters(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         let most = self.memory.most_dead_letters();
         for slot in self.slots.values_mut() {
             let letters = slot
@@ -307,6 +308,10 @@ impl Worker {
                 cut(slot, now, self.entropy.as_ref(), effects);
             }
         }
+    }
+
+    /// Closes the largest file of the job that holds the most, until all fit.
+    fn keep_within_budget(&mut self, effects: &mut Vec<Effect>) {
         loop {
             let held = self.memory_size();
             self.memory.holds(held);

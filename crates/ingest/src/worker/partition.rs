@@ -87,6 +87,14 @@ impl Partition {
         }
     }
 
+    /// Stands right after the last record, so that a unit may end here before the consumer's position is told. In which
+    /// leader epoch is not known yet.
+    pub fn stand_at_next(&mut self) {
+        if self.phase == Phase::Reading && self.next > self.position.offset {
+            self.position = Position::new(self.next, None);
+        }
+    }
+
     /// Stops right before `offset`, which is neither read nor accounted for.
     pub fn halt_at(&mut self, offset: Offset) {
         self.phase = Phase::Halted;
@@ -169,6 +177,26 @@ mod tests {
         assert!(
             !partition.is_dirty(),
             "a position below the last record is from before a seek"
+        );
+    }
+
+    #[test]
+    fn a_unit_can_end_between_records_whose_position_is_told_later() {
+        let mut partition = reading(10);
+        partition.add_row(10);
+        partition.add_row(12);
+        partition.stand_at_next();
+        let cut = partition.cut().expect("it has read");
+        assert_eq!(
+            (cut.range, cut.leader_epoch, cut.counts.rows),
+            (OffsetRange::new(10, 13), None, 2)
+        );
+        partition.add_row(13);
+        partition.advance(Position::new(15, Some(1)));
+        let cut = partition.cut().expect("it has read on");
+        assert_eq!(
+            (cut.range, cut.leader_epoch, cut.counts.rows),
+            (OffsetRange::new(13, 15), Some(1), 1)
         );
     }
 

@@ -28,6 +28,25 @@ pub struct Tagged<S> {
     pub state: S,
 }
 
+impl<S: TagState> Tagged<S> {
+    /// Reads the state that one of our snapshots carries.
+    ///
+    /// # Errors
+    /// A halt where it can't be read.
+    pub fn read(table: &LoadedTable, snapshot: &SnapshotRef) -> Result<Self, Halt> {
+        let summary = &snapshot.summary().additional_properties;
+        let state = S::decode(summary).map_err(|detail| Halt::StateUnreadable {
+            table: table.ident.clone(),
+            snapshot_id: snapshot.snapshot_id(),
+            detail,
+        })?;
+        Ok(Self {
+            snapshot: snapshot.clone(),
+            state,
+        })
+    }
+}
+
 impl<S: TagState> Base<S> {
     /// Reads the state of a loaded table.
     ///
@@ -43,18 +62,7 @@ impl<S: TagState> Base<S> {
             });
         }
         let tagged = match table.metadata.snapshot_for_ref(TAG) {
-            Some(snapshot) => {
-                let summary = &snapshot.summary().additional_properties;
-                let state = S::decode(summary).map_err(|error| Halt::StateUnreadable {
-                    table: table.ident.clone(),
-                    snapshot_id: snapshot.snapshot_id(),
-                    detail: error,
-                })?;
-                Some(Tagged {
-                    snapshot: snapshot.clone(),
-                    state,
-                })
-            }
+            Some(snapshot) => Some(Tagged::read(&table, snapshot)?),
             None if table.metadata.properties().contains_key(WITNESS) => {
                 return Err(Halt::TagMissing {
                     table: table.ident.clone(),

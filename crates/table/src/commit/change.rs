@@ -153,7 +153,7 @@ fn with_schema_and_spec<S>(
     Ok(builder)
 }
 
-fn requirements<S: TagState>(base: &Base<S>, metadata: &TableMetadata) -> Vec<TableRequirement> {
+pub(super) fn requirements<S: TagState>(base: &Base<S>, metadata: &TableMetadata) -> Vec<TableRequirement> {
     vec![
         TableRequirement::UuidMatch {
             uuid: metadata.uuid(),

@@ -113,7 +113,7 @@ pub async fn commit<S: TagState + Counted>(
 }
 
 /// The identity of a new attempt. The id is the idempotency key, so every attempt has its own.
-fn next_snapshot<S>(lake: &Lake, base: &Base<S>) -> SnapshotAt {
+pub fn next_snapshot<S>(lake: &Lake, base: &Base<S>) -> SnapshotAt {
     let metadata = &base.table.metadata;
     SnapshotAt {
         sequence_number: metadata.last_sequence_number() + 1,

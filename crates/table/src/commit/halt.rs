@@ -9,14 +9,14 @@ use uuid::Uuid;
 pub enum Halt {
     #[error(
         "table {table}: the property `tabletopic.table` says that the table is ours, but its tag `tabletopic` is \
-         gone, so its progress can't be read. Set the tag back to our newest snapshot (look for \
-         `tabletopic.version` in the snapshot summaries), or run `tabletopic resolve {table} --rewind`"
+         gone, so its progress can't be read. Run `tabletopic resolve {table} --rewind`: it sets the tag back to our \
+         newest snapshot, if the table still proves which one that is"
     )]
     TagMissing { table: TableIdent },
     #[error(
         "table {table}: the state in snapshot {snapshot_id}, where the tag `tabletopic` points, can't be read: \
-         {detail}. If a newer tabletopic wrote it, run that version; else point the tag at an older snapshot of \
-         ours and run `tabletopic resolve {table} --rewind`"
+         {detail}. If a newer tabletopic wrote it, run that version; else set both `main` and the tag back to an \
+         older snapshot of ours, and what came after it is read again"
     )]
     StateUnreadable {
         table: TableIdent,

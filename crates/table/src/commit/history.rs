@@ -91,13 +91,16 @@ impl History {
             .metadata
     }
 
-    pub fn base(&self) -> Base<TableState> {
-        let table = LoadedTable {
+    pub fn table(&self) -> LoadedTable {
+        LoadedTable {
             ident: TableIdent::from_strs(["shop", "orders"]).expect("a name"),
             metadata_location: "memory:///table/metadata/1.json".to_owned(),
             metadata: Arc::new(self.metadata()),
-        };
-        Base::read(table).expect("a state")
+        }
+    }
+
+    pub fn base(&self) -> Base<TableState> {
+        Base::read(self.table()).expect("a state")
     }
 
     fn snapshot(mut self, id: i64, parent: Option<i64>, properties: HashMap<String, String>) -> Self {

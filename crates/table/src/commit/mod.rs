@@ -29,7 +29,7 @@ pub use append::{Append, Dropped, Fate, make_room};
 pub use base::{Base, TAG, Tagged, WITNESS};
 pub use change::{Change, Leaving};
 pub use change_schema::ChangeSchema;
-pub use engine::{Committed, Plan, commit, load_patiently};
+pub use engine::{Committed, Plan, commit, load_patiently, next_snapshot};
 pub use error::CommitError;
 pub use halt::Halt;
 pub use look::Look;

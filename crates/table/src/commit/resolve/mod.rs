@@ -4,6 +4,7 @@
 mod abandoned;
 mod adopt_topic;
 mod declare_lost;
+mod restore_tag;
 mod rewind;
 mod truncate;
 
@@ -14,6 +15,7 @@ use tabletopic_offsets::{Held, SnapshotRef, TableState};
 
 pub use adopt_topic::AdoptTopic;
 pub use declare_lost::{DeclareGaps, DeclareMissing};
+pub use restore_tag::{restore_tag, tag_stood_at};
 pub use rewind::Rewind;
 pub use truncate::{LogCut, Truncate};
 
