@@ -2,13 +2,14 @@
 export TABLETOPIC_CACHE ?= $(CURDIR)/.cache
 # The Python that runs tests/readers.
 export TABLETOPIC_PYTHON = $(TABLETOPIC_CACHE)/python/bin/python
+HOURS ?= 8
 BENCH_RESULTS ?= benches/results/$(shell date +%F).jsonl
 
 .DEFAULT_GOAL := help
-.PHONY: help check test bench parts
+.PHONY: help check test test-full soak bench parts
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 check: ## The quick loop: format, clippy with warnings denied, unit tests
 	cargo fmt --all --check
@@ -18,6 +19,13 @@ check: ## The quick loop: format, clippy with warnings denied, unit tests
 test: parts ## Everything: what the tests need is installed, a broker is started, all tests run, the broker is stopped
 	cargo test --workspace --no-run
 	tests/parts/kafka.py with -- cargo test --workspace
+
+test-full: test ## `make test`, then three rounds of `make soak`: an hour or two
+	tests/parts/kafka.py with -- tests/soak/soak.py --rounds 3
+
+soak: parts ## Faults over and over, for HOURS=8: adds to tests/soak/README.md
+	cargo test --workspace --no-run
+	tests/parts/kafka.py with -- tests/soak/soak.py --hours $(HOURS)
 
 bench: parts ## What it costs: figures into benches/results, and from there into benches/README.md
 	cargo build --release

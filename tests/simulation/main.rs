@@ -42,14 +42,15 @@ fn every_schedule_ends_with_every_record_once() {
         }
         return;
     }
+    let first = number("TABLETOPIC_SIM_FIRST").unwrap_or(0);
     let schedules = number("TABLETOPIC_SIM_SCHEDULES").unwrap_or(SCHEDULES);
-    let (next, began) = (AtomicU64::new(0), std::time::Instant::now());
+    let (next, began) = (AtomicU64::new(first), std::time::Instant::now());
     let run = || {
         let mut failures = Vec::new();
         let mut rows = 0;
         loop {
             let seed = next.fetch_add(1, Ordering::SeqCst);
-            if seed >= schedules || !failures.is_empty() {
+            if seed >= first + schedules || !failures.is_empty() {
                 return (rows, failures);
             }
             match replay(seed, &Honest) {
