@@ -32,6 +32,7 @@ bench: parts ## What it costs: figures into benches/results, and from there into
 	cargo bench --bench stages --no-run
 	tests/parts/kafka.py with -- benches/catch_up.py $(BENCH_RESULTS)
 	cargo bench --bench commits >> $(BENCH_RESULTS)
+	tests/parts/kafka.py with -- benches/memory.py $(BENCH_RESULTS)
 	benches/table.py $(BENCH_RESULTS) --write
 
 parts: ## Installs what the tests need into the cache folder (TABLETOPIC_CACHE, by default .cache)

@@ -38,6 +38,9 @@ warehouse = "warehouse"
 [workers]
 count = {workers}
 
+[memory]
+budget = "{memory}"
+
 [[topic]]
 name = "{topic}"
 table = "bench.bids"
@@ -63,6 +66,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--interval", default="10s", help="of commits")
+    parser.add_argument("--memory", default="1GiB", help="the budget")
     parser.add_argument("--job", default="", help="further lines of the topic's configuration")
     options = parser.parse_args()
     if not options.bootstrap:
@@ -137,7 +141,7 @@ def catch_up(options, binary, records):
         config = pathlib.Path(folder) / "tabletopic.toml"
         config.write_text(CONFIG.format(
             bootstrap=options.bootstrap, topic=options.topic, workers=options.workers, interval=options.interval,
-            job=options.job, unique=time.time_ns(),
+            memory=options.memory, job=options.job, unique=time.time_ns(),
         ))
         before = time.monotonic()
         process = subprocess.Popen(

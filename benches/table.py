@@ -36,12 +36,14 @@ def main():
 def tables_of(results):
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     stages, runs, sessions = collections.defaultdict(list), collections.defaultdict(list), []
-    commits = []
+    commits, memory = [], []
     for line in lines:
         if "session" in line:
             sessions.append(line["session"])
         elif "commits" in line:
             commits.append(line)
+        elif "memory" in line:
+            memory.append(line)
         elif "stage" in line:
             stages[line["stage"]].append(line)
         else:
@@ -62,6 +64,9 @@ def tables_of(results):
     if commits:
         yield ""
         yield from table_of_commits(commits)
+    if memory:
+        yield ""
+        yield from table_of_memory(memory)
 
 
 def table_of_stages(stages):
@@ -113,6 +118,17 @@ def table_of_commits(commits):
             ratio = line[key]
             spread_of = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
             yield f"| **last to new, {title}** | **{ratio['all']:.2f}** | {spread_of} | | | | | |"
+
+
+def table_of_memory(memory):
+    yield "| topic partitions | workers | table partitions | budget MiB | peak RSS MiB | above it | files | CPU ns per record |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for line in memory:
+        above = line["peak_rss_mib"] - line["budget_mib"]
+        yield (
+            f"| {line['partitions']} | {line['workers']} | {line['spec'].strip('[]').strip(chr(34))} | {line['budget_mib']:,} "
+            f"| {line['peak_rss_mib']:,} | {above:+,} | {line['files']:,} | {line['cpu_ns']:,} |"
+        )
 
 
 def median(measured, key):
