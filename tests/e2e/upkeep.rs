@@ -12,7 +12,7 @@ const LITTLE: [(&str, &str); 2] = [
 #[test]
 fn a_table_of_many_commits_holds_the_same_rows_in_few_files() {
     let feed = Feed::new("upkeep", 2);
-    let mut rows = feed.produce(400, POISON);
+    feed.produce(400, POISON);
     feed.catch_up();
     let tables = [
         feed.lake.table.clone(),
@@ -29,7 +29,7 @@ fn a_table_of_many_commits_holds_the_same_rows_in_few_files() {
     // Each service drains the ledger as it leaves, and the next one expires what is in there.
     for _ in 0..3 {
         let service = feed.run();
-        rows += feed.produce(1500, &[POISON, &["--rate", "500"]].concat());
+        let rows = feed.produce(1500, &[POISON, &["--rate", "500"]].concat());
         feed.wait_for_rows(&service, rows);
         never_halted(&service.terminate());
     }
