@@ -60,7 +60,8 @@ impl Kind {
         }
     }
 
-    fn from_name(name: &str) -> Option<Self> {
+    /// `None` for a name that this release does not know.
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }

@@ -17,7 +17,7 @@ mod range;
 mod ranges;
 mod state;
 
-pub use command::{Abandoned, CommandError, Cut, Gap, Held};
+pub use command::{Abandoned, CommandError, Cut, Gap, Held, LedgerPrefix, PrefixError, Recorded, refuse_cut};
 pub use counts::Counts;
 pub use encoding::{PREFIX, StateError};
 pub use guard::{FenceReason, Fenced, UnitRange};

@@ -4,6 +4,7 @@
 
 mod adopt;
 mod declare_lost;
+mod prefix;
 mod redrive;
 mod rewind;
 mod truncate;
@@ -15,6 +16,7 @@ use crate::{
     TableState, TopicIdentity, TopicPartition,
 };
 
+pub use prefix::{LedgerPrefix, PrefixError, Recorded, refuse_cut};
 pub use truncate::Cut;
 
 /// The offsets of the rows that `main` holds, of the topic ids that the jobs have now.

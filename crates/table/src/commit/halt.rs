@@ -46,8 +46,8 @@ pub enum Halt {
     #[error(
         "table {table}: cannot tell whether our snapshot {snapshot_id} is still in `main`, because the snapshots \
          between were expired and no file of it is live ({seen}). If the table was rolled back, run `tabletopic \
-         resolve {table} --rewind`; if rows were deleted on purpose, run `tabletopic resolve {table} \
-         --declare-lost`"
+         resolve {table} --rewind`, which finds in the ledger how far, or says what else to do; if rows were deleted \
+         on purpose, run `tabletopic resolve {table} --declare-lost`"
     )]
     HistoryExpired {
         table: TableIdent,

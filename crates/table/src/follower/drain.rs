@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use iceberg::TableIdent;
 use iceberg::spec::{DataFile, Operation};
 use tabletopic_catalog::CatalogError;
 use tabletopic_offsets::{
@@ -15,9 +14,9 @@ use tabletopic_offsets::{
     TableState,
 };
 
-use super::state::FollowerState;
+use super::state::{FollowerState, astray};
 use super::{create, entry, ident, ledger, removal, write};
-use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt, Waiting, commit};
+use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt, Tagged, Waiting, commit};
 use crate::lake::Lake;
 use crate::snapshot::build::FileChange;
 
@@ -44,11 +43,10 @@ pub async fn drain(
     let table = ident(&main.table.ident, follower);
     let mut plan = Drain {
         lake,
-        main: &main.table.ident,
-        outbox: &tagged.state.outbox,
+        main,
+        tagged,
         follower,
         target,
-        schema_id: main.metadata().current_schema_id(),
         missing: None,
     };
     let committed = match commit(lake, &table, &mut plan, waiting).await {
@@ -70,12 +68,11 @@ pub async fn drain(
 
 struct Drain<'a> {
     lake: &'a Lake,
-    main: &'a TableIdent,
-    outbox: &'a Outbox,
+    main: &'a Base<TableState>,
+    /// Of the main table.
+    tagged: &'a Tagged<TableState>,
     follower: Follower,
     target: FollowerPosition,
-    /// Of the main table.
-    schema_id: i32,
     /// The last snapshot that a follower which is begun anew does not hold, though it was drained.
     missing: Option<SnapshotRef>,
 }
@@ -90,43 +87,22 @@ enum Stands {
 
 impl Drain<'_> {
     fn stands(&self, base: &Base<FollowerState>) -> Result<Stands, Halt> {
-        let acknowledged = self
-            .outbox
-            .acknowledged
-            .get(&self.follower)
-            .map(|position| position.snapshot);
-        let astray = |at: SnapshotRef| Halt::FollowerAstray {
-            table: base.table.ident.clone(),
-            main: self.main.clone(),
-            sequence_number: at.sequence_number,
-            snapshot_id: at.snapshot_id,
-        };
+        let table = &base.table.ident;
         let Some(state) = base.state() else {
-            return match acknowledged {
+            let acknowledged = self.outbox().acknowledged.get(&self.follower);
+            return match acknowledged.map(|position| position.snapshot) {
                 None => Ok(Stands::At(0)),
                 Some(missing) if base.head().is_none() => Ok(Stands::Anew(missing)),
                 // Somebody's rows are in it.
-                Some(at) => Err(astray(at)),
+                Some(at) => Err(astray(table, self.main, at)),
             };
         };
-        let FollowerPosition { table_uuid, snapshot } = &state.drained;
-        if *table_uuid != self.target.table_uuid {
-            return Err(Halt::FollowerOfAnother {
-                table: base.table.ident.clone(),
-                main: self.main.clone(),
-                expected: self.target.table_uuid.clone(),
-                found: table_uuid.clone(),
-            });
-        }
-        // What it had acknowledged is no longer in the outbox: one that is below that was rolled back.
-        let acknowledged = acknowledged.map_or(0, |at| at.sequence_number);
-        let listed = self.outbox.lists(*snapshot) && snapshot.sequence_number >= acknowledged;
-        // One that is ahead was drained by somebody who saw a newer state than we did.
-        let ahead = snapshot.sequence_number >= self.target.snapshot.sequence_number;
-        match listed || ahead {
-            true => Ok(Stands::At(snapshot.sequence_number)),
-            false => Err(astray(*snapshot)),
-        }
+        let at = state.stands(table, self.main, self.tagged, self.follower)?;
+        Ok(Stands::At(at))
+    }
+
+    fn outbox(&self) -> &Outbox {
+        &self.tagged.state.outbox
     }
 
     /// The row by which a ledger that is begun anew says what is missing from it.
@@ -134,7 +110,7 @@ impl Drain<'_> {
         LedgerEntry {
             stamp: Stamp {
                 snapshot: missing,
-                schema_id: self.schema_id,
+                schema_id: self.main.metadata().current_schema_id(),
                 actor: self.lake.actor.to_string(),
                 reason: "the ledger was gone and is begun anew: no row up to this snapshot is in it"
                     .to_owned(),
@@ -151,14 +127,14 @@ impl Drain<'_> {
         match self.follower {
             Follower::DeadLetters => {
                 let removals: Vec<_> = self
-                    .outbox
+                    .outbox()
                     .removals
                     .iter()
                     .filter(|removal| waits(removal.snapshot))
                     .collect();
                 let mut files = removal::apply(self.lake, base, &removals).await?;
                 for pending in self
-                    .outbox
+                    .outbox()
                     .dead_letters
                     .iter()
                     .filter(|pending| waits(pending.snapshot))
@@ -169,7 +145,7 @@ impl Drain<'_> {
             }
             Follower::Ledger => {
                 let entries = self
-                    .outbox
+                    .outbox()
                     .ledger
                     .iter()
                     .filter(|entry| waits(entry.stamp.snapshot));

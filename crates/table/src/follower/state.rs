@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use tabletopic_offsets::{FollowerPosition, SnapshotRef};
+use iceberg::TableIdent;
+use tabletopic_offsets::{Follower, FollowerPosition, SnapshotRef, TableState};
 
-use crate::commit::{Counted, Note, SnapshotAt, TagState};
+use crate::commit::{Base, Counted, Halt, Note, SnapshotAt, TagState, Tagged};
 use crate::rows::Held;
 
 const FOLLOWS: &str = "tabletopic.follows";
@@ -57,6 +58,52 @@ impl TagState for FollowerState {
                 },
             },
         })
+    }
+}
+
+impl FollowerState {
+    /// Up to which sequence number of `main` the follower `table` holds everything.
+    ///
+    /// # Errors
+    /// Halts where it stands where `main` never was, or was filled from another table.
+    pub(super) fn stands(
+        &self,
+        table: &TableIdent,
+        main: &Base<TableState>,
+        tagged: &Tagged<TableState>,
+        follower: Follower,
+    ) -> Result<i64, Halt> {
+        let FollowerPosition { table_uuid, snapshot } = &self.drained;
+        let expected = main.metadata().uuid().to_string();
+        if *table_uuid != expected {
+            return Err(Halt::FollowerOfAnother {
+                table: table.clone(),
+                main: main.table.ident.clone(),
+                expected,
+                found: table_uuid.clone(),
+            });
+        }
+        // What it had acknowledged is no longer in the outbox: one that is below that was rolled back.
+        let outbox = &tagged.state.outbox;
+        let acknowledged = outbox.acknowledged.get(&follower);
+        let acknowledged = acknowledged.map_or(0, |position| position.snapshot.sequence_number);
+        let listed = outbox.lists(*snapshot) && snapshot.sequence_number >= acknowledged;
+        // One that is ahead was drained by somebody who saw a newer state than we did.
+        let ahead = snapshot.sequence_number >= tagged.snapshot.sequence_number();
+        match listed || ahead {
+            true => Ok(snapshot.sequence_number),
+            false => Err(astray(table, main, *snapshot)),
+        }
+    }
+}
+
+/// The halt of a follower that stands where `main` never was.
+pub(super) fn astray(table: &TableIdent, main: &Base<TableState>, at: SnapshotRef) -> Halt {
+    Halt::FollowerAstray {
+        table: table.clone(),
+        main: main.table.ident.clone(),
+        sequence_number: at.sequence_number,
+        snapshot_id: at.snapshot_id,
     }
 }
 

@@ -4,6 +4,7 @@ mod adopt;
 mod anchor;
 mod declare_lost;
 mod declare_missing_lost;
+mod prefix;
 mod redrive;
 mod rewind;
 mod truncate;

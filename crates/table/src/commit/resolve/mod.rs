@@ -4,6 +4,7 @@
 mod abandoned;
 mod adopt_topic;
 mod declare_lost;
+mod prefix;
 mod restore_tag;
 mod rewind;
 mod truncate;
@@ -20,6 +21,7 @@ pub use rewind::Rewind;
 pub use truncate::{LogCut, Truncate};
 
 use abandoned::abandoned;
+use prefix::prefix;
 
 use super::base::Base;
 use super::error::CommitError;

@@ -1,12 +1,14 @@
 //! After somebody's rollback: progress goes back to what `main`'s history says, so that what the rollback removed
-//! is read again from Kafka.
+//! is read again from Kafka. Where that history was expired, the ledger says it.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use tabletopic_offsets::{Kind, TableState};
 
-use super::{abandoned, held, nearest, snapshot_ref};
+use super::{abandoned, held, nearest, prefix, snapshot_ref};
 use crate::commit::append::never_anchored;
-use crate::commit::{Base, Change, CommitError, Halt, Leaving, Note, Plan, SnapshotAt};
+use crate::commit::{Base, Change, CommitError, Halt, Leaving, Note, Plan, SnapshotAt, check_standing};
 use crate::lake::Lake;
 
 #[derive(Debug)]
@@ -31,16 +33,27 @@ impl Plan<TableState> for Rewind<'_> {
             return Err(never_anchored(base));
         };
         let nearest = nearest(base)?;
-        let since = nearest.as_ref().map(|(snapshot, _)| snapshot_ref(snapshot));
         if nearest
             .as_ref()
             .is_some_and(|(snapshot, _)| snapshot.snapshot_id() == tagged.snapshot.snapshot_id())
         {
             return Ok(None);
         }
-        let older = nearest.map_or_else(TableState::empty, |(_, state)| state);
-        let mut state = tagged.state.next(Kind::Rewind);
         let held = held(self.lake, base, &tagged.state).await?;
+        let (since, older) = match nearest {
+            Some((snapshot, state)) => (Some(snapshot_ref(&snapshot)), state),
+            // Only files tell that our snapshot is in `main`, and they do.
+            None if is_standing(self.lake, base).await? => return Ok(None),
+            None => match prefix(self.lake, base, tagged, &held).await {
+                Ok((since, older)) => (Some(since), older),
+                // Where no row is left, going back to the anchors is right whatever the ledger says.
+                Err(CommitError::Halt(_)) if held.values().all(BTreeMap::is_empty) => {
+                    (None, TableState::empty())
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        let mut state = tagged.state.next(Kind::Rewind);
         state
             .rewind_to(&older, &held, at.snapshot_ref(), at.timestamp_ms)
             .map_err(|error| Halt::Resolve {
@@ -56,5 +69,13 @@ impl Plan<TableState> for Rewind<'_> {
             leaving: Leaving::Abandoned(abandoned(base, since)?),
             ..Change::empty(state, note)
         }))
+    }
+}
+
+async fn is_standing(lake: &Lake, base: &Base<TableState>) -> Result<bool, CommitError> {
+    match check_standing(lake, base).await {
+        Ok(()) => Ok(true),
+        Err(CommitError::Halt(_)) => Ok(false),
+        Err(error) => Err(error),
     }
 }

@@ -1,21 +1,23 @@
 //! The ledger: one row for each snapshot of ours, topic partition and range. Append-only; what an auditor reads,
 //! in any engine, years after the snapshots themselves were expired.
 
+mod read;
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::SchemaRef as ArrowSchemaRef;
-use futures::TryStreamExt;
 use iceberg::TableIdent;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::expr::Reference;
 use iceberg::spec::{Datum, NestedField, PrimitiveType, Schema, Type};
 use tabletopic_offsets::{Follower, Kind, LedgerRange, LedgerRow, Outbox};
 
+pub use read::Ledger;
+
 use super::ident;
 use crate::commit::CommitError;
 use crate::lake::Lake;
-use crate::rows::iceberg_table;
 
 /// Columns of `<table>__ledger`. Its first row is an anchor, unless it was begun anew (see the drain). A snapshot without ranges (a renewal, a schema change) is one row whose job,
 /// topic, partition and offsets are null. `abandons_since` is set on rewinds and declared losses: our snapshots with
@@ -98,24 +100,13 @@ pub async fn took_back(
         .ledger
         .iter()
         .any(|entry| entry.kind == Kind::Replace && entry.stamp.snapshot.sequence_number > since);
+    if pending {
+        return Ok(true);
+    }
     let ledger = lake.catalog.load(&ident(main, Follower::Ledger)).await?;
-    if pending || ledger.metadata.current_snapshot().is_none() {
-        return Ok(pending);
-    }
-    let replaced = Reference::new("kind").equal_to(Datum::string(Kind::Replace.name()));
     let above = Reference::new("sequence_number").greater_than(Datum::long(since));
-    let scan = iceberg_table(lake, &ledger)?
-        .scan()
-        .select(["sequence_number"])
-        .with_filter(replaced.and(above))
-        .build()?;
-    let mut batches = scan.to_arrow().await?;
-    while let Some(batch) = batches.try_next().await? {
-        if batch.num_rows() > 0 {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let replaced = read::scan(lake, &ledger, read::is_replaced().and(above)).await?;
+    Ok(!replaced.is_empty())
 }
 
 /// Iceberg has no unsigned integers; counts stay far below 2^63.
