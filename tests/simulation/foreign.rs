@@ -148,6 +148,23 @@ pub async fn roll_back(lake: &Lake, table: &TableIdent, back: usize) -> bool {
     went
 }
 
+/// `main` goes forward again, to our newest snapshot.
+pub async fn undo_rollback(lake: &Lake, table: &TableIdent) {
+    repeatedly(lake, table, async |table| {
+        let metadata = &table.metadata;
+        let newest = metadata.snapshot_for_ref(TAG)?.snapshot_id();
+        let is_there = metadata.current_snapshot_id() == Some(newest);
+        let main = SnapshotReference::new(newest, SnapshotRetention::branch(None, None, None));
+        let forward = || {
+            builder(metadata)
+                .set_ref(MAIN_BRANCH, main)
+                .expect("our snapshot")
+        };
+        (!is_there).then(|| updates(forward()))
+    })
+    .await;
+}
+
 /// Our tag is taken off a follower. Where it was.
 pub async fn drop_tag(lake: &Lake, table: &TableIdent) -> Option<i64> {
     let mut was = None;

@@ -6,6 +6,7 @@ use tabletopic_ingest::resolve::{Answer, ResolveError, resolve};
 use tabletopic_offsets::TableState;
 use tabletopic_table::commit::{Base, CommitError, Halt, check_standing};
 
+use crate::foreign;
 use crate::world::{Happened, World};
 
 /// The command that a halt's message names, if what it speaks of has happened. None for what heals by itself.
@@ -95,6 +96,13 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
                 Halt::RolledBack { .. } | Halt::HistoryExpired { .. },
             ))) if world.rollback_open => {
                 world.say(format!("  {answer:?}: not before the rollback is answered"));
+            }
+            // Expired after the rollback, and neither rows nor ledger tell how far it went.
+            Err(error) if error.to_string().contains("Set `main` to our newest snapshot") => {
+                foreign::undo_rollback(&world.lake, world.table()).await;
+                changed = true;
+                world.rollback_open = false;
+                world.say(format!("  {answer:?}: {error}; so it is"));
             }
             // The dead-letter table is brought up to date within seconds.
             Err(error)

@@ -333,11 +333,7 @@ impl World {
             Step::TellRobbed => self.tell_robbed(),
             Step::ForeignAppend => foreign::append(&self.lake, &self.job.table).await,
             Step::ForeignCompaction => foreign::compact(&self.lake, &self.job.table).await,
-            Step::ForeignExpiry => {
-                if !self.rollback_open {
-                    foreign::expire(&self.lake, &self.job.table).await;
-                }
-            }
+            Step::ForeignExpiry => foreign::expire(&self.lake, &self.job.table).await,
             Step::KeepLittle { merged } => foreign::keep_little(&self.lake, &self.job.table, merged).await,
             Step::ForeignRollback { back } => {
                 if foreign::roll_back(&self.lake, &self.job.table, back).await {
