@@ -19,9 +19,10 @@ use super::ident;
 use crate::commit::CommitError;
 use crate::lake::Lake;
 
-/// Columns of `<table>__ledger`. Its first row is an anchor, unless it was begun anew (see the drain). A snapshot without ranges (a renewal, a schema change) is one row whose job,
-/// topic, partition and offsets are null. `abandons_since` is set on rewinds and declared losses: our snapshots with
-/// sequence numbers between it and the row's own are no longer in the table.
+/// Columns of `<table>__ledger`. Its first row is an anchor, unless it was begun anew (see the drain). A snapshot
+/// without ranges (a renewal, a schema change) is one row whose job, topic, partition and offsets are null.
+/// `abandons_since` is set on rewinds and declared losses: our snapshots with sequence numbers between it and the row's
+/// own are no longer in the table.
 ///
 /// # Errors
 /// None in practice: the schema is fixed.
