@@ -1,7 +1,7 @@
 //! Decodes sampled records as a worker would, growing a copy of the schema where a worker would have the table grow.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 use iceberg::spec::Schema;
@@ -118,7 +118,7 @@ impl<'r> Trying<'_, 'r> {
         if self.refused.is_some() {
             return Ok(());
         }
-        let mut causes = Vec::new();
+        let mut causes = BTreeSet::new();
         let decoded = loop {
             let decoded = decoder(&self.job.decode, &self.schema)?.decode(records)?;
             if decoded.grown.is_empty() {
@@ -130,7 +130,7 @@ impl<'r> Trying<'_, 'r> {
                     self.refused = Some(refused);
                     return Ok(());
                 }
-                causes.push(proposal.caused_by);
+                causes.insert(proposal.caused_by);
             }
         };
         self.unknown_fields += decoded.unknown_fields;
@@ -143,17 +143,24 @@ impl<'r> Trying<'_, 'r> {
         for bad in &decoded.bad {
             self.note(&records[bad.index], bad);
         }
-        causes.retain(|index| lost.binary_search(index).is_err());
-        causes.dedup();
-        for index in causes {
-            self.shown.insert(self.growing, records[index]);
-            self.growing += 1;
-        }
-        let good = (0..records.len()).filter(|index| lost.binary_search(index).is_err());
-        let room = ROWS.saturating_sub(self.shown.len());
-        self.shown.extend(good.take(room).map(|index| records[index]));
-        self.shown.truncate(ROWS);
+        let good = |index: &usize| lost.binary_search(index).is_err();
+        let (growing, others): (Vec<usize>, Vec<usize>) = (0..records.len())
+            .filter(good)
+            .partition(|index| causes.contains(index));
+        self.show(&growing, records, &others);
         Ok(())
+    }
+
+    /// Keeps the first [`ROWS`] of all good records, those that made the schema grow before the others.
+    fn show(&mut self, growing: &[usize], records: &[Record<'r>], others: &[usize]) {
+        let room = ROWS.saturating_sub(self.growing);
+        let growing = growing.iter().take(room).map(|index| records[*index]);
+        let before = self.growing;
+        self.shown.splice(before..before, growing.clone());
+        self.growing += growing.len();
+        let others = others.iter().take(ROWS).map(|index| records[*index]);
+        self.shown.extend(others);
+        self.shown.truncate(ROWS);
     }
 
     fn grow(&mut self, change: &Change, record: &Record<'_>) -> Result<(), String> {
@@ -209,5 +216,83 @@ impl<'r> Trying<'_, 'r> {
                 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int64Type;
+    use iceberg::TableIdent;
+    use tabletopic_decode::{DecodeSettings, Format, create_schema, parse_ddl};
+    use tabletopic_offsets::JobId;
+    use tabletopic_records::NoHeaders;
+    use tabletopic_table::file::FileSettings;
+
+    use super::*;
+    use crate::job::Start;
+
+    fn job() -> Job {
+        Job {
+            id: JobId::new("orders"),
+            topic: "orders".into(),
+            table: TableIdent::from_strs(["shop", "orders"]).unwrap(),
+            decode: DecodeSettings::new("orders", Format::Json),
+            ddl: None,
+            partition_by: Vec::new(),
+            start: Start::Earliest,
+            partitions: None,
+            files: FileSettings::default(),
+            commit_interval: Duration::from_secs(60),
+        }
+    }
+
+    /// Of these values, one after the other, for a table with the column `id`: wishes, and the ids that are shown.
+    fn tried(values: &[String]) -> (usize, Vec<i64>) {
+        let job = job();
+        let schema = create_schema(
+            &parse_ddl("CREATE TABLE orders (id BIGINT)").unwrap(),
+            &job.decode,
+        )
+        .unwrap();
+        let records: Vec<Record<'_>> = values
+            .iter()
+            .zip(0..)
+            .map(|(value, offset)| Record {
+                partition: 0,
+                offset,
+                timestamp: Some(0),
+                key: None,
+                value: Some(value.as_bytes()),
+                headers: &NoHeaders,
+            })
+            .collect();
+        let trial = of(&job, schema.clone(), schema.highest_field_id(), &records).unwrap();
+        let ids = trial.rows["id"].as_primitive::<Int64Type>();
+        (trial.wishes.len(), ids.values().to_vec())
+    }
+
+    #[test]
+    fn a_record_that_makes_the_table_grow_is_shown_once_and_first() {
+        let values: Vec<String> = (0..10)
+            .map(|id| match id {
+                0..3 => format!(r#"{{"id": {id}}}"#),
+                _ => format!(r#"{{"id": {id}, "coupon": "SPRING"}}"#),
+            })
+            .collect();
+        assert_eq!(tried(&values), (1, vec![3, 0, 1, 2, 4]));
+    }
+
+    #[test]
+    fn more_records_than_are_shown_may_make_it_grow() {
+        let values: Vec<String> = (0..5_000)
+            .map(|id| match id % 100 {
+                7 => format!(r#"{{"id": {id}, "field_{id}": 1}}"#),
+                _ => format!(r#"{{"id": {id}}}"#),
+            })
+            .collect();
+        assert_eq!(tried(&values), (50, vec![7, 107, 207, 307, 407]));
     }
 }
