@@ -1,5 +1,6 @@
 //! From a checked configuration to the parts that work: clients, storage, catalog.
 
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,7 @@ pub fn warehouse_uri(catalog: &Catalog) -> anyhow::Result<String> {
             catalog.warehouse.display()
         )
     })?;
+    let folder = without_parents(&folder);
     let folder = folder.to_str().with_context(|| {
         format!(
             "the warehouse {} has a name that is not UTF-8; choose another folder",
@@ -59,6 +61,22 @@ pub fn warehouse_uri(catalog: &Catalog) -> anyhow::Result<String> {
         )
     })?;
     Ok(format!("file://{folder}"))
+}
+
+/// An absolute path without `..`, which no URI has room for: where these lead, as the system follows links.
+fn without_parents(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                // What is not there yet is no link.
+                plain = plain.canonicalize().unwrap_or(plain);
+                plain.pop();
+            }
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// Everything that commits are made with.
@@ -124,4 +142,27 @@ pub fn table_ident(table: &TableName) -> anyhow::Result<TableIdent> {
     let namespace = NamespaceIdent::from_vec(table.namespace.clone())
         .with_context(|| format!("the namespace of table {table} is not one of Iceberg's"))?;
     Ok(TableIdent::new(namespace, table.name.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parent_folders_are_followed_through_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("disk/data")).unwrap();
+        std::os::unix::fs::symlink(root.join("disk/data"), root.join("link")).unwrap();
+        assert_eq!(
+            without_parents(&root.join("link/../lake")),
+            root.join("disk/lake")
+        );
+        assert_eq!(
+            without_parents(&root.join("not/there/../lake")),
+            root.join("not/lake")
+        );
+        assert_eq!(without_parents(Path::new("/../lake")), Path::new("/lake"));
+        assert_eq!(without_parents(&root.join("link/lake")), root.join("link/lake"));
+    }
 }
