@@ -37,6 +37,23 @@ pub enum Reason {
 }
 
 impl Reason {
+    pub const ALL: [Self; 14] = [
+        Self::NotJson,
+        Self::InvalidUtf8,
+        Self::NotAnObject,
+        Self::WrongType,
+        Self::InvalidValue,
+        Self::OutOfRange,
+        Self::TooLarge,
+        Self::TooDeep,
+        Self::TooManyFields,
+        Self::DuplicateKey,
+        Self::MissingRequired,
+        Self::MissingEventTime,
+        Self::AbsurdEventTime,
+        Self::NoPartition,
+    ];
+
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotJson => "not_json",

@@ -110,9 +110,6 @@ fn table_report(
             .values()
             .for_each(|partition| counts.add(partition.counts));
     }
-    let last_read = commits
-        .recent()
-        .find(|commit| commit.table == *ident && commit.entry.kind == tabletopic_offsets::Kind::Append);
     let newest = seen.and_then(|seen| seen.newest_record);
     TableReport {
         table: ident.to_string(),
@@ -122,7 +119,7 @@ fn table_report(
             (false, None) => Standing::New,
         },
         snapshot_id: seen.map(|seen| seen.snapshot_id.to_string()),
-        last_commit_at: last_read.map(|commit| commit.entry.stamp.time_ms),
+        last_commit_at: commits.appended(ident),
         newest_record_at: newest,
         freshness_seconds: newest.map(|newest| seconds((now - newest).max(0))),
         rows: counts.rows,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use iceberg::TableIdent;
 use iceberg::spec::{Snapshot, SnapshotRef, TableMetadata};
 use tabletopic_clock::Millis;
-use tabletopic_offsets::{JobId, LedgerEntry, OffsetRange, TableState};
+use tabletopic_offsets::{JobId, Kind, LedgerEntry, OffsetRange, TableState};
 use tabletopic_table::commit::TagState;
 
 /// Commits that are kept, of all tables together.
@@ -61,12 +61,14 @@ pub(super) struct Moved {
     pub range: OffsetRange,
 }
 
-/// Bounded, but for one entry for each topic partition.
+/// Bounded, but for one entry for each table and each topic partition.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
     recent: VecDeque<Commit>,
     ranges: usize,
     moved: BTreeMap<(TableIdent, JobId, i32), Moved>,
+    /// When something was read into a table last.
+    appended: BTreeMap<TableIdent, Millis>,
     /// Sequence number up to which a table's snapshots were read.
     read: BTreeMap<TableIdent, i64>,
 }
@@ -93,7 +95,19 @@ impl Commits {
                 room
             })
             .collect();
-        commits.into_iter().rev().for_each(|commit| self.push(commit));
+        self.take(commits.into_iter().rev());
+    }
+
+    /// Takes in commits of a table, oldest first. Those of all tables together are kept by their time: the tables are
+    /// seen one after the other when a process starts, each with all its snapshots.
+    fn take(&mut self, commits: impl Iterator<Item = Commit>) {
+        commits.for_each(|commit| self.push(commit));
+        let recent = self.recent.make_contiguous();
+        recent.sort_by_key(|commit| commit.entry.stamp.time_ms);
+        while self.recent.len() > COMMITS || (self.ranges > RANGES && self.recent.len() > 1) {
+            let oldest = self.recent.pop_front();
+            self.ranges -= oldest.map_or(0, |oldest| oldest.entry.ranges.len());
+        }
     }
 
     fn push(&mut self, commit: Commit) {
@@ -106,12 +120,17 @@ impl Commits {
             };
             self.moved.insert(key, moved);
         }
+        if commit.entry.kind == Kind::Append {
+            self.appended
+                .insert(commit.table.clone(), commit.entry.stamp.time_ms);
+        }
         self.ranges += commit.entry.ranges.len();
         self.recent.push_back(commit);
-        while self.recent.len() > COMMITS || (self.ranges > RANGES && self.recent.len() > 1) {
-            let oldest = self.recent.pop_front();
-            self.ranges -= oldest.map_or(0, |oldest| oldest.entry.ranges.len());
-        }
+    }
+
+    /// When something was read into a table last, as far as its snapshots tell.
+    pub(super) fn appended(&self, table: &TableIdent) -> Option<Millis> {
+        self.appended.get(table).copied()
     }
 
     /// Newest first.
@@ -121,5 +140,52 @@ impl Commits {
 
     pub(super) fn moved(&self, table: &TableIdent, job: &JobId, partition: i32) -> Option<Moved> {
         self.moved.get(&(table.clone(), job.clone(), partition)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tabletopic_offsets::{SnapshotRef as Reference, Stamp};
+
+    use super::*;
+
+    fn commit(table: &TableIdent, time_ms: Millis) -> Commit {
+        let snapshot = Reference {
+            snapshot_id: time_ms,
+            sequence_number: time_ms,
+        };
+        Commit {
+            table: table.clone(),
+            entry: LedgerEntry {
+                stamp: Stamp {
+                    snapshot,
+                    schema_id: 0,
+                    actor: String::new(),
+                    reason: String::new(),
+                    time_ms,
+                    abandons_since: None,
+                },
+                kind: Kind::Append,
+                ranges: Vec::new(),
+            },
+            files: 0,
+            bytes: 0,
+        }
+    }
+
+    #[test]
+    fn a_table_that_is_seen_late_drives_no_newer_commit_out() {
+        let [busy, idle] = ["busy", "idle"].map(|name| TableIdent::from_strs(["shop", name]).unwrap());
+        let mut commits = Commits::default();
+        commits.take((1_000..1_300).map(|time| commit(&busy, time)));
+        commits.take((1..300).map(|time| commit(&idle, time)));
+        let newest = commits.recent().next().unwrap();
+        assert_eq!((&newest.table, newest.entry.stamp.time_ms), (&busy, 1_299));
+        assert!(commits.recent().all(|commit| commit.table == busy));
+        assert_eq!(commits.recent().count(), COMMITS);
+        assert_eq!(
+            (commits.appended(&busy), commits.appended(&idle)),
+            (Some(1_299), Some(299))
+        );
     }
 }

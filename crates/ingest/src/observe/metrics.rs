@@ -10,6 +10,7 @@ use prometheus::{
     CounterVec, Error, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
     IntGauge, IntGaugeVec, Opts, Registry,
 };
+use tabletopic_decode::{OnBadRecord, Reason};
 
 use super::commit_answers::ANSWERS;
 use crate::job::Job;
@@ -118,7 +119,7 @@ impl Metrics {
             )?,
             last_commit_timestamp: made.gauge(
                 "tabletopic_last_commit_timestamp_seconds",
-                "Unix time of the last snapshot in which this process committed what it read.",
+                "Unix time of the last snapshot with what was read, of those that this process has seen.",
                 &["table"],
             )?,
             units_dropped: made.counter(
@@ -212,6 +213,11 @@ impl Metrics {
             &self.units_dropped,
         ] {
             of_table.with_label_values(&[&*table]);
+        }
+        if job.decode.on_bad_record != OnBadRecord::Halt {
+            for reason in Reason::ALL {
+                self.dead_letters.with_label_values(&[&*table, reason.as_str()]);
+            }
         }
         for answer in ANSWERS {
             self.commit_answers.with_label_values(&[&*table, answer]);

@@ -265,6 +265,13 @@ impl Observed {
             if let Some(seconds) = table.freshness_seconds {
                 metrics.freshness.with_label_values(&[&table.table]).set(seconds);
             }
+            if let Some(at) = table.last_commit_at {
+                let label = [&table.table];
+                metrics
+                    .last_commit_timestamp
+                    .with_label_values(&label)
+                    .set(at as f64 / 1000.0);
+            }
         }
         for job in &report.jobs {
             for partition in &job.partitions {
