@@ -24,11 +24,18 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     match commands::run(&Args::parse()) {
         Ok(exit) => exit.into(),
+        // Who reads the answer, `head` for one, has had enough of it.
+        Err(error) if is_unread(&error) => Exit::Done.into(),
         Err(error) => {
             eprintln!("error: {}", sentence(&error));
             Exit::of(&error).into()
         }
     }
+}
+
+fn is_unread(error: &anyhow::Error) -> bool {
+    let written = error.downcast_ref::<std::io::Error>();
+    written.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// The error and its causes, without those that the words before them tell already.

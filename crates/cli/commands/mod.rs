@@ -11,12 +11,11 @@ mod status;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::bail;
 use tabletopic_ingest::Job;
 
 use crate::args::{Args, Command};
 use crate::config::Config;
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 use crate::jobs;
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -42,11 +41,12 @@ fn jobs_of(config: &Config, table: Option<&str>) -> anyhow::Result<Vec<Arc<Job>>
     let wanted = named.filter(|(_, name)| table.is_none_or(|table| *name == table));
     let jobs: Vec<Arc<Job>> = wanted.map(|(job, _)| job).collect();
     if jobs.is_empty() {
-        bail!(
+        let message = format!(
             "no topic of the configuration feeds table {}; it has: {}",
             table.unwrap_or_default(),
             names.join(", ")
         );
+        return Err(UsageError(message).into());
     }
     Ok(jobs)
 }
@@ -54,12 +54,19 @@ fn jobs_of(config: &Config, table: Option<&str>) -> anyhow::Result<Vec<Arc<Job>>
 /// How a command line begins that answers a halt under this configuration, wherever it is typed.
 fn resolve_command(config: &Path) -> anyhow::Result<String> {
     let config = std::path::absolute(config)?;
-    let config = config.display().to_string().replace('\'', r"'\''");
+    Ok(format!(
+        "tabletopic resolve --config {}",
+        word(&config.display().to_string())
+    ))
+}
+
+/// One word of a command line, as a POSIX shell reads it.
+fn word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
-    Ok(match config.chars().all(plain) {
-        true => format!("tabletopic resolve --config {config}"),
-        false => format!("tabletopic resolve --config '{config}'"),
-    })
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
 }
 
 /// The process's environment, as the configuration reads it.

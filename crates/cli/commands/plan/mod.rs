@@ -3,6 +3,7 @@
 mod json;
 mod text;
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,13 +27,14 @@ pub fn run(file: &Path, asked: &Asked) -> anyhow::Result<Exit> {
         true => Exit::Done,
         false => Exit::Halted,
     };
+    let mut out = io::stdout().lock();
     match asked.output {
         Output::Text => {
             for plan in &plans {
-                text::print(plan)?;
+                text::print(plan, &mut out)?;
             }
         }
-        Output::Json => println!("{:#}", json::of(exit, &plans)?),
+        Output::Json => writeln!(out, "{:#}", json::of(exit, &plans)?)?,
     }
     Ok(exit)
 }

@@ -1,5 +1,7 @@
 //! A plan for people, on 80 columns: the table's columns from top to bottom, each with its values in two rows.
 
+use std::io::{self, Write};
+
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use console::{pad_str, style, truncate_str};
 use tabletopic_decode::OnBadRecord;
@@ -13,48 +15,50 @@ const NAME: usize = 18;
 const TYPE: usize = 12;
 const VALUE: usize = 20;
 
-pub fn print(plan: &Plan) -> anyhow::Result<()> {
+pub fn print(plan: &Plan, out: &mut dyn Write) -> anyhow::Result<()> {
     let job = &plan.job;
     let what = match plan.action {
         Action::Create => style("would be made").green(),
         Action::Change => style("would change").yellow(),
         Action::Nothing => style("stays as it is").dim(),
     };
-    println!(
+    writeln!(
+        out,
         "{} -> {}: {what}",
         style(&job.topic).bold(),
         style(&job.table).bold()
-    );
-    println!(
+    )?;
+    writeln!(
+        out,
         "  {} partitions, {} offsets to read; {} records were looked at",
         plan.partitions, plan.unread, plan.sampled
-    );
+    )?;
     for halt in &plan.halts {
-        println!("  {} {halt}", style("would halt:").red().bold());
+        writeln!(out, "  {} {halt}", style("would halt:").red().bold())?;
     }
     for warning in &plan.warnings {
-        println!("  {} {warning}", style("mind:").yellow().bold());
+        writeln!(out, "  {} {warning}", style("mind:").yellow().bold())?;
     }
-    columns(plan)?;
-    println!("  partitioned by [{}]", plan.partition_by.join(", "));
+    columns(plan, out)?;
+    writeln!(out, "  partitioned by [{}]", plan.partition_by.join(", "))?;
     if plan.action == Action::Create {
         for (name, value) in &plan.properties {
-            println!("  {}", style(format!("{name} = {value}")).dim());
+            writeln!(out, "  {}", style(format!("{name} = {value}")).dim())?;
         }
     }
-    changes(plan);
-    faults(plan);
-    println!();
+    changes(plan, out)?;
+    faults(plan, out)?;
+    writeln!(out)?;
     Ok(())
 }
 
-fn columns(plan: &Plan) -> anyhow::Result<()> {
+fn columns(plan: &Plan, out: &mut dyn Write) -> anyhow::Result<()> {
     let shown = plan.rows.num_rows().min(ROWS);
     let mut heading = line("", "id", "column", "type");
     for row in 1..=shown {
         heading.push_str(&cell(&format!("row {row}"), VALUE));
     }
-    println!("{}", style(heading.trim_end()).dim());
+    writeln!(out, "{}", style(heading.trim_end()).dim())?;
     for (number, column) in plan.columns.iter().enumerate() {
         let mark = match (plan.action, column.plan) {
             (Action::Create, _) | (_, ColumnPlan::Kept) => " ",
@@ -75,15 +79,16 @@ fn columns(plan: &Plan) -> anyhow::Result<()> {
             text.push_str(&cell(&values.value(row).to_string(), VALUE));
         }
         let text = text.trim_end();
-        println!(
+        writeln!(
+            out,
             "{}",
             match mark {
                 " " => style(text),
                 _ => style(text).yellow(),
             }
-        );
+        )?;
     }
-    println!("  {}", style(origins(&plan.columns, plan.sampled)).dim());
+    writeln!(out, "  {}", style(origins(&plan.columns, plan.sampled)).dim())?;
     Ok(())
 }
 
@@ -93,9 +98,14 @@ fn line(mark: &str, id: &str, column: &str, ty: &str) -> String {
 
 /// Text of exactly this width, and a space.
 fn cell(text: &str, width: usize) -> String {
-    let text = text.replace(['\n', '\r', '\t'], " ");
+    let text = harmless(text);
     let text = truncate_str(&text, width, "…");
     format!("{} ", pad_str(&text, width, console::Alignment::Left, None))
+}
+
+/// What came with a record, without the characters by which it could steer the terminal.
+fn harmless(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// Where the columns come from.
@@ -117,7 +127,7 @@ fn origins(columns: &[Column], sampled: usize) -> String {
     format!("columns: {}", told.join(", "))
 }
 
-fn changes(plan: &Plan) {
+fn changes(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     for Wish {
         column,
         ty,
@@ -126,15 +136,21 @@ fn changes(plan: &Plan) {
         offset,
     } in &plan.wishes
     {
+        let column = harmless(column);
         let what = match from {
             Some(from) => format!("column {column} is widened from {from} to {ty}"),
             None => format!("column {column} {ty} is added"),
         };
-        println!("  {what}: {}/{partition} offset {offset} has it", plan.job.topic);
+        writeln!(
+            out,
+            "  {what}: {}/{partition} offset {offset} has it",
+            plan.job.topic
+        )?;
     }
+    Ok(())
 }
 
-fn faults(plan: &Plan) {
+fn faults(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     for Fault {
         reason,
         field,
@@ -152,10 +168,23 @@ fn faults(plan: &Plan) {
         };
         let field = field
             .as_ref()
-            .map_or_else(String::new, |field| format!(" in `{field}`"));
-        println!(
+            .map_or_else(String::new, |field| format!(" in `{}`", harmless(field)));
+        let detail = harmless(detail);
+        writeln!(
+            out,
             "  {records} {becomes}: {reason}{field}, such as {}/{partition} offset {offset}: {detail}",
             plan.job.topic
-        );
+        )?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_does_not_steer_the_terminal() {
+        assert_eq!(cell("a\u{1b}[2J\r\nb\u{9b}1m", 12), "a [2J  b 1m  ");
     }
 }

@@ -3,6 +3,7 @@
 mod columns;
 mod text;
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,9 +24,10 @@ pub fn run(file: &Path, asked: &Status) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
     logging::start(&config.log, Progress::new().writer());
     let report = runtime()?.block_on(report(&config, asked, resolve_command(file)?))?;
+    let mut out = anstream::stdout().lock();
     match asked.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Output::Text => anstream::print!("{}", text::Shown(&report)),
+        Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?,
+        Output::Text => write!(out, "{}", text::Shown(&report))?,
     }
     Ok(exit(&report))
 }

@@ -67,6 +67,7 @@ fn sentence(report: &Report, table: &TableReport) -> String {
     };
     let commit = match table.last_commit_at {
         Some(at) => format!("last commit {} ago", about((report.made_at - at) as f64 / 1000.0)),
+        None if table.rows == 0 && table.dead_letters == 0 => "nothing was read into it yet".to_owned(),
         None => "no commit among the snapshots that are left".to_owned(),
     };
     let newest = match table.freshness_seconds {
