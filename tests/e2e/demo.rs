@@ -171,6 +171,20 @@ fn its_tables_hold_what_it_says_and_open_by_the_commands_that_it_prints() {
     );
 
     let (folder, home) = (demo.folder.path(), home());
+    let asked = demo.said.lines().find(|line| line.contains(" sql --config "));
+    let shell = asked.unwrap_or_else(|| panic!("no shell in:\n{}", demo.said));
+    let question = format!("echo 'SELECT count(*) AS n FROM orders' | {shell} --output json");
+    let counted = paste(&question, folder, home.path());
+    assert!(counted.contains(&format!("{rows}")), "{counted}");
+    for (reason, records) in reasons {
+        let records = records.as_u64().expect("a number");
+        let told = |line: &str| line.contains(reason) && line.ends_with(&format!("| {records:<7} |"));
+        assert!(
+            demo.said.lines().any(told),
+            "{records} {reason} in:\n{}",
+            demo.said
+        );
+    }
     let programs = demo.programs();
     let [duckdb, pyiceberg] = &programs[..] else {
         panic!("two programs in:\n{}", demo.said);

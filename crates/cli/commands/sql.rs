@@ -57,7 +57,8 @@ pub fn run(file: &Path, asked: &Sql) -> anyhow::Result<Exit> {
     }
 }
 
-async fn engine(config: &Config) -> anyhow::Result<Engine> {
+/// Answers questions about the tables of this configuration's catalog.
+pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
     // Reading makes nothing, not even the catalog's file.
     if !config.catalog.uri.exists() {
         bail!(

@@ -1,35 +1,39 @@
-//! The end of the demo: what went in and what came out, by which snapshots, and how to open the tables.
+//! The end of the demo: what went in and what came out, by which snapshots, what the tables answer, and how to open
+//! them.
 
 use console::style;
 use tabletopic_offsets::Kind;
 
+use super::answers;
 use super::folder::Folder;
 use super::open_it;
-use super::screen::{heading, number};
+use super::screen::{heading, number, say};
 use super::snapshots::{self, Held, Snapshot, Watch};
 use super::traffic::{ORDERS, Sent};
+use crate::config::Config;
 use crate::exit::Exit;
 
 /// Prints it.
 ///
 /// # Errors
 /// Those of reading the tables.
-pub async fn tell(watch: &Watch, folder: &Folder, sent: &Sent) -> anyhow::Result<Exit> {
+pub async fn tell(watch: &Watch, config: &Config, folder: &Folder, sent: &Sent) -> anyhow::Result<Exit> {
     let Some(table) = watch.table().await? else {
-        println!("It was ended before the table was made: nothing is left to see.");
+        say("It was ended before the table was made: nothing is left to see.");
         return Ok(Exit::Done);
     };
     let held = Held::by(&table)?;
     if sent.orders < ORDERS {
-        println!(
+        say(&format!(
             "\nEnded early, after {} of {} orders. Those that were not read went with the broker.",
             number(sent.orders),
             number(ORDERS)
-        );
+        ));
     }
     let exit = balance(&held, sent);
     if held.counts.rows > 0 {
         list(&snapshots::of(&table.metadata)?);
+        answers::tell(config).await?;
         open_it::tell(folder, &table)?;
     }
     Ok(exit)
@@ -37,45 +41,45 @@ pub async fn tell(watch: &Watch, folder: &Folder, sent: &Sent) -> anyhow::Result
 
 /// What went in, and what came out of it.
 fn balance(held: &Held, sent: &Sent) -> Exit {
-    println!(
-        "{}",
-        heading("Exactly once", "every offset is one row or one dead letter")
-    );
-    println!(
+    say(&heading(
+        "Exactly once",
+        "every offset is one row or one dead letter",
+    ));
+    say(&format!(
         "  {} orders were sent, {} of them late and {} malformed.",
         number(sent.orders),
         number(sent.late),
         number(sent.malformed)
-    );
-    println!(
+    ));
+    say(&format!(
         "  The table accounts for {} offsets: {} rows and {} dead letters.",
         number(held.offsets()),
         number(held.counts.rows),
         number(held.counts.dead_letters)
-    );
+    ));
     if held.records() == held.offsets() {
         return Exit::Done;
     }
-    println!(
+    say(&format!(
         "  {}",
         style("That does not add up: please report it.").red().bold()
-    );
+    ));
     Exit::Failed
 }
 
 fn list(snapshots: &[Snapshot]) {
-    println!(
-        "{}",
-        heading("Snapshots", "each was committed with the offsets that it holds")
-    );
-    println!(
+    say(&heading(
+        "Snapshots",
+        "each was committed with the offsets that it holds",
+    ));
+    say(&format!(
         "  {}",
         style(format!(
             "{:19} {:>6} {:>5}  {}",
             "snapshot", "rows", "aside", "partition:[offsets)"
         ))
         .dim()
-    );
+    ));
     for snapshot in snapshots {
         let offsets = match snapshot.kind {
             Kind::Append => snapshots::ranges(snapshot),
@@ -87,11 +91,11 @@ fn list(snapshots: &[Snapshot]) {
             ),
             other => other.name().to_owned(),
         };
-        println!(
+        say(&format!(
             "  {:19} {:>6} {:>5}  {offsets}",
             snapshot.id,
             number(snapshot.counts.rows),
             snapshot.counts.dead_letters,
-        );
+        ));
     }
 }

@@ -28,8 +28,16 @@ impl Folder {
     /// Takes `path` for this demo: makes it, or removes what an earlier demo left in it.
     ///
     /// # Errors
-    /// It holds something that is not a demo's, or another demo is writing to it. Nothing was changed then.
+    /// It holds something that is not a demo's, another demo is writing to it, or the commands that open its tables would
+    /// not work with its name. Nothing was changed then.
     pub fn claim(path: &Path, keep: bool) -> anyhow::Result<Self> {
+        if !is_plain(path) {
+            bail!(
+                "{} can't be the demo's folder: programs that open its tables take a name with one of \" % ? # \\, with \
+                 a line break, or with - at its beginning for something else; name another folder with --dir",
+                path.display()
+            );
+        }
         fs::create_dir_all(path).with_context(|| format!("the folder {} can't be made", path.display()))?;
         let found = entries(path)?;
         if !found.is_empty() {
@@ -71,6 +79,13 @@ impl Folder {
         let file = self.config();
         fs::write(&file, text).with_context(|| format!("{} can't be written", file.display()))
     }
+}
+
+/// Whether every reader takes the path for the path that it is, within a URI and on a command line.
+fn is_plain(path: &Path) -> bool {
+    let misread = |c: char| c.is_control() || "\"%?#\\".contains(c);
+    path.to_str()
+        .is_some_and(|text| !text.starts_with('-') && !text.contains(misread))
 }
 
 fn entries(path: &Path) -> anyhow::Result<Vec<OsString>> {
@@ -182,6 +197,20 @@ mod tests {
         let refused = Folder::claim(folder.path(), false).unwrap_err().to_string();
         assert!(refused.contains("holds notes.txt"), "{refused}");
         assert_eq!(names(folder.path()), [MARK, "notes.txt"]);
+    }
+
+    #[test]
+    fn names_that_readers_would_misread_are_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        for name in ["100%", "a?b", "a#b", "a\"b", "a\\b", "a\nb"] {
+            assert!(
+                Folder::claim(&parent.path().join(name), false).is_err(),
+                "{name:?}"
+            );
+        }
+        assert!(Folder::claim(Path::new("-demo"), false).is_err());
+        assert_eq!(names(parent.path()), [""; 0]);
+        assert!(Folder::claim(&parent.path().join("my demo's größte"), false).is_ok());
     }
 
     #[test]

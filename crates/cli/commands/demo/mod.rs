@@ -1,5 +1,6 @@
 //! `demo`: the real service on a stream of orders, with a broker inside of this process. Nothing else has to run.
 
+mod answers;
 mod closing;
 mod folder;
 mod open_it;
@@ -76,7 +77,8 @@ async fn play(config: &Config, folder: &Folder, broker: &EmbeddedBroker) -> anyh
         }
         traffic.send_due(clock.now())?;
         let held = story.go_on(&screen, &traffic, clock.now()).await?;
-        if traffic.is_over() && held.reaches(&traffic.sent().ends) {
+        let halted = !parts.observed.halts.all().is_empty();
+        if halted || (traffic.is_over() && held.reaches(&traffic.sent().ends)) {
             break false;
         }
     };
@@ -94,7 +96,7 @@ async fn play(config: &Config, folder: &Folder, broker: &EmbeddedBroker) -> anyh
     for (scope, halted) in parts.observed.halts.all() {
         eprintln!("halted: {scope}: {}", halted.why.message);
     }
-    closing::tell(&story.watch, folder, traffic.sent()).await
+    closing::tell(&story.watch, config, folder, traffic.sent()).await
 }
 
 fn open(screen: &Screen, folder: &Folder, broker: &EmbeddedBroker) {

@@ -7,21 +7,33 @@ use console::style;
 use tabletopic_catalog::LoadedTable;
 
 use super::folder::Folder;
-use super::screen::heading;
+use super::screen::{heading, say};
+use crate::commands::word;
 
 /// Prints the commands.
 ///
 /// # Errors
 /// A folder whose absolute path can't be told.
 pub fn tell(folder: &Folder, orders: &LoadedTable) -> anyhow::Result<()> {
-    println!("{}", heading("Open it", "these work when pasted"));
-    println!(
-        "{}",
-        style("# pip install duckdb 'pyiceberg[sql-sqlite,pyarrow]'").dim()
-    );
-    println!("{}", duckdb(&metadata_file(folder, orders)?));
-    println!("{}", pyiceberg(&folder.lake().join("catalog.db")));
+    say(&heading("Open it", "these work when pasted"));
+    say(&shell(&folder.config()));
+    say(&style("# pip install duckdb 'pyiceberg[sql-sqlite,pyarrow]'")
+        .dim()
+        .to_string());
+    say(&duckdb(&metadata_file(folder, orders)?));
+    say(&pyiceberg(&folder.lake().join("catalog.db")));
     Ok(())
+}
+
+/// By this very program, however it was found.
+fn shell(config: &Path) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "tabletopic".to_owned());
+    format!(
+        "{}\n{} sql --config {}",
+        style("# The SQL shell: \\d shows the tables, \\q leaves").cyan(),
+        word(&program),
+        word(&config.display().to_string())
+    )
 }
 
 /// The table's newest metadata file, as a path that starts where the folder's own does.

@@ -1,7 +1,7 @@
 //! What the demo shows while it runs: lines on standard output, and on a terminal a progress bar below them.
 //! Colours only where the terminal has them and `NO_COLOR` is not set.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use console::style;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -28,8 +28,8 @@ impl Screen {
 
     pub fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| println!("{text}")),
-            None => println!("{text}"),
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
         }
     }
 
@@ -57,6 +57,11 @@ impl Screen {
             bar.finish_and_clear();
         }
     }
+}
+
+/// Prints a line, or several. The tables are made all the same where nobody reads it any more, `head` for one.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 /// With a comma at each thousand.
