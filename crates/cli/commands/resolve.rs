@@ -37,36 +37,41 @@ async fn answer(config: Config, asked: &Resolve) -> anyhow::Result<Exit> {
     };
     let would = resolve(&lake, &broker, &jobs, answer, &asked.reason, true).await?;
     if asked.dry_run {
-        print(asked.output, "what this does", &would);
+        print(asked.output, "what this does", &would)?;
         return Ok(Exit::Done);
     }
     if !asked.yes {
-        print(Output::Text, "what this does", &would);
+        print(Output::Text, "what this does", &would)?;
         confirm(&asked.table)?;
     }
     let done = resolve(&lake, &broker, &jobs, answer, &asked.reason, false).await?;
-    print(asked.output, &heading(&done), &done);
+    print(asked.output, &heading(&done), &done)?;
     Ok(Exit::Done)
 }
 
-fn print(output: Output, heading: &str, resolution: &Resolution) {
+fn print(output: Output, heading: &str, resolution: &Resolution) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     match output {
-        Output::Json => println!("{:#}", as_json(resolution)),
+        Output::Json => writeln!(out, "{:#}", as_json(resolution)),
         Output::Text => {
-            println!("{heading}:");
+            writeln!(out, "{heading}:")?;
             if let Some(id) = resolution.tag {
-                println!("  the tag `tabletopic`, which is gone: set back to our newest snapshot {id}");
+                writeln!(
+                    out,
+                    "  the tag `tabletopic`, which is gone: set back to our newest snapshot {id}"
+                )?;
             }
-            resolution
-                .effects
-                .iter()
-                .for_each(|effect| println!("  {}", sentence(effect)));
+            for effect in &resolution.effects {
+                writeln!(out, "  {}", sentence(effect))?;
+            }
             let Files { removed, written } = resolution.files;
             if removed > 0 {
-                println!(
+                writeln!(
+                    out,
                     "  data files: {removed} removed, {written} of them written again without these rows"
-                );
+                )?;
             }
+            Ok(())
         }
     }
 }

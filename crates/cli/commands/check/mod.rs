@@ -6,6 +6,7 @@ mod halts;
 mod tables;
 mod warehouse;
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,9 +32,16 @@ pub fn run(file: &Path, check: &Check) -> anyhow::Result<Exit> {
         Err(error) => misconfigured(&error),
     };
     let exit = finding::exit(&findings);
+    let mut out = std::io::stdout().lock();
     match check.output {
-        Output::Text => findings.iter().for_each(|finding| println!("{finding}")),
-        Output::Json => println!("{:#}", json!({ "exit_code": exit as u8, "findings": findings })),
+        Output::Text => findings
+            .iter()
+            .try_for_each(|finding| writeln!(out, "{finding}"))?,
+        Output::Json => writeln!(
+            out,
+            "{:#}",
+            json!({ "exit_code": exit as u8, "findings": findings })
+        )?,
     }
     Ok(exit)
 }
