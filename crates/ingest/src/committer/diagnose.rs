@@ -29,9 +29,10 @@ impl Committer {
             .observed
             .tables()
             .get(&self.table)
-            .and_then(|table| table.state.job(&job).map(|job| job.identity.clone()));
-        if let Some(known) = known.filter(|known| !known.agrees(&found)) {
-            self.other_topic(&job, &known, &found);
+            .and_then(|table| table.state.job(&job))
+            .map(|job| (job.identity.clone(), job.generation));
+        if let Some((known, generation)) = known.filter(|(known, _)| !known.agrees(&found)) {
+            self.other_topic(&job, &known, &found, generation);
             return from.answer(Reply::Halted { job, partition: None });
         }
         let tp = TopicPartition::new(settings.topic.clone(), partition);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tabletopic_catalog::{CatalogError, LoadedTable};
-use tabletopic_offsets::{Follower, JobId, Offset, TableState, TopicIdentity};
+use tabletopic_offsets::{Follower, Generation, JobId, Offset, TableState, TopicIdentity};
 use tabletopic_source::Position;
 use tabletopic_table::commit::{Anchor, Base, CommitError, LogWaiting, Look, commit, load_patiently};
 use tabletopic_table::file::{FileNames, FileSchema};
@@ -41,9 +41,15 @@ impl Committer {
             return Ok(None);
         };
         if !state.identity.agrees(&identity) {
-            self.other_topic(&job.id, &state.identity, &identity);
-            // The answer to this halt raises it.
-            self.generations.insert(job.id.clone(), state.generation);
+            let (fed_from, generation) = (state.identity.clone(), state.generation);
+            let Some(now) = self.identity(&job).await else {
+                return Ok(None);
+            };
+            if fed_from.agrees(&now) {
+                // Adopted since the broker was asked first.
+                return Box::pin(self.grant(&job.id, partitions)).await;
+            }
+            self.other_topic(&job.id, &fed_from, &now, generation);
             return Ok(None);
         }
         let positions = state
@@ -79,7 +85,16 @@ impl Committer {
         None
     }
 
-    pub(super) fn other_topic(&self, job: &JobId, expected: &TopicIdentity, found: &TopicIdentity) {
+    /// The topic is not the one that was read under `generation`. The answer to this halt raises it; or has raised it
+    /// already, where what was read has waited since: then the next look at the table tells.
+    pub(super) fn other_topic(
+        &mut self,
+        job: &JobId,
+        expected: &TopicIdentity,
+        found: &TopicIdentity,
+        generation: Generation,
+    ) {
+        self.generations.insert(job.clone(), generation);
         let why = diagnose::other_topic(&self.table, expected, found);
         self.observed.halts.raise(Scope::Topic { job: job.clone() }, why);
     }

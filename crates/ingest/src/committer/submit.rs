@@ -86,13 +86,12 @@ impl Committer {
         let jobs: BTreeMap<JobId, _> = waiting
             .iter()
             .filter_map(|submitted| {
-                Some((
-                    submitted.job.clone(),
-                    submitted.unit.ranges.first()?.identity.clone(),
-                ))
+                let range = submitted.unit.ranges.first()?;
+                let read_as = (range.identity.clone(), range.generation);
+                Some((submitted.job.clone(), read_as))
             })
             .collect();
-        for (id, read) in jobs {
+        for (id, (read, generation)) in jobs {
             let Some(job) = self.jobs.get(&id).cloned() else {
                 continue;
             };
@@ -101,7 +100,7 @@ impl Committer {
                 continue;
             }
             if let Some(now) = now {
-                self.other_topic(&id, &read, &now);
+                self.other_topic(&id, &read, &now, generation);
             }
             for unit in waiting.extract_if(.., |submitted| submitted.job == id) {
                 self.void.insert(unit.key(), unit.from.incarnation);

@@ -352,7 +352,10 @@ fn granted(
     entropy: &dyn Entropy,
     effects: &mut Vec<Effect>,
 ) -> Result<(), WriteError> {
-    // What is open was written under the older version and the older generation.
+    if slot.is_superseded_by(grant) {
+        return restart(slot, effects);
+    }
+    // What is open was written under the older version.
     cut(slot, now, entropy, effects);
     slot.adopt(grant)?;
     let mut start = Vec::new();

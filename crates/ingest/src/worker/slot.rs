@@ -99,6 +99,16 @@ impl Slot {
         wanted.map(|(number, _)| self.topic_partition(*number)).collect()
     }
 
+    /// Whether offsets mean something else now than they did when partitions were begun that have not asked: the
+    /// grant says nothing of these.
+    pub fn is_superseded_by(&self, grant: &Grant) -> bool {
+        let begun = self
+            .partitions
+            .values()
+            .any(|partition| partition.phase != Phase::Asking);
+        begun && self.identity.is_some() && self.generation != grant.generation
+    }
+
     /// Takes over what the table says.
     pub fn adopt(&mut self, grant: &Grant) -> Result<(), WriteError> {
         self.identity = Some(grant.identity.clone());
