@@ -24,11 +24,12 @@ use tabletopic_offsets::{
     Counts, Follower, FollowerPosition, Generation, JobId, OffsetRange, TableState, TopicIdentity, UnitRange,
 };
 use tabletopic_table::Lake;
-use tabletopic_table::commit::{Anchor, Append, Base, Dropped, Fate, LogWaiting, Unit, commit};
+use tabletopic_table::commit::{Anchor, Append, Base, ChangeSchema, Dropped, Fate, LogWaiting, Unit, commit};
 use tabletopic_table::follower::create;
 use tabletopic_table::follower::drain::drain;
 use tabletopic_table::follower::ident;
 use tabletopic_table::partition::parse_partition_by;
+use tabletopic_table::schema::SchemaChange;
 use tabletopic_table::snapshot::live;
 use tabletopic_table::storage::{RequestCounts, RequestKind, file_io};
 
@@ -64,10 +65,10 @@ impl Kept {
         let field = |id, name: &str, ty| Arc::new(NestedField::optional(id, name, Type::Primitive(ty)));
         let schema = Schema::builder().with_fields([
             field(1, "_kafka_offset", PrimitiveType::Long),
-            field(2, "day", PrimitiveType::Date),
+            field(2, "shelf", PrimitiveType::Int),
         ]);
         let schema = schema.build().unwrap();
-        let spec = parse_partition_by(&["day"], &schema).unwrap();
+        let spec = parse_partition_by(&["shelf"], &schema).unwrap();
         let made = create::table(&lake, &table(), schema, Some(spec)).await.unwrap();
         create::followers(&lake, &table()).await.unwrap();
         set(&lake, &made, properties).await;
@@ -111,7 +112,7 @@ impl Kept {
             created: self.lake.clock.now(),
             schema: self.schema.clone(),
             spec_id: 0,
-            files: vec![data_file(offset)],
+            files: vec![data_file(&self.schema, offset)],
             dead_letters: None,
             ranges: vec![UnitRange {
                 job: job(),
@@ -207,21 +208,26 @@ async fn change(lake: &Lake, table: &LoadedTable, update: TableUpdate) {
 }
 
 /// What a manifest says of a file with this one offset. There is no such file: commits do not look.
-fn data_file(offset: i64) -> DataFile {
-    let day = i32::try_from(offset % 7).unwrap();
+fn data_file(schema: &Schema, offset: i64) -> DataFile {
+    let number = offset % 7;
+    let is_long = schema.field_by_id(2).unwrap().field_type.to_string() == "long";
+    let (shelf, bound) = match is_long {
+        true => (Literal::long(number), Datum::long(number)),
+        false => (Literal::int(number as i32), Datum::int(number as i32)),
+    };
     DataFileBuilder::default()
         .content(DataContentType::Data)
         .file_path(format!("memory:///lake/shop/orders/data/{offset}.parquet"))
         .file_format(DataFileFormat::Parquet)
-        .partition(Struct::from_iter([Some(Literal::date(day))]))
+        .partition(Struct::from_iter([Some(shelf)]))
         .partition_spec_id(0)
         .record_count(1)
         .file_size_in_bytes(100 + offset as u64)
         .column_sizes([(1, 40), (2, 41)].into())
         .value_counts([(1, 1), (2, 1)].into())
         .null_value_counts([(1, 0), (2, 0)].into())
-        .lower_bounds([(1, Datum::long(offset)), (2, Datum::date(day))].into())
-        .upper_bounds([(1, Datum::long(offset)), (2, Datum::date(day))].into())
+        .lower_bounds([(1, Datum::long(offset)), (2, bound.clone())].into())
+        .upper_bounds([(1, Datum::long(offset)), (2, bound)].into())
         .split_offsets(Some(vec![4]))
         .build()
         .unwrap()
@@ -265,7 +271,7 @@ async fn every_file_is_live_just_as_it_was_committed() {
         for entry in loaded.entries() {
             let offset = entry.file_size_in_bytes() as i64 - 100;
             let (snapshot_id, sequence_number) = committed[&offset];
-            assert_eq!(entry.data_file(), &data_file(offset));
+            assert_eq!(entry.data_file(), &data_file(&kept.schema, offset));
             assert_eq!(entry.snapshot_id(), Some(snapshot_id), "offset {offset}");
             assert_eq!(entry.sequence_number(), Some(sequence_number), "offset {offset}");
             assert_eq!(
@@ -282,6 +288,40 @@ async fn every_file_is_live_just_as_it_was_committed() {
     }
     assert_eq!(found.len() as i64, COMMITS);
     assert!(now.metadata.snapshots().len() <= 16);
+}
+
+/// Their partition values are of another type than those of today, so they stay as they are.
+#[tokio::test]
+async fn manifests_from_before_a_promotion_keep_no_others_from_being_merged() {
+    let mut kept = Kept::new(SMALL).await;
+    for _ in 0..5 {
+        kept.commit().await;
+    }
+    let mut widen = ChangeSchema {
+        lake: &kept.lake,
+        made_for: kept.schema.schema_id(),
+        changes: &[SchemaChange::Widen {
+            path: vec!["shelf".to_owned()],
+            to: PrimitiveType::Long,
+        }],
+        cause: "a test".to_owned(),
+    };
+    let widened = commit(&kept.lake, &table(), &mut widen, &LogWaiting)
+        .await
+        .unwrap();
+    kept.schema = widened.base.metadata().current_schema().clone();
+    for _ in 0..COMMITS {
+        kept.commit().await;
+    }
+    let now = kept.load().await;
+    let head = now.metadata.current_snapshot().unwrap();
+    let manifests = live::manifests(&kept.lake, &now.metadata, head).await.unwrap();
+    assert!(manifests.len() <= 2 * 5 + 5, "{}", manifests.len());
+    let mut files = 0;
+    for manifest in &manifests {
+        files += live::files(&kept.lake, manifest).await.unwrap().len() as i64;
+    }
+    assert_eq!(files, 5 + COMMITS);
 }
 
 #[tokio::test]

@@ -55,19 +55,26 @@ pub async fn due(
     };
     for spec in metadata.partition_specs_iter() {
         let spec_id = spec.spec_id();
-        let chosen = limits.choose(manifests, spec_id, adds(spec_id));
-        // One alone is joined with what is added.
-        if chosen.len() + usize::from(adds(spec_id)) < 2 {
-            continue;
-        }
-        match read_all(lake, spec, metadata.current_schema(), &chosen).await {
-            Ok(Some(files)) => {
-                manifests.retain(|manifest| !chosen.contains(manifest));
-                return Ok(Some(Merge { spec_id, files }));
+        // Manifests that have to stay must not keep those that came after them from being merged.
+        let mut newer = manifests.clone();
+        loop {
+            let chosen = limits.choose(&newer, spec_id, adds(spec_id));
+            // One alone is joined with what is added.
+            if chosen.len() + usize::from(adds(spec_id)) < 2 {
+                break;
             }
-            Ok(None) => {}
-            Err(error) if error.is_transient() => return Err(error),
-            Err(error) => tracing::warn!(table = metadata.location(), "manifests are not merged: {error}"),
+            match read_all(lake, spec, metadata.current_schema(), &chosen).await {
+                Ok(Some(files)) => {
+                    manifests.retain(|manifest| !chosen.contains(manifest));
+                    return Ok(Some(Merge { spec_id, files }));
+                }
+                Ok(None) => {}
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(table = metadata.location(), "manifests are not merged: {error}");
+                }
+            }
+            newer.retain(|manifest| !chosen.contains(manifest));
         }
     }
     Ok(None)
@@ -102,8 +109,9 @@ async fn read_all(
     Ok(Some(all.into_iter().flatten().collect()))
 }
 
-/// The live files of a manifest; `None` if its partition values are of other types than those of today, as after the
-/// promotion of a column that is a partition by itself.
+/// The live files of a manifest; `None` if it can't be written anew just as it is: its partition values are of other
+/// types than those of today, as after the promotion of a column that is a partition by itself; or it does not say when
+/// its files were added, as manifests of version 2 have to.
 async fn read(
     lake: &Lake,
     spec: &PartitionSpec,
@@ -117,7 +125,9 @@ async fn read(
         .partition_type(loaded.metadata().schema());
     let now = spec.partition_type(schema);
     let same = matches!((then, now), (Ok(then), Ok(now)) if then == now);
-    Ok(same.then(|| live::of(&loaded, manifest)))
+    let files = live::of(&loaded, manifest);
+    let dated = files.iter().all(|live| live.file_sequence_number.is_some());
+    Ok((same && dated).then_some(files))
 }
 
 #[derive(Debug, Clone, Copy)]
