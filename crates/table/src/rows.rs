@@ -160,7 +160,10 @@ pub(crate) fn read(lake: &Lake, task: FileScanTask) -> Result<ArrowRecordBatchSt
 }
 
 /// The `iceberg` crate's view of a loaded table, for its scans.
-pub(crate) fn iceberg_table(lake: &Lake, table: &LoadedTable) -> Result<Table, iceberg::Error> {
+///
+/// # Errors
+/// None in practice: all that it is made of is there.
+pub fn iceberg_table(lake: &Lake, table: &LoadedTable) -> Result<Table, iceberg::Error> {
     Table::builder()
         .identifier(table.ident.clone())
         .metadata(table.metadata.clone())

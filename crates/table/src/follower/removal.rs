@@ -1,9 +1,13 @@
 //! Takes dead letters out of the dead-letter table whose offsets will be read again, after a rewind or a
 //! truncated log (section 6). The files that hold such letters are rewritten without them.
 
+use std::fmt::Display;
+
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, concat_batches, filter_record_batch};
-use arrow::datatypes::{Int32Type, Int64Type};
+use arrow::datatypes::{Int32Type, Int64Type, SchemaRef};
+use futures::TryStreamExt;
+use iceberg::scan::FileScanTask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tabletopic_offsets::PendingRemoval;
 
@@ -11,9 +15,9 @@ use super::state::FollowerState;
 use super::write;
 use crate::commit::{Base, CommitError};
 use crate::lake::Lake;
+use crate::rows;
 use crate::schema::arrow_schema;
 use crate::snapshot::build::FileChange;
-use crate::snapshot::live;
 
 /// The files to replace, and those that replace them.
 ///
@@ -28,55 +32,83 @@ pub async fn apply(
     let Some(head) = base.head().filter(|_| !removals.is_empty()) else {
         return Ok(change);
     };
-    for manifest in live::manifests(lake, base.metadata(), head).await? {
-        for live in live::files(lake, &manifest).await? {
-            let path = live.file.file_path();
-            let letters = read(lake, base, path).await?;
-            let kept = without(&letters, removals)?;
-            if kept.num_rows() == letters.num_rows() {
-                continue;
-            }
-            change.remove.insert(path.to_owned());
-            if kept.num_rows() > 0 {
-                let file = write::store(lake, base.metadata(), &kept).await?;
-                change
-                    .add
-                    .push((base.metadata().default_partition_spec_id(), file));
-            }
+    let scan = rows::iceberg_table(lake, &base.table)?
+        .scan()
+        .snapshot_id(head.snapshot_id())
+        .select_all()
+        .build()?;
+    let mut files = scan.plan_files().await?;
+    while let Some(task) = files.try_next().await? {
+        let path = task.data_file_path.clone();
+        let letters = live(lake, base, task).await?;
+        let kept = without(&letters, removals)?;
+        if kept.num_rows() == letters.num_rows() {
+            continue;
+        }
+        change.remove.insert(path);
+        if kept.num_rows() > 0 {
+            let file = write::store(lake, base.metadata(), &kept).await?;
+            change
+                .add
+                .push((base.metadata().default_partition_spec_id(), file));
         }
     }
     Ok(change)
 }
 
-/// A file's rows in the layout of the table's current schema.
+/// A file's letters, without those that delete files of other writers took.
+async fn live(
+    lake: &Lake,
+    base: &Base<FollowerState>,
+    task: FileScanTask,
+) -> Result<RecordBatch, CommitError> {
+    let path = task.data_file_path.clone();
+    let schema = arrow_schema(base.metadata().current_schema());
+    let schema = schema.map_err(|error| failed(&path, &error))?;
+    let mut batches = Vec::new();
+    let mut reading = rows::read(lake, task)?;
+    while let Some(batch) = reading.try_next().await? {
+        batches.push(in_layout(&batch, &schema, &path)?);
+    }
+    concat_batches(&schema, &batches).map_err(|error| failed(&path, &error))
+}
+
+/// All rows of a file that may not be in the table yet, in the layout of the table's current schema.
 pub(super) async fn read(
     lake: &Lake,
     base: &Base<FollowerState>,
     path: &str,
 ) -> Result<RecordBatch, CommitError> {
-    let failed = |error: &dyn std::fmt::Display| CommitError::Encode(format!("{path}: {error}"));
     let bytes = lake.file_io.new_input(path)?.read().await?;
-    let schema = arrow_schema(base.metadata().current_schema()).map_err(|error| failed(&error))?;
+    let schema = arrow_schema(base.metadata().current_schema()).map_err(|error| failed(path, &error))?;
     let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
         .and_then(|builder| builder.build())
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| failed(path, &error))?;
     let mut batches = Vec::new();
     for batch in reader {
-        let batch = batch.map_err(|error| failed(&error))?;
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|field| {
-                let column = batch
-                    .column_by_name(field.name())
-                    .ok_or_else(|| failed(&format!("it has no column `{}`", field.name())))?;
-                // The reader's own words for the same type, such as `UTC` for `+00:00`.
-                cast(column, field.data_type()).map_err(|error| failed(&error))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        batches.push(RecordBatch::try_new(schema.clone(), columns).map_err(|error| failed(&error))?);
+        let batch = batch.map_err(|error| failed(path, &error))?;
+        batches.push(in_layout(&batch, &schema, path)?);
     }
-    concat_batches(&schema, &batches).map_err(|error| failed(&error))
+    concat_batches(&schema, &batches).map_err(|error| failed(path, &error))
+}
+
+fn in_layout(batch: &RecordBatch, schema: &SchemaRef, path: &str) -> Result<RecordBatch, CommitError> {
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let column = batch
+                .column_by_name(field.name())
+                .ok_or_else(|| failed(path, &format!("it has no column `{}`", field.name())))?;
+            // The reader's own words for the same type, such as `UTC` for `+00:00`.
+            cast(column, field.data_type()).map_err(|error| failed(path, &error))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(schema.clone(), columns).map_err(|error| failed(path, &error))
+}
+
+fn failed(path: &str, error: &dyn Display) -> CommitError {
+    CommitError::Encode(format!("{path}: {error}"))
 }
 
 fn without(letters: &RecordBatch, removals: &[&PendingRemoval]) -> Result<RecordBatch, CommitError> {

@@ -1,11 +1,4 @@
-//! The answer to logs that were cut, on real files: what goes, what is written again and what is left alone, beside
-//! other writers' rows and deletes, under a schema that has changed since.
-
-#![allow(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test: a failure is a panic with its reason"
-)]
+//! A table of real files, as topics feed it and others change it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,35 +10,33 @@ use futures::TryStreamExt;
 use iceberg::spec::{
     DataContentType, DataFile, DataFileBuilder, DataFileFormat, Literal, MAIN_BRANCH, ManifestListWriter,
     ManifestWriterBuilder, NestedField, Operation, PrimitiveType, Schema, SnapshotReference,
-    SnapshotRetention, Struct, Summary, Transform, Type, UnboundPartitionSpec,
+    SnapshotRetention, Struct, Summary, TableMetadata, Transform, Type, UnboundPartitionSpec,
 };
 use iceberg::{Runtime, TableIdent};
 use object_store::memory::InMemory;
 use parquet::arrow::{ArrowWriter, PARQUET_FIELD_ID_META_KEY};
 use tabletopic_catalog::{CommitOutcome, MemoryCatalog, TableChange};
 use tabletopic_clock::{Clock, Entropy, SeededEntropy, SystemClock};
-use tabletopic_offsets::{
-    Counts, Generation, JobId, Kind, OffsetRange, TableState, TopicIdentity, UnitRange,
-};
+use tabletopic_offsets::{Counts, Generation, JobId, OffsetRange, TableState, TopicIdentity, UnitRange};
 use tabletopic_table::Lake;
-use tabletopic_table::commit::resolve::{AdoptTopic, DeclareMissing, LogCut, Rewind, Truncate};
+use tabletopic_table::commit::resolve::{LogCut, Truncate};
 use tabletopic_table::commit::{
-    Anchor, Append, Base, ChangeSchema, Committed, Fate, LogWaiting, Look, Plan, SnapshotAt, Unit, commit,
+    Anchor, Append, Base, Committed, Fate, LogWaiting, Look, Plan, Unit, commit, next_snapshot,
 };
 use tabletopic_table::file::{Encodings, FileNames, FileSchema, FileSettings, FileWriter};
 use tabletopic_table::follower::create;
-use tabletopic_table::schema::SchemaChange;
+use tabletopic_table::snapshot::build::{FileChange, build};
 use tabletopic_table::snapshot::live;
 use tabletopic_table::storage::{RequestCounts, file_io};
 
 /// A row: topic partition number and offset, which a row of somebody else has not, and a value.
-type Row = (Option<(i32, i64)>, i64);
+pub type Row = (Option<(i32, i64)>, i64);
 
 /// A table `shop.orders`, partitioned by `region`, that topic `orders` with two partitions feeds.
-struct Table(Lake);
+pub struct Table(pub Lake);
 
 impl Table {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>) =
             (Arc::new(SystemClock), Arc::new(SeededEntropy::new(7)));
         let lake = Lake {
@@ -88,16 +79,16 @@ impl Table {
         Self(lake)
     }
 
-    async fn commit(&self, plan: &mut dyn Plan<TableState>) -> Committed<TableState> {
+    pub async fn commit(&self, plan: &mut dyn Plan<TableState>) -> Committed<TableState> {
         commit(&self.0, &ident(), plan, &LogWaiting).await.unwrap()
     }
 
-    async fn base(&self) -> Base<TableState> {
+    pub async fn base(&self) -> Base<TableState> {
         self.commit(&mut Look).await.base
     }
 
     /// Writes a file of one region, whose value is in the partition too.
-    async fn file(&self, region: &str, rows: &[Row]) -> DataFile {
+    pub async fn file(&self, region: &str, rows: &[Row]) -> DataFile {
         let metadata = self.base().await.table.metadata;
         let schema = FileSchema::new(
             metadata.current_schema().clone(),
@@ -140,14 +131,18 @@ impl Table {
             .unwrap();
     }
 
-    /// A unit that accounts for `ranges`, each offset a row.
-    async fn append(&self, files: Vec<DataFile>, ranges: &[(i32, i64, i64)]) {
+    /// A unit of the topic that accounts for `ranges`, each offset a row.
+    pub async fn append(&self, files: Vec<DataFile>, ranges: &[(i32, i64, i64)]) {
+        self.append_of(&job(), files, ranges).await;
+    }
+
+    pub async fn append_of(&self, job: &JobId, files: Vec<DataFile>, ranges: &[(i32, i64, i64)]) {
         let base = self.base().await;
-        let known = base.state().unwrap().job(&job()).unwrap();
+        let known = base.state().unwrap().job(job).unwrap();
         let ranges = ranges.iter().map(|(partition, start, end)| {
             let range = OffsetRange::new(*start, *end);
             UnitRange {
-                job: job(),
+                job: job.clone(),
                 partition: *partition,
                 identity: known.identity.clone(),
                 generation: known.generation,
@@ -164,13 +159,18 @@ impl Table {
             dead_letters: None,
             ranges: ranges.collect(),
         }];
-        let mut plan = Append::new(&self.0, &units, &[]);
-        self.commit(&mut plan).await;
-        let fate = plan.into_fates().remove(0);
-        assert!(matches!(fate, Fate::Committed), "{fate:?}");
+        self.append_units(&units).await;
     }
 
-    fn truncate(&self, generation: u32, cuts: &[(i32, i64)]) -> Truncate<'_> {
+    pub async fn append_units(&self, units: &[Unit]) {
+        let mut plan = Append::new(&self.0, units, &[]);
+        self.commit(&mut plan).await;
+        for fate in plan.into_fates() {
+            assert!(matches!(fate, Fate::Committed), "{fate:?}");
+        }
+    }
+
+    pub fn truncate(&self, generation: u32, cuts: &[(i32, i64)]) -> Truncate<'_> {
         let cut = |(partition, offset): &(i32, i64)| {
             let leader_epoch = Some(1);
             (
@@ -191,7 +191,7 @@ impl Table {
     }
 
     /// Values of `n` by place, as a reader sees them; those without a place under none.
-    async fn rows(&self) -> BTreeMap<Option<(i32, i64)>, Vec<i64>> {
+    pub async fn rows(&self) -> BTreeMap<Option<(i32, i64)>, Vec<i64>> {
         let base = self.base().await;
         let table = iceberg::table::Table::builder()
             .identifier(ident())
@@ -231,7 +231,7 @@ impl Table {
     }
 
     /// Paths of the live files.
-    async fn files(&self) -> Vec<DataFile> {
+    pub async fn files(&self) -> Vec<DataFile> {
         let base = self.base().await;
         let mut all = Vec::new();
         for manifest in live::manifests(&self.0, base.metadata(), base.head().unwrap())
@@ -245,10 +245,10 @@ impl Table {
         all
     }
 
-    /// Another writer takes rows of a file by their positions.
-    async fn delete(&self, file: &DataFile, positions: &[i64]) {
-        let base = self.base().await;
-        let metadata = base.metadata();
+    /// Another writer takes rows of a file of `table` by their positions.
+    pub async fn delete(&self, table: &TableIdent, file: &DataFile, positions: &[i64]) {
+        let base = self.0.catalog.load(table).await.unwrap();
+        let metadata = &base.metadata;
         let id = |id: i32| [(PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string())].into();
         let schema = Arc::new(ArrowSchema::new(vec![
             Field::new("file_path", DataType::Utf8, false).with_metadata(id(2_147_483_546)),
@@ -290,7 +290,7 @@ impl Table {
                 .build_v2_deletes();
         manifest.add_file(deletes, -1).unwrap();
         let manifest = manifest.write_manifest_file().await.unwrap();
-        let head = base.head().unwrap();
+        let head = metadata.current_snapshot().unwrap();
         let kept = live::manifests(&self.0, metadata, head).await.unwrap();
         let (manifest_list, list) = output("list");
         let parent = Some(head.snapshot_id());
@@ -309,7 +309,7 @@ impl Table {
             })
             .with_schema_id(metadata.current_schema_id())
             .build();
-        let builder = metadata.clone().into_builder(None);
+        let builder = TableMetadata::clone(metadata).into_builder(None);
         let built = builder
             .set_branch_snapshot(snapshot, MAIN_BRANCH)
             .unwrap()
@@ -319,20 +319,62 @@ impl Table {
             requirements: Vec::new(),
             updates: built.changes,
         };
+        let outcome = self.0.catalog.commit(&base, change).await;
+        assert!(matches!(outcome, CommitOutcome::Applied(_)), "{outcome:?}");
+    }
+
+    /// Somebody adds files, whatever they hold.
+    pub async fn put_back(&self, files: Vec<DataFile>) {
+        let base = Base::<TableState>::read(self.0.catalog.load(&ident()).await.unwrap()).unwrap();
+        let metadata = base.metadata();
+        let at = next_snapshot(&self.0, &base);
+        let spec_id = metadata.default_partition_spec_id();
+        let change = FileChange {
+            add: files.into_iter().map(|file| (spec_id, file)).collect(),
+            ..FileChange::default()
+        };
+        let (operation, summary) = (Operation::Append, BTreeMap::new());
+        let snapshot = build(&self.0, metadata, base.head(), at, operation, &change, summary).await;
+        let builder = metadata.clone().into_builder(None);
+        let built = builder
+            .set_branch_snapshot(snapshot.unwrap(), MAIN_BRANCH)
+            .unwrap()
+            .build();
+        let change = TableChange {
+            requirements: Vec::new(),
+            updates: built.unwrap().changes,
+        };
+        let outcome = self.0.catalog.commit(&base.table, change).await;
+        assert!(matches!(outcome, CommitOutcome::Applied(_)), "{outcome:?}");
+    }
+
+    /// Somebody sets `main` to a snapshot.
+    pub async fn roll_back_to(&self, snapshot_id: i64) {
+        let base = self.base().await;
+        let main = SnapshotReference::new(snapshot_id, SnapshotRetention::branch(None, None, None));
+        let rolled_back = base
+            .metadata()
+            .clone()
+            .into_builder(None)
+            .set_ref(MAIN_BRANCH, main);
+        let change = TableChange {
+            requirements: Vec::new(),
+            updates: rolled_back.unwrap().build().unwrap().changes,
+        };
         let outcome = self.0.catalog.commit(&base.table, change).await;
         assert!(matches!(outcome, CommitOutcome::Applied(_)), "{outcome:?}");
     }
 }
 
-fn ident() -> TableIdent {
+pub fn ident() -> TableIdent {
     TableIdent::from_strs(["shop", "orders"]).unwrap()
 }
 
-fn job() -> JobId {
+pub fn job() -> JobId {
     JobId::new("orders")
 }
 
-fn topic(life: u32) -> TopicIdentity {
+pub fn topic(life: u32) -> TopicIdentity {
     TopicIdentity {
         cluster_id: None,
         topic: "orders".into(),
@@ -341,213 +383,12 @@ fn topic(life: u32) -> TopicIdentity {
 }
 
 /// Rows of a topic partition, whose values tell the place.
-fn rows(partition: i32, offsets: std::ops::Range<i64>) -> Vec<Row> {
+pub fn rows(partition: i32, offsets: std::ops::Range<i64>) -> Vec<Row> {
     offsets
         .map(|offset| (Some((partition, offset)), i64::from(partition) * 1_000 + offset))
         .collect()
 }
 
-fn paths(files: &[DataFile]) -> Vec<&str> {
+pub fn paths(files: &[DataFile]) -> Vec<&str> {
     files.iter().map(DataFile::file_path).collect()
-}
-
-#[tokio::test]
-async fn rows_from_the_cut_on_go_and_all_others_stay_as_they_were() {
-    let table = Table::new().await;
-    let below = table.file("a", &rows(0, 0..10)).await;
-    let foreign: Row = (None, -1);
-    let mixed_rows = [rows(0, 10..20), rows(1, 0..5), vec![foreign]].concat();
-    let mixed = table.file("b", &mixed_rows).await;
-    table
-        .append(vec![below.clone(), mixed.clone()], &[(0, 0, 20), (1, 0, 5)])
-        .await;
-    let whole = table.file("a", &rows(0, 20..30)).await;
-    let other = table.file("a", &rows(1, 5..40)).await;
-    table
-        .append(vec![whole.clone(), other.clone()], &[(0, 20, 30), (1, 5, 40)])
-        .await;
-    // Positions in the mixed file: offset 12, which stays gone, offset 15, which is not removed twice.
-    table.delete(&mixed, &[2, 5]).await;
-    let mut change = ChangeSchema {
-        lake: &table.0,
-        made_for: table.base().await.metadata().current_schema_id(),
-        changes: &[SchemaChange::AddColumn {
-            parent: Vec::new(),
-            name: "later".to_owned(),
-            ty: Type::Primitive(PrimitiveType::Double),
-        }],
-        cause: "a test".to_owned(),
-    };
-    table.commit(&mut change).await;
-    let before = table.rows().await;
-
-    let mut plan = table.truncate(0, &[(0, 14)]);
-    let base = table.base().await;
-    let at = SnapshotAt {
-        sequence_number: 99,
-        snapshot_id: 99,
-        timestamp_ms: 99,
-        schema_id: base.metadata().current_schema_id(),
-    };
-    let planned = plan.plan(&base, at).await.unwrap().expect("something to do");
-    assert_eq!((planned.files.remove.len(), planned.rewrites.len()), (2, 1));
-    assert_eq!(table.files().await.len(), 4, "planning writes nothing");
-    let snapshot = table.commit(&mut plan).await.snapshot.expect("a commit");
-    assert_eq!(snapshot.summary().operation, Operation::Overwrite);
-
-    let mut expected = before.clone();
-    expected.retain(|place, _| place.is_none_or(|(partition, offset)| partition != 0 || offset < 14));
-    assert_eq!(table.rows().await, expected);
-    assert!(
-        !expected.contains_key(&Some((0, 12))),
-        "it was deleted by somebody"
-    );
-
-    let files = table.files().await;
-    let live = paths(&files);
-    assert!(
-        live.contains(&below.file_path()) && live.contains(&other.file_path()),
-        "{live:?}"
-    );
-    assert!(
-        !live.contains(&whole.file_path()) && !live.contains(&mixed.file_path()),
-        "{live:?}"
-    );
-    let [again] = files
-        .iter()
-        .filter(|file| !paths(&[below.clone(), other.clone()]).contains(&file.file_path()))
-        .collect::<Vec<_>>()[..]
-    else {
-        panic!("{live:?}")
-    };
-    assert_eq!(
-        (again.record_count(), again.partition()),
-        (3 + 5 + 1, mixed.partition())
-    );
-    assert_eq!(
-        again.null_value_counts().get(&5),
-        Some(&9),
-        "the column that came later"
-    );
-
-    let base = table.base().await;
-    let state = base.state().unwrap();
-    assert_eq!(state.kind, Kind::Replace);
-    assert_eq!(state.job(&job()).unwrap().generation, Generation(1));
-    let cut = state.partition(&job(), 0).unwrap();
-    assert_eq!((cut.progress.live_end(), cut.leader_epoch), (14, Some(1)));
-    // Offset 15 was deleted by somebody and stays counted, as every delete of others does.
-    assert_eq!(cut.counts.rows, 14 + 1);
-    let untouched = state.partition(&job(), 1).unwrap();
-    assert_eq!(
-        untouched.counts,
-        Counts::of_rows(40, OffsetRange::new(0, 40).offset_sum())
-    );
-    let entry = state.outbox.ledger.last().unwrap();
-    assert_eq!(
-        (entry.kind, entry.stamp.reason.as_str()),
-        (Kind::Replace, "ticket 42")
-    );
-    let [range] = &entry.ranges[..] else {
-        panic!("{entry:?}")
-    };
-    assert_eq!(
-        (range.partition, range.range, range.counts.rows),
-        (0, OffsetRange::new(14, 30), 15)
-    );
-
-    // The new log, read again from there.
-    let file = table.file("b", &rows(0, 14..18)).await;
-    table.append(vec![file], &[(0, 14, 18)]).await;
-    assert_eq!(table.rows().await.len(), expected.len() + 4);
-    // An answer found before that has nothing left to do: it would take the new rows.
-    assert!(
-        table
-            .commit(&mut table.truncate(0, &[(0, 14)]))
-            .await
-            .snapshot
-            .is_none()
-    );
-}
-
-#[tokio::test]
-async fn several_partitions_are_cut_at_once_and_files_can_go_without_any_written() {
-    let table = Table::new().await;
-    let low = table.file("a", &[rows(0, 0..5), rows(1, 0..5)].concat()).await;
-    let high = table.file("a", &[rows(0, 5..9), rows(1, 5..7)].concat()).await;
-    table
-        .append(vec![low.clone(), high], &[(0, 0, 9), (1, 0, 7)])
-        .await;
-    let snapshot = table
-        .commit(&mut table.truncate(0, &[(0, 5), (1, 5)]))
-        .await
-        .snapshot;
-    assert_eq!(snapshot.expect("a commit").summary().operation, Operation::Delete);
-    assert_eq!(paths(&table.files().await), [low.file_path()]);
-    let rows = table.rows().await;
-    assert_eq!(rows.len(), 10);
-}
-
-#[tokio::test]
-async fn rows_that_may_be_of_another_topic_are_refused() {
-    let table = Table::new().await;
-    let file = table.file("a", &rows(0, 0..9)).await;
-    table.append(vec![file], &[(0, 0, 9)]).await;
-    let mut adopt = AdoptTopic {
-        lake: &table.0,
-        job: job(),
-        identity: topic(2),
-        starts: [(0, 0), (1, 0)].into(),
-        reason: String::new(),
-    };
-    table.commit(&mut adopt).await;
-    let file = table.file("a", &rows(0, 0..15)).await;
-    table.append(vec![file], &[(0, 0, 15)]).await;
-
-    let refused = commit(&table.0, &ident(), &mut table.truncate(1, &[(0, 8)]), &LogWaiting).await;
-    let words = refused.expect_err("offset 8 is in both").to_string();
-    assert!(words.contains("orders/0: its log was cut at offset 8"), "{words}");
-    assert_eq!(table.files().await.len(), 2);
-    // Above all that the old topic had there is no doubt.
-    table.commit(&mut table.truncate(1, &[(0, 9)])).await;
-    assert_eq!(table.rows().await.values().map(Vec::len).sum::<usize>(), 9 + 9);
-}
-
-/// The stale rows are back below progress: by their offsets they look like those that took their place.
-#[tokio::test]
-async fn after_a_rollback_over_a_truncation_nothing_is_declared_lost() {
-    let table = Table::new().await;
-    let file = table.file("a", &rows(0, 0..9)).await;
-    table.append(vec![file], &[(0, 0, 9)]).await;
-    let before = table.base().await.head().unwrap().snapshot_id();
-    table.commit(&mut table.truncate(0, &[(0, 5)])).await;
-    let file = table.file("a", &rows(0, 5..20)).await;
-    table.append(vec![file], &[(0, 5, 20)]).await;
-    let base = table.base().await;
-    let main = SnapshotReference::new(before, SnapshotRetention::branch(None, None, None));
-    let rolled_back = base
-        .metadata()
-        .clone()
-        .into_builder(None)
-        .set_ref(MAIN_BRANCH, main);
-    let change = TableChange {
-        requirements: Vec::new(),
-        updates: rolled_back.unwrap().build().unwrap().changes,
-    };
-    let outcome = table.0.catalog.commit(&base.table, change).await;
-    assert!(matches!(outcome, CommitOutcome::Applied(_)), "{outcome:?}");
-    let mut declare = DeclareMissing {
-        lake: &table.0,
-        reason: String::new(),
-    };
-    let refused = commit(&table.0, &ident(), &mut declare, &LogWaiting).await;
-    let words = refused.expect_err("stale rows are back").to_string();
-    assert!(words.contains("rows back that a log no longer has"), "{words}");
-    let mut rewind = Rewind {
-        lake: &table.0,
-        reason: String::new(),
-    };
-    table.commit(&mut rewind).await;
-    table.commit(&mut table.truncate(2, &[(0, 5)])).await;
-    assert_eq!(table.rows().await.len(), 5);
 }

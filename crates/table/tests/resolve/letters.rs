@@ -1,0 +1,113 @@
+//! Dead letters that have to go, beside another writer's deletes.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::datatypes::Int64Type;
+use futures::TryStreamExt;
+use iceberg::spec::DataFile;
+use tabletopic_offsets::{Counts, Follower, OffsetRange, PendingRange, UnitRange};
+use tabletopic_table::commit::{DeadLetterFile, LogWaiting, Unit};
+use tabletopic_table::file::FileSchema;
+use tabletopic_table::follower::drain::drain;
+use tabletopic_table::follower::{ident as follower, write};
+use tabletopic_table::rows::iceberg_table;
+
+use crate::table::{Table, ident, job};
+
+impl Table {
+    /// A unit all of whose offsets, from 0 to `end`, are dead letters of partition 0.
+    async fn set_aside(&self, end: i64) -> DataFile {
+        let letters = follower(&ident(), Follower::DeadLetters);
+        let letters = self.0.catalog.load(&letters).await.unwrap();
+        let spec = letters.metadata.default_partition_spec().clone();
+        let schema = FileSchema::new(letters.metadata.current_schema().clone(), spec).unwrap();
+        let base = self.base().await;
+        let known = base.state().unwrap().job(&job()).unwrap();
+        let rows = usize::try_from(end).unwrap();
+        let columns = schema.arrow().fields().iter().map(|field| -> ArrayRef {
+            match field.name().as_str() {
+                "partition" => Arc::new(Int32Array::from(vec![0; rows])),
+                "offset" => Arc::new(Int64Array::from_iter_values(0..end)),
+                "job" => Arc::new(StringArray::from(vec!["orders"; rows])),
+                "topic_id" => Arc::new(StringArray::from(vec![known.identity.topic_id.as_deref(); rows])),
+                "topic" | "reason" | "detail" => Arc::new(StringArray::from(vec!["words"; rows])),
+                _ => new_null_array(field.data_type(), rows),
+            }
+        });
+        let batch = RecordBatch::try_new(schema.arrow().clone(), columns.collect()).unwrap();
+        let file = write::store(&self.0, &letters.metadata, &batch).await.unwrap();
+        let range = OffsetRange::new(0, end);
+        let pending = PendingRange {
+            job: job(),
+            partition: 0,
+            range,
+        };
+        let unit = Unit {
+            created: self.0.clock.now(),
+            schema: base.metadata().current_schema().clone(),
+            spec_id: base.metadata().default_partition_spec_id(),
+            files: Vec::new(),
+            dead_letters: Some(DeadLetterFile {
+                file: file.clone(),
+                ranges: vec![pending],
+                reasons: Default::default(),
+            }),
+            ranges: vec![UnitRange {
+                job: job(),
+                partition: 0,
+                identity: known.identity.clone(),
+                generation: known.generation,
+                range,
+                leader_epoch: Some(1),
+                counts: Counts {
+                    dead_letters: range.len(),
+                    ..Counts::default()
+                },
+            }],
+        };
+        self.append_units(&[unit]).await;
+        file
+    }
+
+    async fn drain_letters(&self) {
+        let drained = drain(&self.0, &self.base().await, Follower::DeadLetters, &LogWaiting).await;
+        drained.expect("it can be written to");
+    }
+
+    /// Offsets in the dead-letter table, as a reader sees it.
+    async fn letters(&self) -> Vec<i64> {
+        let letters = follower(&ident(), Follower::DeadLetters);
+        let letters = self.0.catalog.load(&letters).await.unwrap();
+        let letters = iceberg_table(&self.0, &letters).unwrap();
+        let batches = letters
+            .scan()
+            .select(["offset"])
+            .build()
+            .unwrap()
+            .to_arrow()
+            .await
+            .unwrap();
+        let batches: Vec<RecordBatch> = batches.try_collect().await.unwrap();
+        let mut offsets: Vec<i64> = batches
+            .iter()
+            .flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec())
+            .collect();
+        offsets.sort_unstable();
+        offsets
+    }
+}
+
+#[tokio::test]
+async fn letters_that_somebody_deleted_stay_deleted_when_others_are_removed() {
+    let table = Table::new().await;
+    let file = table.set_aside(10).await;
+    table.drain_letters().await;
+    table
+        .delete(&follower(&ident(), Follower::DeadLetters), &file, &[2, 8])
+        .await;
+    assert_eq!(table.letters().await, [0, 1, 3, 4, 5, 6, 7, 9]);
+    table.commit(&mut table.truncate(0, &[(0, 6)])).await;
+    table.drain_letters().await;
+    assert_eq!(table.letters().await, [0, 1, 3, 4, 5]);
+}

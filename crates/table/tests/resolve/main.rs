@@ -1,0 +1,11 @@
+//! The answers to a halt, on real files.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test: a failure is a panic with its reason"
+)]
+
+mod letters;
+mod table;
+mod truncate;
