@@ -7,5 +7,6 @@
 )]
 
 mod letters;
+mod several_topics;
 mod table;
 mod truncate;

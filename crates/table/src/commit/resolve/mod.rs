@@ -12,7 +12,7 @@ mod truncate;
 use std::collections::BTreeMap;
 
 use iceberg::spec::SnapshotRef as IcebergSnapshotRef;
-use tabletopic_offsets::{Held, SnapshotRef, TableState};
+use tabletopic_offsets::{Held, JobId, SnapshotRef, TableState};
 
 pub use adopt_topic::AdoptTopic;
 pub use declare_lost::{DeclareGaps, DeclareMissing};
@@ -26,6 +26,7 @@ use prefix::prefix;
 use super::base::Base;
 use super::error::CommitError;
 use super::halt::Halt;
+use super::standing::Counted;
 use super::tag_state::TagState;
 use crate::lake::Lake;
 use crate::rows;
@@ -71,31 +72,12 @@ fn snapshot_ref(snapshot: &IcebergSnapshotRef) -> SnapshotRef {
 
 /// The offsets of the rows that `main` holds.
 async fn held(lake: &Lake, base: &Base<TableState>, state: &TableState) -> Result<Held, CommitError> {
-    let mut jobs = state.jobs.keys();
-    let (Some(job), None) = (jobs.next(), jobs.next()) else {
-        let detail = "several jobs feed it, and its rows do not tell which topic they came from".to_owned();
-        return Err(Halt::Resolve {
-            table: base.table.ident.clone(),
-            detail,
-        }
-        .into());
-    };
-    if state
-        .jobs
-        .values()
-        .flat_map(|job| job.partitions.values())
-        .any(|partition| !partition.past.is_empty())
-    {
-        let detail = "its topic was created again and adopted once, and its rows do not tell which of the two topics \
-                      they came from. Set `main` forwards again to our newest snapshot, where the tag `tabletopic` \
-                      points"
-            .to_owned();
-        return Err(Halt::Resolve {
-            table: base.table.ident.clone(),
-            detail,
-        }
-        .into());
-    }
+    let job = only_topic(state).map_err(|detail| Halt::Resolve {
+        table: base.table.ident.clone(),
+        detail: format!(
+            "{detail}. Set `main` forwards again to our newest snapshot, where the tag `tabletopic` points"
+        ),
+    })?;
     let ranges = match base.head() {
         Some(head) => rows::ranges(lake, &base.table, head.snapshot_id()).await?,
         None => BTreeMap::new(),
@@ -104,4 +86,42 @@ async fn held(lake: &Lake, base: &Base<TableState>, state: &TableState) -> Resul
         .into_iter()
         .map(|(partition, ranges)| (partition, ranges.into_iter().collect()));
     Ok(Held::from([(job.clone(), by_partition.collect())]))
+}
+
+/// What a rewind to `older` has to know of the rows that `main` holds. Where they do not tell which topic they came
+/// from, they have to be all that `older` counted, and nothing else: then none of them is beyond it.
+async fn held_beyond(
+    lake: &Lake,
+    base: &Base<TableState>,
+    state: &TableState,
+    older: &TableState,
+) -> Result<Held, CommitError> {
+    if only_topic(state).is_ok() {
+        return held(lake, base, state).await;
+    }
+    let counted = match base.head() {
+        Some(head) => rows::held(lake, &base.table, head.snapshot_id()).await?,
+        None => BTreeMap::new(),
+    };
+    match Some(counted) == older.held() {
+        true => Ok(Held::new()),
+        false => held(lake, base, state).await,
+    }
+}
+
+/// The job that all rows came from.
+///
+/// # Errors
+/// Says why rows do not tell.
+fn only_topic(state: &TableState) -> Result<&JobId, &'static str> {
+    let mut jobs = state.jobs.iter();
+    let (Some((id, job)), None) = (jobs.next(), jobs.next()) else {
+        return Err("several jobs feed it, and its rows do not tell which topic they came from");
+    };
+    match job.partitions.values().all(|partition| partition.past.is_empty()) {
+        true => Ok(id),
+        false => Err(
+            "its topic was created again and adopted once, and its rows do not tell which of the two topics they came from",
+        ),
+    }
 }

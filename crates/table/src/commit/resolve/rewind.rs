@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use tabletopic_offsets::{Kind, TableState};
 
-use super::{abandoned, held, nearest, prefix, snapshot_ref};
+use super::{abandoned, held, held_beyond, nearest, prefix, snapshot_ref};
 use crate::commit::append::never_anchored;
 use crate::commit::{Base, Change, CommitError, Halt, Leaving, Note, Plan, SnapshotAt, check_standing};
 use crate::lake::Lake;
@@ -39,19 +39,24 @@ impl Plan<TableState> for Rewind<'_> {
         {
             return Ok(None);
         }
-        let held = held(self.lake, base, &tagged.state).await?;
-        let (since, older) = match nearest {
-            Some((snapshot, state)) => (Some(snapshot_ref(&snapshot)), state),
+        let (since, older, held) = match nearest {
+            Some((snapshot, older)) => {
+                let held = held_beyond(self.lake, base, &tagged.state, &older).await?;
+                (Some(snapshot_ref(&snapshot)), older, held)
+            }
             // Only files tell that our snapshot is in `main`, and they do.
             None if is_standing(self.lake, base).await? => return Ok(None),
-            None => match prefix(self.lake, base, tagged, &held).await {
-                Ok((since, older)) => (Some(since), older),
-                // Where no row is left, going back to the anchors is right whatever the ledger says.
-                Err(CommitError::Halt(_)) if held.values().all(BTreeMap::is_empty) => {
-                    (None, TableState::empty())
+            None => {
+                let held = held(self.lake, base, &tagged.state).await?;
+                match prefix(self.lake, base, tagged, &held).await {
+                    Ok((since, older)) => (Some(since), older, held),
+                    // Where no row is left, going back to the anchors is right whatever the ledger says.
+                    Err(CommitError::Halt(_)) if held.values().all(BTreeMap::is_empty) => {
+                        (None, TableState::empty(), held)
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
-            },
+            }
         };
         let mut state = tagged.state.next(Kind::Rewind);
         state
