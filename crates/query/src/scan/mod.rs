@@ -16,6 +16,7 @@ mod plan;
 mod predicate;
 mod provider;
 mod row_groups;
+mod widened;
 
 pub use columns::arrow_schema;
 pub use provider::TableAt;

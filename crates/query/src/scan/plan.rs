@@ -11,6 +11,7 @@ use iceberg::spec::{DataFileFormat, ManifestContentType, ManifestList, Snapshot}
 use iceberg::table::Table;
 use tabletopic_catalog::LoadedTable;
 
+use super::widened::partitions_deletes;
 use crate::error::QueryError;
 
 /// One data file to read.
@@ -42,6 +43,16 @@ pub async fn files(
     snapshot: &Snapshot,
     predicate: Option<Predicate>,
 ) -> Result<Planned, QueryError> {
+    let list = manifest_list(table, file_io, snapshot).await?;
+    if let Some(column) = partitions_deletes(&table.metadata, &list) {
+        return Err(QueryError::State {
+            table: table.ident.to_string(),
+            reason: format!(
+                "its delete files are partitioned by {column}, whose type has changed: which files they apply to \
+                 cannot be told; rewrite them with the engine that wrote them"
+            ),
+        });
+    }
     let view = Table::builder()
         .identifier(table.ident.clone())
         .metadata(table.metadata.clone())
@@ -73,23 +84,31 @@ pub async fn files(
             })
         })
         .collect::<Result<_, _>>()?;
-    let pruned = data_files(table, file_io, snapshot)
-        .await?
-        .saturating_sub(tasks.len());
+    let pruned = data_files(&list).saturating_sub(tasks.len());
     Ok(Planned { tasks, pruned })
 }
 
-/// How many live data files a snapshot has, from its manifest list alone.
-async fn data_files(table: &LoadedTable, file_io: &FileIO, snapshot: &Snapshot) -> Result<usize, QueryError> {
+async fn manifest_list(
+    table: &LoadedTable,
+    file_io: &FileIO,
+    snapshot: &Snapshot,
+) -> Result<ManifestList, QueryError> {
     let bytes = file_io.new_input(snapshot.manifest_list())?.read().await?;
-    let list = ManifestList::parse_with_version(&bytes, table.metadata.format_version())?;
+    Ok(ManifestList::parse_with_version(
+        &bytes,
+        table.metadata.format_version(),
+    )?)
+}
+
+/// How many live data files a snapshot has.
+fn data_files(list: &ManifestList) -> usize {
     let manifests = list.entries().iter();
-    Ok(manifests
+    manifests
         .filter(|manifest| manifest.content == ManifestContentType::Data)
         .map(|manifest| {
             (manifest.added_files_count.unwrap_or(0) + manifest.existing_files_count.unwrap_or(0)) as usize
         })
-        .sum())
+        .sum()
 }
 
 /// The first files that hold at least `rows` rows together. Rows that deletes take away may be missing then, so that

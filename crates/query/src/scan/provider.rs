@@ -22,6 +22,7 @@ use super::deletes::DeleteFiles;
 use super::exec::{IcebergScan, Shared};
 use super::plan::{self, Planned};
 use super::predicate::{self, Referred};
+use super::widened::may_be_widened;
 use crate::error::QueryError;
 
 /// A table as a query reads it: one snapshot, under one schema.
@@ -88,10 +89,15 @@ impl TableAt {
             let id = column_id(&self.fields[self.schema.index_of(name).ok()?])?;
             let field = then.as_struct().field_by_id(id)?;
             match field.field_type.as_ref() {
-                Type::Primitive(ty) if then.field_id_by_name(&field.name) == Some(id) => Some(Referred {
-                    name: field.name.clone(),
-                    ty: ty.clone(),
-                }),
+                Type::Primitive(ty)
+                    if then.field_id_by_name(&field.name) == Some(id)
+                        && !may_be_widened(&self.table.metadata, id, ty) =>
+                {
+                    Some(Referred {
+                        name: field.name.clone(),
+                        ty: ty.clone(),
+                    })
+                }
                 _ => None,
             }
         };
