@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema as ArrowSchema, SchemaRef};
+use arrow::datatypes::{
+    DataType, Field, FieldRef, Fields, Float32Type, Float64Type, Schema as ArrowSchema, SchemaRef,
+};
 use arrow::error::ArrowError;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::Schema;
@@ -176,16 +178,16 @@ impl Make {
     fn of(&self, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
             Make::Null(ty) => new_null_array(ty, array.len()),
-            Make::Cast(ty) if array.data_type() == ty => array.clone(),
+            Make::Cast(ty) if array.data_type() == ty => one_form(array),
             // Never a null for a value that does not fit.
-            Make::Cast(ty) => cast_with_options(
+            Make::Cast(ty) => one_form(&cast_with_options(
                 array,
                 ty,
                 &CastOptions {
                     safe: false,
                     ..CastOptions::default()
                 },
-            )?,
+            )?),
             Make::Struct(fields, children) => {
                 let array = array.as_struct();
                 let children = children
@@ -223,6 +225,22 @@ impl Make {
     }
 }
 
+/// The one NaN and the one zero that SQL knows. The engine compares floats bit by bit: to it, -0.0 is below 0.0 and not
+/// equal to it, and a NaN with a sign (what some processors make of 0/0) is below everything.
+fn one_form(array: &ArrayRef) -> ArrayRef {
+    match array.data_type() {
+        DataType::Float32 => {
+            let of = |x: f32| if x.is_nan() { f32::NAN } else { x + 0.0 };
+            Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(of))
+        }
+        DataType::Float64 => {
+            let of = |x: f64| if x.is_nan() { f64::NAN } else { x + 0.0 };
+            Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(of))
+        }
+        _ => array.clone(),
+    }
+}
+
 /// Whether a type that a file has may stand for the table's: the same in another form, or promoted from it as the
 /// specification's schema evolution allows.
 fn promotes(from: &DataType, to: &DataType) -> bool {
@@ -240,7 +258,7 @@ fn promotes(from: &DataType, to: &DataType) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int32Array, Int64Array, StringArray};
+    use arrow::array::{Float32Array, Float64Array, Int32Array, Int64Array, StringArray};
 
     use super::*;
 
@@ -282,6 +300,20 @@ mod tests {
             &StringArray::from(vec![None::<&str>]) as &dyn Array
         );
         assert_eq!(made.column(1).as_ref(), &Int64Array::from(vec![7]) as &dyn Array);
+    }
+
+    #[test]
+    fn floats_have_one_nan_and_one_zero() {
+        let float = field(1, "a", DataType::Float32);
+        let wanted = [field(1, "a", DataType::Float64)];
+        let columns = Columns::new(&wanted, &[float], "f").unwrap();
+        let values = vec![Some(-f32::NAN), Some(-0.0), Some(-1.5), None];
+        let array: ArrayRef = Arc::new(Float32Array::from(values));
+        let made = columns.make(&[array], 4).unwrap();
+        let expected = Float64Array::from(vec![Some(f64::NAN), Some(0.0), Some(-1.5), None]);
+        // Bit by bit: `==` would take the signs for equal.
+        let bits = |array: &Float64Array| array.iter().map(|x| x.map(f64::to_bits)).collect::<Vec<_>>();
+        assert_eq!(bits(made[0].as_primitive::<Float64Type>()), bits(&expected));
     }
 
     #[test]

@@ -143,10 +143,11 @@ fn datum(expr: &Expr, ty: &PrimitiveType) -> Option<Datum> {
         (PrimitiveType::Boolean, ScalarValue::Boolean(value)) => value.map(Datum::bool),
         (PrimitiveType::Int, ScalarValue::Int32(value)) => value.map(Datum::int),
         (PrimitiveType::Long, ScalarValue::Int64(value)) => value.map(Datum::long),
-        (PrimitiveType::Float, ScalarValue::Float32(Some(value))) if !value.is_nan() => {
+        // Bounds tell 0.0 from -0.0, and rows do not.
+        (PrimitiveType::Float, ScalarValue::Float32(Some(value))) if !value.is_nan() && *value != 0.0 => {
             Some(Datum::float(*value))
         }
-        (PrimitiveType::Double, ScalarValue::Float64(Some(value))) if !value.is_nan() => {
+        (PrimitiveType::Double, ScalarValue::Float64(Some(value))) if !value.is_nan() && *value != 0.0 => {
             Some(Datum::double(*value))
         }
         (PrimitiveType::Date, ScalarValue::Date32(value)) => value.map(Datum::date),
@@ -211,6 +212,7 @@ mod tests {
         assert_eq!(converted(col("price").gt(lit(1.0))), None);
         assert_eq!(converted(Expr::Not(Box::new(col("price").lt(lit(1.0))))), None);
         assert_eq!(converted(col("price").lt(lit(1.0))), Some("price < 1".to_owned()));
+        assert_eq!(converted(col("price").eq(lit(0.0))), None, "it may be -0.0");
     }
 
     #[test]
