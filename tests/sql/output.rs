@@ -87,6 +87,25 @@ fn a_file_is_there_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_file_takes_the_place_of_nothing_but_a_file() {
+    let folder = lake().path("folder");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("answer.json"), "before").unwrap();
+    std::os::unix::fs::symlink("folder/answer.json", lake().path("link.json")).unwrap();
+    let output = lake().sql(&["-c", "SELECT 1 AS a", "--output", "json", "-o", "link.json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let answer = std::fs::read_to_string(folder.join("answer.json")).unwrap();
+    assert_eq!(answer, "[{\"a\":1}]\n", "a link stays one");
+    let socket = lake().path("socket");
+    let _listening = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for path in ["folder", "socket"] {
+        let output = lake().sql(&["-c", "SELECT 1 AS a", "-o", path]);
+        assert_eq!(output.status.code(), Some(1), "{path}: {output:?}");
+    }
+    assert!(!socket.is_file(), "devices and sockets are not replaced");
+}
+
+#[test]
 fn parquet_needs_a_file_and_one_statement() {
     let output = lake().sql(&["-c", "SELECT 1", "--output", "parquet"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -5,7 +5,7 @@ mod json;
 mod parquet;
 pub mod table;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::engine::Answer;
@@ -46,9 +46,22 @@ pub struct WholeFile {
 }
 
 impl WholeFile {
+    /// Follows a link to the file that it stands for.
+    ///
     /// # Errors
-    /// A folder that cannot be written to.
+    /// A folder that cannot be written to; a path that is there and no file, such as `/dev/stdout`, which the new file
+    /// would take the place of.
     pub fn create(path: &Path) -> std::io::Result<Self> {
+        let path = &match std::fs::canonicalize(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => path.to_owned(),
+            there => there?,
+        };
+        if path.exists() && !path.is_file() {
+            return Err(std::io::Error::new(
+                ErrorKind::InvalidInput,
+                "it is there already and is no file; without --output-file, answers go to standard output",
+            ));
+        }
         let mut name = path.file_name().unwrap_or_default().to_owned();
         name.push(".part");
         let partial = path.with_file_name(name);
