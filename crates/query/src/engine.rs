@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::TableReference;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as Parsed;
 use iceberg::io::FileIO;
@@ -13,10 +13,11 @@ use tabletopic_catalog::Catalog;
 
 use crate::catalog::{Listing, Source};
 use crate::error::QueryError;
+use crate::interruptible::InterruptibleJoins;
 use crate::statement::Statement;
 
 /// The engine over one catalog. What it keeps between statements is its memory's bound, nothing else.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     source: Source,
     runtime: Arc<RuntimeEnv>,
@@ -87,7 +88,13 @@ impl Engine {
             .with_information_schema(true)
             .with_create_default_catalog_and_schema(false)
             .with_default_catalog_and_schema(name, listing.default_namespace().unwrap_or(NOWHERE));
-        let context = SessionContext::new_with_config_rt(config, self.runtime.clone());
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(self.runtime.clone())
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(InterruptibleJoins))
+            .build();
+        let context = SessionContext::new_with_state(state);
         context.register_catalog(name, Arc::new(listing.clone()));
         context
     }

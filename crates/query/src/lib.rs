@@ -6,6 +6,7 @@
 mod catalog;
 mod engine;
 mod error;
+mod interruptible;
 mod metadata;
 mod nearest;
 pub mod output;

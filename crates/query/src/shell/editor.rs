@@ -11,6 +11,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Context, Helper};
 
 use super::complete::{Names, complete};
+use super::leaves;
 use crate::statement::split;
 
 /// Entries that the history keeps.
@@ -92,7 +93,7 @@ impl Validator for Sql {
 
 /// Whether a line can be answered, or needs another one.
 fn whole(text: &str) -> bool {
-    if text.trim_start().starts_with('\\') {
+    if text.trim_start().starts_with('\\') || leaves(text) {
         return true;
     }
     match split(text) {
@@ -119,6 +120,7 @@ mod tests {
         assert!(whole("SELECT 1;"));
         assert!(!whole("SELECT 1; SELECT"));
         assert!(whole("\\d"));
+        assert!(whole("exit"), "as in other shells");
         assert!(whole(""), "an empty line asks nothing");
     }
 }

@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use futures::FutureExt;
 use rustyline::error::ReadlineError;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -41,7 +42,7 @@ pub fn run(engine: &Engine, runtime: &Runtime, history: Option<PathBuf>) -> Resu
     let mut editor = Editor::new(history)?;
     editor.offer(runtime.block_on(complete::names(engine)));
     let mut shell = Shell {
-        engine,
+        engine: engine.clone(),
         runtime,
         // From here on Ctrl-C ends a query, never the process.
         interrupt: runtime.block_on(async { signal(SignalKind::interrupt()) })?,
@@ -72,8 +73,16 @@ pub fn run(engine: &Engine, runtime: &Runtime, history: Option<PathBuf>) -> Resu
 
 type Flow = std::ops::ControlFlow<()>;
 
+/// What people of other shells type to leave.
+fn leaves(line: &str) -> bool {
+    let word = line.trim().trim_end_matches(';').trim_end();
+    ["exit", "quit"]
+        .iter()
+        .any(|leave| word.eq_ignore_ascii_case(leave))
+}
+
 struct Shell<'a> {
-    engine: &'a Engine,
+    engine: Engine,
     runtime: &'a Runtime,
     interrupt: Signal,
     timing: bool,
@@ -81,6 +90,11 @@ struct Shell<'a> {
 
 impl Shell<'_> {
     fn answer(&mut self, line: &str) -> Flow {
+        // What was pressed when nothing ran is not for what runs now.
+        while self.interrupt.recv().now_or_never().flatten().is_some() {}
+        if leaves(line) {
+            return Flow::Break(());
+        }
         if line.starts_with('\\') {
             return self.command(line);
         }
@@ -110,7 +124,7 @@ impl Shell<'_> {
                 let state = if self.timing { "on" } else { "off" };
                 writeln!(out, "timing is {state}").map_err(QueryError::from)
             }
-            Command::Show(what) => self.runtime.block_on(what.print(self.engine, out)),
+            Command::Show(what) => self.runtime.block_on(what.print(&self.engine, out)),
         };
         if let Err(error) = done {
             eprintln!("error: {error}");
@@ -119,6 +133,9 @@ impl Shell<'_> {
     }
 
     /// Runs a statement until it is answered or somebody presses Ctrl-C. Breaks where it was not answered.
+    ///
+    /// It runs on a thread of its own: a join may compare rows for hours without letting go of its thread. Then it is
+    /// left alone, and ends with the shell at the latest.
     fn query(&mut self, statement: &Statement) -> Flow {
         let started = Instant::now();
         let Self {
@@ -127,19 +144,22 @@ impl Shell<'_> {
             interrupt,
             timing,
         } = self;
+        let (engine, statement) = (engine.clone(), statement.clone());
+        let mut running = runtime.spawn(async move { Collected::of(engine.run(&statement).await?).await });
         let answered = runtime.block_on(async {
-            let answered = async { Collected::of(engine.run(statement).await?).await };
             tokio::select! {
-                answered = answered => Some(answered),
+                answered = &mut running => Some(answered),
                 _ = interrupt.recv() => None,
             }
         });
+        running.abort();
         let note = match timing {
             true => format!(", {} ms", started.elapsed().as_millis()),
             false => String::new(),
         };
         let printed = match answered {
-            Some(answer) => answer.and_then(|rows| rows.print(&note, &mut std::io::stdout())),
+            Some(Ok(answer)) => answer.and_then(|rows| rows.print(&note, &mut std::io::stdout())),
+            Some(Err(died)) => Err(QueryError::Engine(format!("the query died: {died}"))),
             None => {
                 eprintln!("cancelled");
                 return Flow::Break(());
