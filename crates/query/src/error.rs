@@ -2,6 +2,7 @@
 
 use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
+use datafusion::sql::sqlparser::parser::ParserError;
 use tabletopic_catalog::CatalogError;
 
 use crate::nearest::nearest;
@@ -16,6 +17,9 @@ pub enum QueryError {
          with the quotes, instead of AS OF or FOR VERSION; the ids are in \"orders$snapshots\""
     )]
     AsOf,
+
+    #[error("this is not answered here, and would be read over: {0}")]
+    Overlooked(&'static str),
 
     #[error("there is no namespace {namespace}{}; \\dt lists all tables", hint(.nearest))]
     UnknownNamespace { namespace: String, nearest: Vec<String> },
@@ -129,6 +133,12 @@ impl QueryError {
                 Some(first) => Self::of(first),
                 None => Self::Engine("the engine failed without a word".to_owned()),
             },
+            DataFusionError::SQL(error, _) => Self::Engine(match *error {
+                ParserError::TokenizerError(what) | ParserError::ParserError(what) => {
+                    format!("this is no SQL: {what}")
+                }
+                ParserError::RecursionLimitExceeded => "the statement is nested too deeply".to_owned(),
+            }),
             DataFusionError::SchemaError(schema, _) => match *schema {
                 SchemaError::FieldNotFound { field, valid_fields } => {
                     let known: Vec<String> = valid_fields.iter().map(|field| field.name.clone()).collect();

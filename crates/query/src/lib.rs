@@ -10,6 +10,7 @@ mod interruptible;
 mod metadata;
 mod nearest;
 pub mod output;
+mod overlooked;
 mod scan;
 pub mod script;
 pub mod shell;

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use crate::error::QueryError;
+use crate::overlooked::overlooked;
 
 /// One statement of a text.
 #[derive(Debug, Clone)]
@@ -94,7 +95,10 @@ impl Statement {
             .map_err(QueryError::of)?;
         let mut parsed = parsed.into_iter();
         match parsed.next() {
-            Some(statement) if reads(&statement) => Ok(statement),
+            Some(statement) if reads(&statement) => match overlooked(&statement) {
+                Some(part) => Err(QueryError::Overlooked(part)),
+                None => Ok(statement),
+            },
             Some(_) => Err(self.refused()),
             None => Err(QueryError::Engine("there is no statement".to_owned())),
         }
@@ -213,6 +217,35 @@ mod tests {
         ] {
             let refused = matches!(parse(change), Err(QueryError::ReadOnly { .. }));
             assert!(refused, "{change}");
+        }
+    }
+
+    #[test]
+    fn what_the_engine_would_read_over_is_refused() {
+        for text in [
+            "FROM orders",
+            "SELECT a FROM t UNION ALL FROM orders",
+            "SELECT * FROM (FROM orders) AS o",
+            "EXPLAIN SELECT count(*) FROM orders TABLESAMPLE (10 ROWS)",
+            "SELECT count(*) FROM (SELECT 1) AS o TABLESAMPLE BERNOULLI (10)",
+            "SELECT a FROM orders PREWHERE a = 1",
+            "SELECT a FROM orders PARTITION (p)",
+            "SELECT a FROM orders GROUP BY a WITH ROLLUP",
+            "SELECT a FROM orders SETTINGS x = 1",
+            "SELECT a FROM orders FORMAT JSON",
+            "SELECT a FROM orders FOR UPDATE",
+            "SELECT a IS DISTINCT FROM b AND c FROM orders",
+        ] {
+            assert!(matches!(parse(text), Err(QueryError::Overlooked(_))), "{text}");
+        }
+        for text in [
+            "FROM orders SELECT a",
+            "SELECT (a IS DISTINCT FROM b) AND c FROM orders",
+            "SELECT a IS DISTINCT FROM (b AND c) FROM orders",
+            "SELECT a FROM orders GROUP BY ROLLUP (a)",
+            "SELECT * EXCLUDE (a) FROM orders",
+        ] {
+            assert!(parse(text).is_ok(), "{text}");
         }
     }
 
