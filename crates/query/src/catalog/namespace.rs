@@ -63,6 +63,15 @@ impl Namespace {
         Ok(table)
     }
 
+    /// Loads a table as it is now, whether or not this statement has loaded it before.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub async fn load_again(&self, name: &str) -> Result<LoadedTable, QueryError> {
+        self.loaded.lock().await.remove(name);
+        self.load(name).await
+    }
+
     fn unknown(&self, name: &str) -> QueryError {
         let near = nearest(name, self.tables.iter().map(String::as_str));
         QueryError::UnknownTable {

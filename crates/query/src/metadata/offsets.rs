@@ -20,7 +20,7 @@ use crate::catalog::Namespace;
 use crate::error::QueryError;
 use crate::scan::{TableAt, arrow_schema};
 
-/// `main` has been loaded before the ledger is: what a drain takes over in between is in both, never in neither.
+/// The ledger is loaded after `main`: what a drain takes over in between is in both, never in neither.
 ///
 /// # Errors
 /// A table that was not written by us, or whose state cannot be read.
@@ -38,7 +38,7 @@ pub async fn provider(
         unknown("has no offsets: no snapshot of it was written by `tabletopic run`".to_owned())
     })?;
     let ledger = follower::ident(&main.ident, Follower::Ledger);
-    let ledger = namespace.load(&ledger.name).await?;
+    let ledger = namespace.load_again(&ledger.name).await?;
     let drained = Base::<FollowerState>::read(ledger.clone()).map_err(|halt| unknown(halt.to_string()))?;
     let drained = drained
         .state()
