@@ -186,6 +186,13 @@ impl DeleteFiles {
             .into());
         }
         let opened = OpenFile::open(&self.file_io, &file.file_path, file.file_size_in_bytes).await?;
+        if let Some(missing) = ids.iter().find(|id| opened.columns.index(**id).is_none()) {
+            return Err(QueryError::DeleteFile {
+                file: file.file_path.clone(),
+                reason: format!("it does not have the field {missing}, which it is to be compared by"),
+            }
+            .into());
+        }
         let roots = opened.roots(&columns);
         let make = Columns::new(&columns, &opened.fields(&roots), &file.file_path)?;
         let sort = columns
