@@ -75,11 +75,36 @@ impl Collected {
             (false, 1) => "1 row".to_owned(),
             (false, _) => format!("{rows} rows"),
         };
-        writeln!(out, "{text}\n({count}{note})")?;
+        writeln!(out, "{}\n({count}{note})", harmless(&text.to_string()))?;
         Ok(())
     }
 }
 
+/// Values are what somebody has sent: what a terminal would obey is shown instead.
+fn harmless(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            letter if letter.is_control() && letter != '\n' => shown.extend(letter.escape_default()),
+            letter => shown.push(letter),
+        }
+    }
+    shown
+}
+
 pub async fn write(answer: Answer, out: &mut (dyn Write + Send)) -> Result<(), QueryError> {
     Collected::of(answer).await?.print("", out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_has_nothing_to_obey() {
+        assert_eq!(
+            harmless("a\u{1b}[2Jb\tc\nd\u{9b}é"),
+            "a\\u{1b}[2Jb\\tc\nd\\u{9b}é"
+        );
+    }
 }
