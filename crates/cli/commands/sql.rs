@@ -24,10 +24,7 @@ pub fn run(file: &Path, asked: &Sql) -> anyhow::Result<Exit> {
         if asked.output != Rows::Table || asked.output_file.is_some() {
             bail!("the shell prints tables; --output and --output-file need --command or --file");
         }
-        let left = shell::run(&engine, &runtime, history());
-        // A query that was given up may still hold its thread.
-        runtime.shutdown_background();
-        left?;
+        shell::run(&engine, &runtime, history())?;
         return Ok(Exit::Done);
     };
     let format = format(asked.output);

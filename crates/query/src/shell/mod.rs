@@ -44,6 +44,7 @@ pub fn run(engine: &Engine, runtime: &Runtime, history: Option<PathBuf>) -> Resu
     let mut shell = Shell {
         engine: engine.clone(),
         runtime,
+        queries: Runtime::new()?,
         // From here on Ctrl-C ends a query, never the process.
         interrupt: runtime.block_on(async { signal(SignalKind::interrupt()) })?,
         timing: true,
@@ -83,7 +84,10 @@ fn leaves(line: &str) -> bool {
 
 struct Shell<'a> {
     engine: Engine,
+    /// Where the shell waits, and sees Ctrl-C.
     runtime: &'a Runtime,
+    /// Where queries run.
+    queries: Runtime,
     interrupt: Signal,
     timing: bool,
 }
@@ -134,25 +138,25 @@ impl Shell<'_> {
 
     /// Runs a statement until it is answered or somebody presses Ctrl-C. Breaks where it was not answered.
     ///
-    /// It runs on a thread of its own: a join may compare rows for hours without letting go of its thread. Then it is
-    /// left alone, and ends with the shell at the latest.
+    /// A join may compare rows for hours without letting go of its threads. A query that is given up is left alone with
+    /// them, and ends with the shell at the latest.
     fn query(&mut self, statement: &Statement) -> Flow {
         let started = Instant::now();
         let Self {
             engine,
             runtime,
+            queries,
             interrupt,
             timing,
         } = self;
         let (engine, statement) = (engine.clone(), statement.clone());
-        let mut running = runtime.spawn(async move { Collected::of(engine.run(&statement).await?).await });
+        let mut running = queries.spawn(async move { Collected::of(engine.run(&statement).await?).await });
         let answered = runtime.block_on(async {
             tokio::select! {
                 answered = &mut running => Some(answered),
                 _ = interrupt.recv() => None,
             }
         });
-        running.abort();
         let note = match timing {
             true => format!(", {} ms", started.elapsed().as_millis()),
             false => String::new(),
@@ -162,6 +166,11 @@ impl Shell<'_> {
             Some(Err(died)) => Err(QueryError::Engine(format!("the query died: {died}"))),
             None => {
                 eprintln!("cancelled");
+                running.abort();
+                match Runtime::new() {
+                    Ok(fresh) => std::mem::replace(queries, fresh).shutdown_background(),
+                    Err(error) => eprintln!("error: cannot leave the query alone: {error}"),
+                }
                 return Flow::Break(());
             }
         };
