@@ -112,6 +112,12 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
             {
                 world.say(format!("  {answer:?}: {error}"));
             }
+            // Dead letters can't be counted before somebody mends their table.
+            Err(ResolveError::Commit(CommitError::Halt(Halt::FollowerTagMissing { .. }))) => {
+                world.say(format!(
+                    "  {answer:?}: not before the dead-letter table is mended"
+                ));
+            }
             Err(error) => return Err(format!("{answer:?} is refused: {error}")),
         }
     }

@@ -74,6 +74,7 @@ impl From<&Halt> for Why {
             | Halt::Refused { .. }
             | Halt::Anchor { .. }
             | Halt::OutboxFull { .. }
+            | Halt::FollowerTagMissing { .. }
             | Halt::FollowerAstray { .. }
             | Halt::FollowerOfAnother { .. }
             | Halt::FormatVersion { .. }

@@ -64,9 +64,7 @@ impl<S: TagState> Base<S> {
         let tagged = match table.metadata.snapshot_for_ref(TAG) {
             Some(snapshot) => Some(Tagged::read(&table, snapshot)?),
             None if table.metadata.properties().contains_key(WITNESS) => {
-                return Err(Halt::TagMissing {
-                    table: table.ident.clone(),
-                });
+                return Err(S::tag_missing(table.ident));
             }
             None => None,
         };

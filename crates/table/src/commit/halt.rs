@@ -14,6 +14,12 @@ pub enum Halt {
     )]
     TagMissing { table: TableIdent },
     #[error(
+        "table {table}: the property `tabletopic.table` says that the table is ours, but its tag `tabletopic` is \
+         gone. Set the tag to its newest snapshot that has `tabletopic.follows`; if that can't be done, rename {table}, \
+         or drop it, and it is begun anew by itself, with what waits for it"
+    )]
+    FollowerTagMissing { table: TableIdent },
+    #[error(
         "table {table}: the state in snapshot {snapshot_id}, where the tag `tabletopic` points, can't be read: \
          {detail}. If a newer tabletopic wrote it, run that version; else set both `main` and the tag back to an \
          older snapshot of ours, and what came after it is read again"

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
+use iceberg::TableIdent;
 use tabletopic_offsets::{Follower, SnapshotRef, Stamp, StateError, TableState};
+
+use super::halt::Halt;
 
 /// A state that lives in the summaries of our snapshots, and is read back through the tag.
 pub trait TagState: Debug + Clone + Send + Sync + Sized {
@@ -15,6 +18,9 @@ pub trait TagState: Debug + Clone + Send + Sync + Sized {
     /// # Errors
     /// What was written could not be read back: committing it would halt the table for good.
     fn encode(&self, at: SnapshotAt, note: &Note) -> Result<BTreeMap<String, String>, String>;
+
+    /// Says that the tag of a table of ours is gone, and what to do.
+    fn tag_missing(table: TableIdent) -> Halt;
 
     /// The sequence number up to which snapshots of ours may be expired: nothing is known by them alone.
     fn settled(&self) -> i64;
@@ -72,6 +78,10 @@ impl TagState for TableState {
             Ok(_) => Err("the state of the table does not survive being written".to_owned()),
             Err(error) => Err(format!("the state of the table can't be read back: {error}")),
         }
+    }
+
+    fn tag_missing(table: TableIdent) -> Halt {
+        Halt::TagMissing { table }
     }
 
     /// What the ledger holds (section 6).

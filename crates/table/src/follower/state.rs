@@ -33,6 +33,10 @@ impl TagState for FollowerState {
         Ok(BTreeMap::from([(FOLLOWS.to_owned(), text)]))
     }
 
+    fn tag_missing(table: TableIdent) -> Halt {
+        Halt::FollowerTagMissing { table }
+    }
+
     /// The main table's outbox knows where a follower stood.
     fn settled(&self) -> i64 {
         i64::MAX

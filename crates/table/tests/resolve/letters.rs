@@ -5,9 +5,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
+use iceberg::TableUpdate;
 use iceberg::spec::DataFile;
+use tabletopic_catalog::{CommitOutcome, TableChange};
 use tabletopic_offsets::{Counts, Follower, OffsetRange, PendingRange, UnitRange};
-use tabletopic_table::commit::{DeadLetterFile, LogWaiting, Unit};
+use tabletopic_table::commit::{DeadLetterFile, LogWaiting, TAG, Unit, commit};
 use tabletopic_table::file::FileSchema;
 use tabletopic_table::follower::drain::drain;
 use tabletopic_table::follower::{ident as follower, write};
@@ -96,6 +98,30 @@ impl Table {
         offsets.sort_unstable();
         offsets
     }
+}
+
+#[tokio::test]
+async fn a_dead_letter_table_without_its_tag_says_how_it_is_mended() {
+    let table = Table::new().await;
+    table.set_aside(10).await;
+    table.drain_letters().await;
+    let letters = follower(&ident(), Follower::DeadLetters);
+    let letters = table.0.catalog.load(&letters).await.unwrap();
+    let change = TableChange {
+        requirements: Vec::new(),
+        updates: vec![TableUpdate::RemoveSnapshotRef {
+            ref_name: TAG.to_owned(),
+        }],
+    };
+    let outcome = table.0.catalog.commit(&letters, change).await;
+    assert!(matches!(outcome, CommitOutcome::Applied(_)), "{outcome:?}");
+    let refused = commit(&table.0, &ident(), &mut table.truncate(0, &[(0, 6)]), &LogWaiting).await;
+    let words = refused.expect_err("letters can't be counted").to_string();
+    assert!(words.contains("that has `tabletopic.follows`"), "{words}");
+    assert!(
+        !words.contains("tabletopic resolve"),
+        "it answers main tables: {words}"
+    );
 }
 
 #[tokio::test]
