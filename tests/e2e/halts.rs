@@ -1,7 +1,7 @@
 //! What the broker can do to a reader: take records away before they were read, or the whole topic. Each halt stops
 //! what it concerns and nothing else, and after its answer reading goes on without a restart.
 
-use tabletopic_testkit::{Broker, Topic};
+use tabletopic_testkit::{Broker, Lake, Topic};
 
 use crate::environment::check;
 use crate::feed::{Feed, JSON, POISON, REASON, wait_for_rows};
@@ -17,7 +17,7 @@ fn a_topic_created_again_while_it_is_read_halts_alone_and_goes_on_when_it_is_ado
     let service = feed.run();
     feed.wait_for_rows(&service, old);
 
-    create_again(&feed);
+    create_again(&feed.topic, &feed.lake, OLD);
     let new = feed.produce(300, &[]);
     let log = service.says("halted=job");
     assert!(log.contains("resolve shop.orders --adopt-topic"), "{log}");
@@ -41,7 +41,7 @@ fn a_topic_created_again_while_nobody_reads_halts_alone_and_goes_on_when_it_is_a
     feed.produce(OLD, &[]);
     feed.catch_up();
 
-    create_again(&feed);
+    create_again(&feed.topic, &feed.lake, OLD);
     let new = feed.produce(300, &[]);
     other.produce(200);
     let (code, log) = feed.run_until_end();
@@ -199,8 +199,7 @@ fn of_two_topics_of_one_table_the_one_that_needs_an_answer_gets_it() {
     produce(&feed.topic, "200");
     produce(&second, "100");
     feed.catch_up();
-    second.admin("delete", &[]);
-    second.admin("create", &["--partitions", "1"]);
+    create_again(&second, &feed.lake, 100);
     produce(&second, "50");
 
     let (code, log) = feed.run_until_end();
@@ -219,16 +218,15 @@ fn of_two_topics_of_one_table_the_one_that_needs_an_answer_gets_it() {
 
 /// Deletes the topic and creates it again, so that it goes on at the very offset where the old one ended: only its id
 /// tells that it is another one.
-fn create_again(feed: &Feed) {
-    feed.topic.admin("delete", &[]);
-    feed.topic.admin("create", &["--partitions", "1"]);
-    let (count, account) = (OLD.to_string(), feed.lake.file("never-read.parquet"));
-    feed.topic.produce(
+fn create_again(topic: &Topic, lake: &Lake, end: u32) {
+    topic.admin("delete", &[]);
+    topic.admin("create", &["--partitions", "1"]);
+    let (count, account) = (end.to_string(), lake.file("never-read.parquet"));
+    topic.produce(
         "orders",
         &["--count", &count, "--seed", "99", "--produced", &account],
     );
-    feed.topic
-        .admin("delete-records", &["--before", &format!("0={OLD}")]);
+    topic.admin("delete-records", &["--before", &format!("0={end}")]);
 }
 
 const OTHERS: &str = "shop.others";
