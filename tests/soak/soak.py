@@ -52,7 +52,7 @@ def seeds_done(rows):
 def simulation(rows):
     first = seeds_done(rows)
     code, said = run(
-        ["cargo", "test", "--test", "simulation", "every_schedule", "--", "--nocapture"],
+        ["cargo", "test", "--workspace", "--test", "simulation", "every_schedule", "--", "--nocapture"],
         {"TABLETOPIC_SIM_FIRST": str(first), "TABLETOPIC_SIM_SCHEDULES": str(SCHEDULES)},
     )
     held = re.search(r"schedules with (\d+) rows held", said)
@@ -63,7 +63,7 @@ def simulation(rows):
 
 
 def fault(module, amount):
-    code, said = run(["cargo", "test", "--test", "e2e", f"{module}::"], {})
+    code, said = run(["cargo", "test", "--workspace", "--test", "e2e", f"{module}::"], {})
     ran = re.search(r"test result: \w+\. (\d+) passed", said)
     if code == 0 and not (ran and int(ran[1])):
         code, said = 1, f"no test of {module} ran:\n{said}"
