@@ -46,7 +46,8 @@ def run(command, environment):
 
 
 def seeds_done(rows):
-    return max((row["last_seed"] + 1 for row in rows if row["part"] == "simulation"), default=0)
+    held = (row for row in rows if row["part"] == "simulation" and not row["failed"])
+    return max((row["last_seed"] + 1 for row in held), default=0)
 
 
 def simulation(rows):
@@ -56,9 +57,10 @@ def simulation(rows):
         {"TABLETOPIC_SIM_FIRST": str(first), "TABLETOPIC_SIM_SCHEDULES": str(SCHEDULES)},
     )
     held = re.search(r"schedules with (\d+) rows held", said)
+    failed = re.search(r"TABLETOPIC_SIM_SEED=(\d+)", said)
     return code, said, {
         "part": "simulation", "amount": SCHEDULES, "first_seed": first, "last_seed": first + SCHEDULES - 1,
-        "rows": int(held[1]) if held else 0,
+        "rows": int(held[1]) if held else 0, "failed_seed": int(failed[1]) if failed else None,
     }
 
 
@@ -92,7 +94,11 @@ def write_page(rows):
         "",
     ]
     failures = [row for row in rows if row["failed"]]
-    lines += [f"- failed: {row['at']}, commit {row['commit']}, {row['part']} {row.get('first_seed', '')}" for row in failures]
+    for row in failures:
+        seed = row.get("failed_seed")
+        lines.append(
+            f"- failed: {row['at']}, commit {row['commit']}, {row['part']}" + (f", seed {seed}" if seed is not None else "")
+        )
     PAGE.write_text("\n".join(lines).rstrip() + "\n")
 
 
@@ -111,7 +117,8 @@ def main():
         for part in parts:
             at, clock = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), time.monotonic()
             code, said, row = part()
-            rows.append({"at": at, "commit": commit, **row, "seconds": round(time.monotonic() - clock), "failed": code != 0})
+            seconds = round(time.monotonic() - clock)
+            rows.append({"at": at, "commit": commit, **row, "seconds": seconds, "failed": code != 0})
             with RESULTS.open("a") as results:
                 results.write(json.dumps(rows[-1]) + "\n")
             write_page(rows)
