@@ -26,7 +26,7 @@ fn a_topic_created_again_while_it_is_read_halts_alone_and_goes_on_when_it_is_ado
     feed.holds_of_first(1);
 
     feed.answer(&["--adopt-topic"]);
-    service.says("goes on after a halt");
+    service.says("this halt is over");
     feed.wait_for_rows(&service, old + new);
     service.terminate();
     feed.holds(&[]);
@@ -156,7 +156,7 @@ fn a_log_that_was_cut_and_written_again_halts_that_partition_and_goes_on_from_th
         assert!(said.contains(words), "{words:?} is missing in:\n{said}");
     }
     feed.answer(&["--truncate"]);
-    service.says("goes on after a halt");
+    service.says("this halt is over");
     feed.wait_for_rows(&service, added + added);
     service.terminate();
 

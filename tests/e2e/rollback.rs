@@ -83,7 +83,7 @@ fn a_rewind_reads_again_what_a_rollback_removed_while_the_service_runs() {
     assert_eq!(feed.show()["metadata"], metadata, "looking changes nothing");
 
     feed.answer(&["--rewind"]);
-    service.says("goes on after a halt");
+    service.says("this halt is over");
     feed.wait_for_rows(&service, kept + removed + removed + after);
     service.terminate();
 
@@ -109,7 +109,7 @@ fn declared_lost_is_what_a_rollback_removed_and_nothing_else() {
         said.contains(&format!("{without_row} offsets are declared lost")),
         "{said}"
     );
-    service.says("goes on after a halt");
+    service.says("this halt is over");
     let after = feed.produce(300, POISON);
     feed.wait_for_rows(&service, kept + removed + after);
     service.terminate();
@@ -186,7 +186,7 @@ fn a_tag_is_set_back_under_a_running_service_which_goes_on() {
     let second = feed.produce(300, &[]);
     service.says("halted=table shop.orders");
     feed.answer(&["--rewind"]);
-    service.says("goes on after a halt");
+    service.says("this halt is over");
     feed.wait_for_rows(&service, first + second);
     service.terminate();
     feed.holds(&[]);

@@ -73,6 +73,7 @@ impl From<&Halt> for Why {
             | Halt::UuidChanged { .. }
             | Halt::Refused { .. }
             | Halt::Anchor { .. }
+            | Halt::StartUnknown { .. }
             | Halt::OutboxFull { .. }
             | Halt::FollowerTagMissing { .. }
             | Halt::FollowerAstray { .. }
@@ -156,7 +157,7 @@ impl Halts {
         halts.retain(|scope, _| {
             let lifted = over(scope);
             if lifted {
-                tracing::info!(%scope, "goes on after a halt");
+                tracing::info!(%scope, "this halt is over");
             }
             !lifted
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tabletopic_catalog::{CatalogError, LoadedTable};
 use tabletopic_offsets::{Follower, Generation, JobId, Offset, TableState, TopicIdentity};
 use tabletopic_source::Position;
-use tabletopic_table::commit::{Anchor, Base, CommitError, LogWaiting, Look, commit, load_patiently};
+use tabletopic_table::commit::{Anchor, Base, CommitError, Halt, LogWaiting, Look, commit, load_patiently};
 use tabletopic_table::file::{FileNames, FileSchema};
 use tabletopic_table::follower::{create, ident};
 use tokio::time::Instant;
@@ -142,9 +142,10 @@ impl Committer {
         identity: &TopicIdentity,
     ) -> Result<BTreeMap<i32, Offset>, CommitError> {
         let refused = |error: tabletopic_source::BrokerError| {
-            CommitError::Halt(tabletopic_table::commit::Halt::Anchor {
+            CommitError::Halt(Halt::StartUnknown {
                 table: self.table.clone(),
-                detail: format!("where {identity} starts can't be found out: {error}"),
+                topic: identity.to_string(),
+                detail: error.to_string(),
             })
         };
         let described = patiently(|| self.broker.describe(&job.topic))

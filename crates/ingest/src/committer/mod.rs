@@ -249,14 +249,16 @@ impl Committer {
             },
             &error,
         );
-        for ((_, job), worker) in &self.workers {
-            tell(
-                worker,
-                Reply::Halted {
-                    job: job.clone(),
-                    partition: None,
-                },
-            );
+        for id in self.jobs.keys() {
+            self.stop(id);
+        }
+    }
+
+    /// Every worker of a job stops it, until it is told to ask again.
+    fn stop(&self, id: &JobId) {
+        for ((_, job), worker) in self.workers.iter().filter(|((_, job), _)| job == id) {
+            let job = job.clone();
+            tell(worker, Reply::Halted { job, partition: None });
         }
     }
 

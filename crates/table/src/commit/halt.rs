@@ -85,6 +85,15 @@ pub enum Halt {
     )]
     Anchor { table: TableIdent, detail: String },
     #[error(
+        "table {table}: where {topic} starts can't be found out, so nothing of it was read: {detail}. Once the broker \
+         answers this, restart tabletopic"
+    )]
+    StartUnknown {
+        table: TableIdent,
+        topic: String,
+        detail: String,
+    },
+    #[error(
         "table {table}: the outbox for the dead-letter and ledger tables is full ({seen}), and they can't be \
          written to. Look at what the log says of `{table}__dead_letters` and `{table}__ledger`, and mend that; \
          writing goes on by itself within seconds then"
