@@ -7,13 +7,21 @@ use std::fmt;
 pub enum Reason {
     /// The value is not JSON.
     NotJson,
+    /// The bytes are not what the record's Avro schema says.
+    NotAvro,
+    /// The value does not begin as a registry's serializers begin it.
+    NotFramed,
+    /// The registry has no schema with the record's id.
+    UnknownSchema,
+    /// The record's schema is one of which no columns can be made.
+    UnusableSchema,
     /// A string or key holds bytes that are not UTF-8.
     InvalidUtf8,
     /// The value is JSON but not an object.
     NotAnObject,
-    /// A field holds another kind of JSON value than its column takes.
+    /// A field holds another kind of value than its column takes.
     WrongType,
-    /// The right kind of JSON value, but not written as the column needs it (a date, a UUID ...).
+    /// The right kind of value, but not written as the column needs it (a date, a UUID ...).
     InvalidValue,
     /// A number that the column cannot hold exactly.
     OutOfRange,
@@ -23,7 +31,7 @@ pub enum Reason {
     TooDeep,
     /// More than `max_fields`.
     TooManyFields,
-    /// An object has one key twice.
+    /// An object or a map has one key twice.
     DuplicateKey,
     /// A required column got null or nothing.
     MissingRequired,
@@ -57,6 +65,10 @@ impl Reason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotJson => "not_json",
+            Self::NotAvro => "not_avro",
+            Self::NotFramed => "not_framed",
+            Self::UnknownSchema => "unknown_schema",
+            Self::UnusableSchema => "unusable_schema",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::NotAnObject => "not_an_object",
             Self::WrongType => "wrong_type",

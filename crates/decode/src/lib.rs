@@ -4,7 +4,7 @@
 //! Decoding is strict against the table's schema. What a record holds that the table lacks comes back
 //! as [`Proposal`]s, and the caller evolves the table and decodes the same records again; what does
 //! not fit comes back as [`BadRecord`]s, beside the rows of the good ones. `docs/json.md` says which
-//! JSON value becomes which type.
+//! JSON value becomes which type, and `docs/avro.md` which Avro value.
 //!
 //! One file per format, and one `match` (in [`decoder`]) that lists them.
 
@@ -13,6 +13,7 @@ use arrow::datatypes::SchemaRef;
 use iceberg::spec::{NestedFieldRef, PrimitiveType, Schema, Type};
 use tabletopic_records::Record;
 
+mod avro;
 mod bad;
 mod ddl;
 mod error;
@@ -22,14 +23,16 @@ mod raw;
 mod rows;
 mod schema;
 mod settings;
+mod writer_schemas;
 
 pub use bad::{BadRecord, Reason};
 pub use ddl::{DdlError, parse_ddl};
 pub use error::DecodeError;
 pub use schema::{PLACEHOLDER_ID, create_schema};
 pub use settings::{
-    DecodeSettings, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, TimestampUnit,
+    DecodeSettings, Evolution, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, TimestampUnit,
 };
+pub use writer_schemas::{SchemaId, WriterSchemas};
 
 /// The most bytes of values that one batch is made of. Arrow's offsets are 32 bits wide.
 pub const MAX_BATCH_BYTES: usize = 1 << 30;
@@ -52,8 +55,19 @@ pub struct Decoded {
     /// What the table lacks. If there is any, evolve the table, make a new decoder and decode the
     /// same records again: `batch` is empty and `bad` provisional.
     pub grown: Vec<Proposal>,
+    /// The records whose writer's schema nobody knows yet. If there is any, `batch` is empty: decode those before the
+    /// first of them, fetch its schema, and go on there.
+    pub awaits: Vec<Awaited>,
     /// Fields that neither the table nor a proposal has (inference is off, or the name is refused).
     pub unknown_fields: u64,
+}
+
+/// A record that can't be decoded before the registry has told its schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Awaited {
+    /// Index into the slice of records that was decoded.
+    pub index: usize,
+    pub id: SchemaId,
 }
 
 /// A change of the table that a record asks for, merged over all records of the batch.
@@ -96,6 +110,7 @@ pub fn decoder(settings: &DecodeSettings, schema: &Schema) -> Result<Box<dyn Dec
     match settings.format {
         Format::Raw => Ok(Box::new(raw::Raw::new(settings, schema)?)),
         Format::Json => Ok(Box::new(json::Json::new(settings, schema)?)),
+        Format::Avro => Ok(Box::new(avro::Avro::new(settings, schema)?)),
     }
 }
 
@@ -105,5 +120,6 @@ pub fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Result<Vec<Ne
     match settings.format {
         Format::Raw => Ok(raw::fields()),
         Format::Json => json::infer(records, settings),
+        Format::Avro => Ok(avro::infer(records, settings)),
     }
 }

@@ -117,6 +117,7 @@ impl Decoder for Raw {
             batch,
             bad,
             grown: Vec::new(),
+            awaits: Vec::new(),
             unknown_fields: 0,
         })
     }

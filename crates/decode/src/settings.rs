@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use crate::writer_schemas::WriterSchemas;
+
 /// How the bytes of a record's value are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -12,6 +14,8 @@ pub enum Format {
     Raw,
     /// One JSON object (RFC 8259) per value.
     Json,
+    /// Avro's binary encoding of one record per value, with the schema in a registry or a file.
+    Avro,
 }
 
 /// What happens to a record that does not fit the table.
@@ -94,6 +98,24 @@ impl TryFrom<String> for JsonNumbers {
     }
 }
 
+/// Which changes of a writer's schema the table follows by itself. A value that would need another one is bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evolution {
+    /// New columns, also in structs, lists and maps.
+    pub add: bool,
+    /// int to long, float to double, and decimals of more digits.
+    pub widen: bool,
+}
+
+impl Default for Evolution {
+    fn default() -> Self {
+        Self {
+            add: true,
+            widen: true,
+        }
+    }
+}
+
 /// Which of the optional Kafka columns a new table gets. `_kafka_partition`, `_kafka_offset` and
 /// `_kafka_timestamp` are always there. A decoder fills whichever columns its table has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -161,6 +183,10 @@ pub struct DecodeSettings {
     pub json_numbers: JsonNumbers,
     /// Whether fields that the table lacks become columns. Off when a DDL file states the schema.
     pub infer: bool,
+    /// How far the table follows the schemas of a format that has them.
+    pub evolution: Evolution,
+    /// What is known of these schemas.
+    pub writers: WriterSchemas,
     pub kafka_columns: KafkaColumns,
 }
 
@@ -177,6 +203,8 @@ impl DecodeSettings {
             limits: Limits::default(),
             json_numbers: JsonNumbers::default(),
             infer: true,
+            evolution: Evolution::default(),
+            writers: WriterSchemas::default(),
             kafka_columns: KafkaColumns::default(),
         }
     }

@@ -152,6 +152,7 @@ impl Decoder for Json {
             batch,
             bad,
             grown,
+            awaits: Vec::new(),
             unknown_fields,
         })
     }

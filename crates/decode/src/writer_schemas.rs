@@ -1,0 +1,137 @@
+//! The schemas that records were written with: one from a file, or those that a registry has told so far.
+//!
+//! A decoder only looks here. Who fetches what is missing, and waits for it, knows the registry.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::avro::schema::{Field, parse};
+
+/// A schema's number in its registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SchemaId(pub u32);
+
+impl fmt::Display for SchemaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A handle: clones see the same schemas.
+#[derive(Clone, Default)]
+pub struct WriterSchemas(Origin);
+
+#[derive(Clone, Default)]
+enum Origin {
+    /// For formats without schemas.
+    #[default]
+    None,
+    File(Arc<[Field]>),
+    Registry(Arc<RwLock<HashMap<SchemaId, Found>>>),
+}
+
+/// What is known of an id.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    Schema(Arc<[Field]>),
+    NoSuchId,
+    /// It is there, and no columns can be made of it.
+    Unusable(String),
+}
+
+impl WriterSchemas {
+    /// Every record was written with this schema, and has no frame.
+    ///
+    /// # Errors
+    /// What is wrong with the schema.
+    pub fn of_avro_file(text: &str) -> Result<Self, String> {
+        parse(text, &[]).map(|fields| Self(Origin::File(fields)))
+    }
+
+    /// Each record names its schema; nothing is known yet.
+    pub fn of_registry() -> Self {
+        Self(Origin::Registry(Arc::default()))
+    }
+
+    pub(crate) fn is_framed(&self) -> bool {
+        matches!(self.0, Origin::Registry(_))
+    }
+
+    /// Whether the registry has said something of `id`.
+    pub fn knows(&self, id: SchemaId) -> bool {
+        self.find(Some(id)).is_some()
+    }
+
+    /// The registry has this Avro schema under `id`; `references` are the schemas whose types it uses.
+    pub fn learn_avro(&self, id: SchemaId, text: &str, references: &[String]) {
+        let found = match parse(text, references) {
+            Ok(fields) => Found::Schema(fields),
+            Err(problem) => Found::Unusable(problem),
+        };
+        self.learn(id, found);
+    }
+
+    /// The registry has something under `id` that is of no use here.
+    pub fn learn_unusable(&self, id: SchemaId, problem: String) {
+        self.learn(id, Found::Unusable(problem));
+    }
+
+    /// The registry has nothing under `id`.
+    pub fn learn_absent(&self, id: SchemaId) {
+        self.learn(id, Found::NoSuchId);
+    }
+
+    /// Forgets that the registry had nothing under `id`: it may have something by now.
+    pub fn forget_absent(&self, id: SchemaId) {
+        if let Origin::Registry(known) = &self.0 {
+            let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
+            if matches!(known.get(&id), Some(Found::NoSuchId)) {
+                known.remove(&id);
+            }
+        }
+    }
+
+    fn learn(&self, id: SchemaId, found: Found) {
+        if let Origin::Registry(known) = &self.0 {
+            known
+                .write()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(id, found);
+        }
+    }
+
+    /// `None` is the schema of the file.
+    pub(crate) fn find(&self, id: Option<SchemaId>) -> Option<Found> {
+        match (&self.0, id) {
+            (Origin::File(fields), None) => Some(Found::Schema(fields.clone())),
+            (Origin::Registry(known), Some(id)) => {
+                let known = known.read().unwrap_or_else(PoisonError::into_inner);
+                known.get(&id).cloned()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The same handle, not the same schemas.
+impl PartialEq for WriterSchemas {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Origin::None, Origin::None) => true,
+            (Origin::File(a), Origin::File(b)) => Arc::ptr_eq(a, b),
+            (Origin::Registry(a), Origin::Registry(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for WriterSchemas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Origin::None => "WriterSchemas(none)",
+            Origin::File(_) => "WriterSchemas(file)",
+            Origin::Registry(_) => "WriterSchemas(registry)",
+        })
+    }
+}
