@@ -54,7 +54,8 @@ impl WriterSchemas {
         Self(Origin::Registry(Arc::default()))
     }
 
-    pub(crate) fn is_framed(&self) -> bool {
+    /// Whether records begin with the id of their schema.
+    pub fn is_framed(&self) -> bool {
         matches!(self.0, Origin::Registry(_))
     }
 

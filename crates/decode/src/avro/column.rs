@@ -76,7 +76,10 @@ impl Slot {
                     return Err((path, format!("has the Arrow type {arrow}")));
                 };
                 if ty.key_field.field_type.as_primitive_type() != Some(&PrimitiveType::String) {
-                    return Err((path, "the keys of Avro's maps are strings, and these are not".into()));
+                    return Err((
+                        path,
+                        "the keys of Avro's maps are strings, and these are not".into(),
+                    ));
                 }
                 Column::Map(Box::new(MapColumn {
                     keys: StringBuilder::new(),
@@ -287,7 +290,12 @@ impl StructColumn {
     }
 
     /// Reads a record.
-    pub fn append(&mut self, read: &StructRead, bytes: &mut Cursor<'_>, reading: &mut Reading<'_>) -> Outcome {
+    pub fn append(
+        &mut self,
+        read: &StructRead,
+        bytes: &mut Cursor<'_>,
+        reading: &mut Reading<'_>,
+    ) -> Outcome {
         self.length += 1;
         self.valid.append_non_null();
         let mut fields = read.fields.iter();
@@ -453,7 +461,12 @@ impl ListColumn {
         self.length = 0;
         let elements = self.element.finish()?;
         let valid = self.valid.finish();
-        Ok(Arc::new(ListArray::try_new(self.field.clone(), offsets, elements, valid)?))
+        Ok(Arc::new(ListArray::try_new(
+            self.field.clone(),
+            offsets,
+            elements,
+            valid,
+        )?))
     }
 }
 
@@ -487,7 +500,9 @@ impl MapColumn {
             reading.spend(count, width)?;
             for _ in 0..count {
                 // What follows a key that is not UTF-8 is not looked for.
-                let key = bytes.text().map_err(|fault| Fault::fatal(fault.reason, fault.detail))?;
+                let key = bytes
+                    .text()
+                    .map_err(|fault| Fault::fatal(fault.reason, fault.detail))?;
                 if !seen.insert(key) {
                     let fault = Fault::fatal(Reason::DuplicateKey, "the map has a key twice");
                     return Err(self.value.blame(fault));

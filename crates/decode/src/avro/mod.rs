@@ -43,8 +43,9 @@ impl Avro {
         let rows = Rows::new(settings, schema)?;
         let own: Vec<(&NestedFieldRef, usize)> = schema.as_struct().fields().iter().zip(0..).collect();
         let own = own.into_iter().filter(|(_, i)| rows.is_own(*i));
-        let (iceberg, arrow): (Vec<_>, Vec<_>) =
-            own.map(|(field, i)| (field, rows.arrow.fields()[i].clone())).unzip();
+        let (iceberg, arrow): (Vec<_>, Vec<_>) = own
+            .map(|(field, i)| (field, rows.arrow.fields()[i].clone()))
+            .unzip();
         let event_time: Option<Vec<&str>> =
             settings.event_time.as_ref().map(|path| path.split('.').collect());
         let record = StructColumn::new(&iceberg, Fields::from(arrow), "", event_time.as_deref()).map_err(
@@ -173,8 +174,15 @@ impl Writers {
             true => unframe(value).map(|(id, body)| (Some(id), body))?,
             false => (None, value),
         };
-        if self.resolved.get(self.last).is_some_and(|(known, _)| *known == id) {
-            return Ok(Writer::Known { number: self.last, body });
+        if self
+            .resolved
+            .get(self.last)
+            .is_some_and(|(known, _)| *known == id)
+        {
+            return Ok(Writer::Known {
+                number: self.last,
+                body,
+            });
         }
         if let Some(number) = self.resolved.iter().position(|(known, _)| *known == id) {
             self.last = number;
@@ -189,7 +197,10 @@ impl Writers {
             }
             (Some(Found::Unusable(problem)), id) => {
                 let id = id.map_or(0, |id| id.0);
-                return Err(Fault::fatal(Reason::UnusableSchema, format!("schema {id}: {problem}")));
+                return Err(Fault::fatal(
+                    Reason::UnusableSchema,
+                    format!("schema {id}: {problem}"),
+                ));
             }
             (None, Some(id)) => return Ok(Writer::Awaited(id)),
             (None, None) => return Err(not_avro("no schema is configured")),
@@ -201,7 +212,10 @@ impl Writers {
         let resolved = resolve(&fields, &own, &self.schema, &self.settings);
         self.resolved.push((id, resolved));
         self.last = self.resolved.len() - 1;
-        Ok(Writer::Known { number: self.last, body })
+        Ok(Writer::Known {
+            number: self.last,
+            body,
+        })
     }
 }
 

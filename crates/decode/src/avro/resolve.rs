@@ -100,7 +100,9 @@ pub(super) fn resolve(
         growth: Vec::new(),
         path: Vec::new(),
     };
-    let members = own.iter().map(|field| (field.name.as_str(), field.field_type.as_ref()));
+    let members = own
+        .iter()
+        .map(|field| (field.name.as_str(), field.field_type.as_ref()));
     let record = resolving.record(
         fields.iter().map(|field| (&*field.name, &field.ty)),
         &members.collect::<Vec<_>>(),
@@ -163,7 +165,12 @@ impl Resolving<'_> {
             return FieldRead::Unknown(ty.clone());
         }
         if !self.settings.evolution.add {
-            let path = self.path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>();
+            let path = self
+                .path
+                .iter()
+                .map(String::as_str)
+                .chain([name])
+                .collect::<Vec<_>>();
             return FieldRead::Refused(ty.clone(), path.join(".").into());
         }
         taken.insert(name.to_lowercase());
@@ -186,9 +193,11 @@ impl Resolving<'_> {
                 fields.iter().map(|field| (&*field.name, &field.ty)),
                 &members_of(members),
             )),
-            (Avro::Array(items), Type::List(list)) => {
-                Read::List(Box::new(self.inner("element", items, &list.element_field.field_type)))
-            }
+            (Avro::Array(items), Type::List(list)) => Read::List(Box::new(self.inner(
+                "element",
+                items,
+                &list.element_field.field_type,
+            ))),
             (Avro::Map(values), Type::Map(map))
                 if map.key_field.field_type.as_primitive_type() == Some(&PrimitiveType::String) =>
             {
@@ -222,17 +231,26 @@ impl Resolving<'_> {
             return Read::Union(reads.collect());
         };
         let members = members_of(members);
-        let record = self.record(branches.iter().map(|branch| (&*branch.name, &branch.ty)), &members);
-        let reads = branches.iter().zip(record.fields).map(|(branch, read)| match (&branch.ty, read) {
-            (Avro::Null, _) => Read::Nothing,
-            (_, FieldRead::Into(member, read)) => Read::Member(member, Box::new(read)),
-            (ty, FieldRead::Past(_)) if column_type(ty).is_some() => Read::Later(ty.clone()),
-            (_, FieldRead::Past(ty)) => Read::NoMember(ty),
-            (_, FieldRead::Unknown(ty) | FieldRead::Refused(ty, _)) => {
-                let detail = format!("the column has no member `{}` for this branch of the union", branch.name);
-                Read::Unfit(ty, detail.into())
-            }
-        });
+        let record = self.record(
+            branches.iter().map(|branch| (&*branch.name, &branch.ty)),
+            &members,
+        );
+        let reads = branches
+            .iter()
+            .zip(record.fields)
+            .map(|(branch, read)| match (&branch.ty, read) {
+                (Avro::Null, _) => Read::Nothing,
+                (_, FieldRead::Into(member, read)) => Read::Member(member, Box::new(read)),
+                (ty, FieldRead::Past(_)) if column_type(ty).is_some() => Read::Later(ty.clone()),
+                (_, FieldRead::Past(ty)) => Read::NoMember(ty),
+                (_, FieldRead::Unknown(ty) | FieldRead::Refused(ty, _)) => {
+                    let detail = format!(
+                        "the column has no member `{}` for this branch of the union",
+                        branch.name
+                    );
+                    Read::Unfit(ty, detail.into())
+                }
+            });
         Read::Union(reads.collect())
     }
 
@@ -300,7 +318,9 @@ fn unfit(ty: &Avro, column: &Type) -> Read {
 
 fn members_of(members: &StructType) -> Vec<(&str, &Type)> {
     let members = members.fields().iter();
-    members.map(|field| (field.name.as_str(), field.field_type.as_ref())).collect()
+    members
+        .map(|field| (field.name.as_str(), field.field_type.as_ref()))
+        .collect()
 }
 
 fn holds_duration(members: &StructType) -> bool {
@@ -316,7 +336,11 @@ fn holds_duration(members: &StructType) -> bool {
 fn columns_of(ty: &Type) -> usize {
     1 + match ty {
         Type::Primitive(_) => 0,
-        Type::Struct(members) => members.fields().iter().map(|field| columns_of(&field.field_type)).sum(),
+        Type::Struct(members) => members
+            .fields()
+            .iter()
+            .map(|field| columns_of(&field.field_type))
+            .sum(),
         Type::List(list) => columns_of(&list.element_field.field_type),
         Type::Map(map) => columns_of(&map.key_field.field_type) + columns_of(&map.value_field.field_type),
     }

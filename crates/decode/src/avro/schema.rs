@@ -91,7 +91,10 @@ pub(crate) fn parse(text: &str, references: &[String]) -> Result<Arc<[Field]>, S
         serde_json::from_str::<Value>(text).map_err(|error| format!("the schema is not JSON: {error}"))
     };
     let mut parser = Parser::default();
-    let references: Vec<Value> = references.iter().map(|text| json(text)).collect::<Result<_, _>>()?;
+    let references: Vec<Value> = references
+        .iter()
+        .map(|text| json(text))
+        .collect::<Result<_, _>>()?;
     for reference in &references {
         parser.offer(reference);
     }
@@ -131,11 +134,11 @@ impl<'v> Parser<'v> {
 
     /// `around` counts the records, arrays, maps and unions that this one is in.
     fn parse(&mut self, schema: &Value, namespace: &str, around: usize) -> Result<Parsed, String> {
-        if around > 2 * Limits::DEEPEST_TYPE {
+        if around > 4 * Limits::DEEPEST_TYPE {
             return Err(too_deep());
         }
         let parsed = match schema {
-            Value::String(name) => self.by_name(name, namespace)?,
+            Value::String(name) => self.by_name(name, namespace, around)?,
             Value::Array(branches) => self.union(branches, namespace, around)?,
             Value::Object(object) => match object.get("type") {
                 Some(Value::String(name)) => self.complex(name, object, namespace, around)?,
@@ -153,7 +156,7 @@ impl<'v> Parser<'v> {
         Ok(parsed)
     }
 
-    fn by_name(&mut self, name: &str, namespace: &str) -> Result<Parsed, String> {
+    fn by_name(&mut self, name: &str, namespace: &str, around: usize) -> Result<Parsed, String> {
         if let Some(ty) = primitive(name) {
             return Ok(leaf(ty, name));
         }
@@ -170,10 +173,12 @@ impl<'v> Parser<'v> {
                 None => {}
             }
             if let Some(schema) = self.offered.remove(name) {
-                return self.parse(schema, "", 0);
+                return self.parse(schema, "", around + 1);
             }
         }
-        Err(format!("the schema uses {whole}, which neither it nor a reference defines"))
+        Err(format!(
+            "the schema uses {whole}, which neither it nor a reference defines"
+        ))
     }
 
     fn complex(
@@ -188,17 +193,31 @@ impl<'v> Parser<'v> {
             "enum" => self.enumeration(object, namespace),
             "fixed" => self.fixed(object, namespace),
             "array" => {
-                let items = object.get("items").ok_or("an array of the schema has no `items`")?;
+                let items = object
+                    .get("items")
+                    .ok_or("an array of the schema has no `items`")?;
                 let items = self.parse(items, namespace, around + 1)?;
-                Ok(around_one(Avro::Array(Arc::new(items.ty)), "array", items.types, items.depth))
+                Ok(around_one(
+                    Avro::Array(Arc::new(items.ty)),
+                    "array",
+                    items.types,
+                    items.depth,
+                ))
             }
             "map" => {
-                let values = object.get("values").ok_or("a map of the schema has no `values`")?;
+                let values = object
+                    .get("values")
+                    .ok_or("a map of the schema has no `values`")?;
                 let values = self.parse(values, namespace, around + 1)?;
-                Ok(around_one(Avro::Map(Arc::new(values.ty)), "map", values.types, values.depth))
+                Ok(around_one(
+                    Avro::Map(Arc::new(values.ty)),
+                    "map",
+                    values.types,
+                    values.depth,
+                ))
             }
             name => {
-                let plain = self.by_name(name, namespace)?;
+                let plain = self.by_name(name, namespace, around)?;
                 Ok(match logical(&plain.ty, object)? {
                     Some(ty) => Parsed { ty, ..plain },
                     None => plain,
@@ -214,14 +233,21 @@ impl<'v> Parser<'v> {
         around: usize,
     ) -> Result<Parsed, String> {
         let name = self.begin(object, namespace)?;
-        let inner = name.rsplit_once('.').map_or("", |(namespace, _)| namespace).to_owned();
+        let inner = name
+            .rsplit_once('.')
+            .map_or("", |(namespace, _)| namespace)
+            .to_owned();
         let Some(Value::Array(members)) = object.get("fields") else {
             return Err(format!("record {name} has no `fields`"));
         };
         let (mut fields, mut types, mut depth) = (Vec::with_capacity(members.len()), 1, 0);
         let mut names = HashSet::new();
         for member in members {
-            let Some(field) = member.get("name").and_then(Value::as_str).filter(|name| !name.is_empty()) else {
+            let Some(field) = member
+                .get("name")
+                .and_then(Value::as_str)
+                .filter(|name| !name.is_empty())
+            else {
                 return Err(format!("a field of record {name} has no name"));
             };
             if !names.insert(field) {
@@ -251,7 +277,9 @@ impl<'v> Parser<'v> {
         };
         let symbol = |symbol: &Value| match symbol.as_str() {
             Some(text) if text.len() <= LONGEST_SYMBOL => Ok(text.into()),
-            Some(_) => Err(format!("enum {name} has a symbol of more than {LONGEST_SYMBOL} bytes")),
+            Some(_) => Err(format!(
+                "enum {name} has a symbol of more than {LONGEST_SYMBOL} bytes"
+            )),
             None => Err(format!("enum {name} has a symbol that is no text")),
         };
         let symbols: Vec<Box<str>> = symbols.iter().map(symbol).collect::<Result<_, _>>()?;
@@ -260,13 +288,20 @@ impl<'v> Parser<'v> {
 
     fn fixed(&mut self, object: &Map<String, Value>, namespace: &str) -> Result<Parsed, String> {
         let name = self.begin(object, namespace)?;
-        let size = object.get("size").and_then(Value::as_u64).and_then(|size| usize::try_from(size).ok());
+        let size = object
+            .get("size")
+            .and_then(Value::as_u64)
+            .and_then(|size| usize::try_from(size).ok());
         let Some(size) = size.filter(|size| (1..=LONGEST_FIXED).contains(size)) else {
-            return Err(format!("the size of fixed {name} is not between 1 and {LONGEST_FIXED} bytes"));
+            return Err(format!(
+                "the size of fixed {name} is not between 1 and {LONGEST_FIXED} bytes"
+            ));
         };
         let plain = Avro::Fixed(size);
         let ty = logical(&plain, object)?.unwrap_or(plain);
-        Ok(self.define(name, ty, 1, 0))
+        // A duration becomes a struct.
+        let depth = usize::from(ty == Avro::Duration);
+        Ok(self.define(name, ty, 1, depth))
     }
 
     fn union(&mut self, branches: &[Value], namespace: &str, around: usize) -> Result<Parsed, String> {
@@ -285,7 +320,9 @@ impl<'v> Parser<'v> {
         let depth = parsed.iter().map(|branch| branch.depth).max().unwrap_or(0) + usize::from(members > 1);
         let types = 1 + parsed.iter().map(|branch| branch.types).sum::<usize>();
         let mut short = HashSet::new();
-        let short_names_differ = parsed.iter().all(|branch| short.insert(branch.name.0.to_lowercase()));
+        let short_names_differ = parsed
+            .iter()
+            .all(|branch| short.insert(branch.name.0.to_lowercase()));
         let mut names = HashSet::new();
         let mut named = Vec::with_capacity(parsed.len());
         for Parsed { ty, name, .. } in parsed {
@@ -409,7 +446,11 @@ fn logical(plain: &Avro, object: &Map<String, Value>) -> Result<Option<Avro>, St
 }
 
 fn decimal(object: &Map<String, Value>, size: Option<usize>) -> Result<Option<Avro>, String> {
-    let number = |key| object.get(key).map(|value| value.as_u64().and_then(|value| u32::try_from(value).ok()));
+    let number = |key| {
+        object
+            .get(key)
+            .map(|value| value.as_u64().and_then(|value| u32::try_from(value).ok()))
+    };
     let scale = number("scale").unwrap_or(Some(0));
     match (number("precision").flatten(), scale) {
         (Some(precision @ 1..=38), Some(scale)) if scale <= precision => Ok(Some(Avro::Decimal(Decimal {

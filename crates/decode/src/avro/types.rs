@@ -17,7 +17,9 @@ pub(super) const DURATION: [&str; 3] = ["months", "days", "millis"];
 /// `event_time` is the path of the event time. Where it leads to a plain number, the column is one of timestamps, and
 /// where it leads nowhere because nothing is known of the records, it becomes a column all the same.
 pub(super) fn columns(fields: Option<&[Field]>, event_time: Option<&str>) -> Vec<NestedFieldRef> {
-    let path: Vec<&str> = event_time.map(|path| path.split('.').collect()).unwrap_or_default();
+    let path: Vec<&str> = event_time
+        .map(|path| path.split('.').collect())
+        .unwrap_or_default();
     match fields {
         Some(fields) => {
             let allowed = fields.iter().filter(|field| !is_reserved(&field.name));
@@ -96,7 +98,10 @@ pub(super) fn several(branches: &[Branch]) -> bool {
 }
 
 /// Names that differ only in case are one name to engines: the first one has it.
-fn members<'a>(fields: impl Iterator<Item = (&'a str, &'a Avro)>, event_time: &[&str]) -> Vec<NestedFieldRef> {
+fn members<'a>(
+    fields: impl Iterator<Item = (&'a str, &'a Avro)>,
+    event_time: &[&str],
+) -> Vec<NestedFieldRef> {
     let mut names = HashSet::new();
     let mut columns = Vec::new();
     for (name, ty) in fields {
