@@ -9,6 +9,7 @@ use iceberg::io::FileIO;
 use iceberg::{NamespaceIdent, TableIdent};
 use tabletopic_catalog::{CatalogError, MemoryCatalog, SqliteCatalog, SqliteOptions};
 use tabletopic_clock::{OsEntropy, SystemClock};
+use tabletopic_registry::{Confluent, SettingsError};
 use tabletopic_source::{KafkaBroker, KafkaSettings, SourceError};
 use tabletopic_table::Lake;
 use tabletopic_table::storage::{DurableLocal, RequestCounts, file_io};
@@ -34,6 +35,14 @@ pub fn kafka_settings(kafka: &Kafka) -> KafkaSettings {
             .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
             .collect(),
     }
+}
+
+/// The client of the schema registry, if one is configured.
+pub fn registry(config: &Config) -> Result<Option<Confluent>, SettingsError> {
+    let registry = config.registry.as_ref();
+    registry
+        .map(|registry| Confluent::new(&registry.settings()))
+        .transpose()
 }
 
 pub fn broker(kafka: &Kafka) -> Result<KafkaBroker, SourceError> {

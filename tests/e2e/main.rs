@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod avro;
 mod data;
 mod demo;
 mod environment;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use prometheus::Registry;
 use tabletopic_clock::SystemClock;
-use tabletopic_ingest::Job;
 use tabletopic_ingest::observe::{Metrics, Observed, StoreRequests};
 use tabletopic_ingest::run::{self as service, Assignment, Ended, Parts, Settings, Sources, Stop};
+use tabletopic_ingest::{Job, SchemaLookups};
 use tabletopic_source::{KafkaSettings, KafkaSource, Source, SourceError};
 use tabletopic_table::storage::RequestCounts;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,7 +37,7 @@ async fn serve(config: Config, run: &Run, progress: Progress, resolve: String) -
     let observed = instruments.observed.clone();
     // Before anything that may have to be waited for.
     let server = admin::start(&config.admin, instruments.registry.clone(), observed.clone()).await?;
-    let parts = parts(&config, &instruments).await?;
+    let parts = parts(&config, &jobs, &instruments).await?;
     let shown = tokio::spawn(progress.show(observed.clone(), parts.broker.clone(), jobs.clone()));
     let ended = service::run(parts, jobs, settings, stop_on_signals()?).await;
     shown.abort();
@@ -90,12 +90,29 @@ impl Instruments {
 }
 
 /// What a service with this configuration is built from.
-pub(super) async fn parts(config: &Config, instruments: &Instruments) -> anyhow::Result<Parts> {
+pub(super) async fn parts(
+    config: &Config,
+    jobs: &[Arc<Job>],
+    instruments: &Instruments,
+) -> anyhow::Result<Parts> {
+    let observed = instruments.observed.clone();
+    let registered = jobs
+        .iter()
+        .map(|job| &job.decode.writers)
+        .find(|writers| writers.is_framed());
+    let lookups = match (parts::registry(config)?, registered) {
+        (Some(registry), Some(writers)) => {
+            let lookups = SchemaLookups::new(Arc::new(registry), writers.clone(), observed.clone());
+            Some(Arc::new(lookups))
+        }
+        _ => None,
+    };
     Ok(Parts {
         lake: parts::lake(config, instruments.requests.clone()).await?,
         broker: Arc::new(parts::broker(&config.kafka)?),
         sources: Arc::new(KafkaSources::new(&config.kafka)),
-        observed: instruments.observed.clone(),
+        lookups,
+        observed,
     })
 }
 

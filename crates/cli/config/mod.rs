@@ -11,6 +11,7 @@ mod kafka;
 mod log;
 mod raw;
 mod reference;
+mod registry;
 mod secret;
 mod start;
 mod table_name;
@@ -30,6 +31,7 @@ pub use catalog::Catalog;
 pub use error::{ConfigError, Problem};
 pub use kafka::{Assignment, Kafka};
 pub use log::{Log, LogFormat, LogLevel};
+pub use registry::Registry;
 pub use start::Start;
 pub use table_name::TableName;
 pub use topic::Topic;
@@ -46,6 +48,7 @@ use units::Size;
 pub struct Config {
     pub kafka: Kafka,
     pub catalog: Catalog,
+    pub registry: Option<Registry>,
     /// Not empty; names and jobs are distinct.
     pub topics: Vec<Topic>,
     /// Bytes that all open files of the process may hold together.
@@ -93,6 +96,7 @@ impl Config {
             Catalog::validate(raw.catalog, &document, references),
             &mut problems,
         );
+        let registry = keep(Registry::validate(raw.registry, &document), &mut problems);
         let memory_budget = keep(memory_budget(&document, raw.memory), &mut problems);
         let workers = keep(workers(&document, raw.workers), &mut problems);
         let admin = keep(Admin::validate(raw.admin, &document), &mut problems);
@@ -102,7 +106,7 @@ impl Config {
             .into_iter()
             .filter_map(|topic| {
                 keep(
-                    Topic::validate(topic, &kafka, &document, references),
+                    Topic::validate(topic, &kafka, registry.as_ref(), &document, references),
                     &mut problems,
                 )
             })
@@ -117,11 +121,14 @@ impl Config {
         if problems.is_empty() {
             problems.extend(repeated(&document, &places, &topics));
         }
-        match (catalog, memory_budget, workers, admin) {
-            (Some(catalog), Some(memory_budget), Some(workers), Some(admin)) if problems.is_empty() => {
+        match (catalog, registry, memory_budget, workers, admin) {
+            (Some(catalog), Some(registry), Some(memory_budget), Some(workers), Some(admin))
+                if problems.is_empty() =>
+            {
                 Ok(Self {
                     kafka,
                     catalog,
+                    registry,
                     topics,
                     memory_budget,
                     workers,

@@ -13,7 +13,7 @@ use super::log::{LogFormat, LogLevel};
 use super::secret::{Secret, Secrets};
 use super::start::Start;
 use super::table_name::TableName;
-use super::topic::KafkaColumn;
+use super::topic::{KafkaColumn, SchemaStep};
 use super::units::{Interval, Size};
 
 #[derive(Deserialize, Default)]
@@ -21,6 +21,7 @@ use super::units::{Interval, Size};
 pub struct File {
     pub kafka: Option<Spanned<Kafka>>,
     pub catalog: Option<Spanned<Catalog>>,
+    pub registry: Registry,
     pub topic: Vec<Spanned<Topic>>,
     pub memory: Memory,
     pub workers: Workers,
@@ -50,6 +51,16 @@ pub struct Catalog {
     pub warehouse: Option<Spanned<String>>,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Registry {
+    pub urls: Option<Spanned<Vec<String>>>,
+    pub username: Option<Spanned<String>>,
+    pub password: Option<Spanned<Secret>>,
+    pub token: Option<Spanned<Secret>>,
+    pub timeout: Option<Interval>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Topic {
@@ -67,6 +78,7 @@ pub struct Topic {
     pub on_bad_record: Option<OnBadRecord>,
     pub kafka_columns: Option<Vec<KafkaColumn>>,
     pub json: Option<Spanned<Json>>,
+    pub schema: Option<Spanned<Schema>>,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
@@ -77,6 +89,13 @@ pub struct Topic {
 #[serde(deny_unknown_fields)]
 pub struct Json {
     pub numbers: Option<JsonNumbers>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schema {
+    pub file: Option<Spanned<String>>,
+    pub evolution: Option<Spanned<Vec<SchemaStep>>>,
 }
 
 #[derive(Deserialize, Default)]

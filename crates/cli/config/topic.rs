@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use iceberg::spec::Schema;
 use serde::Deserialize;
-use tabletopic_decode::{DecodeSettings, Format, KafkaColumns, Limits};
+use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits};
 use tabletopic_table::partition::{PartitionError, parse_partition_by};
 use toml::Spanned;
 
@@ -16,6 +16,7 @@ use super::document::Document;
 use super::error::Problem;
 use super::kafka::{Assignment, Kafka};
 use super::reference::References;
+use super::registry::Registry;
 use super::start::Start;
 use super::table_name::TableName;
 use super::units::{Interval, Size};
@@ -32,6 +33,8 @@ pub struct Topic {
     pub partitions: Option<Vec<i32>>,
     /// A SQL file with the table's columns; then nothing is inferred.
     pub ddl: Option<PathBuf>,
+    /// A file with the Avro schema of every record; else each record names its own in the registry.
+    pub schema_file: Option<PathBuf>,
     /// The partition spec of a table that is created, such as `day(created_at)`; empty for none.
     pub partition_by: Vec<String>,
     pub decode: DecodeSettings,
@@ -50,6 +53,16 @@ pub enum KafkaColumn {
     Headers,
 }
 
+/// A kind of change that the table follows.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SchemaStep {
+    /// New columns.
+    Add,
+    /// Wider types.
+    Widen,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Commit {
     /// Files are closed and committed this often.
@@ -62,6 +75,7 @@ impl Topic {
     pub fn validate(
         raw: Spanned<raw::Topic>,
         kafka: &Kafka,
+        registry: Option<&Option<Registry>>,
         document: &Document<'_>,
         references: &References<'_>,
     ) -> Result<Self, Problem> {
@@ -87,7 +101,7 @@ impl Topic {
             raw.format,
             section.clone(),
             "topic.format",
-            "write format = \"json\", or \"raw\" for the bytes as they are",
+            "write format = \"json\" or \"avro\", or \"raw\" for the bytes as they are",
         )?;
         if format == Format::Raw {
             let json_only = [
@@ -96,8 +110,22 @@ impl Topic {
                 ("timestamp_unit", raw.timestamp_unit.as_ref().map(Spanned::span)),
                 ("nanos", raw.nanos.as_ref().map(Spanned::span)),
                 ("json", raw.json.as_ref().map(Spanned::span)),
+                ("schema", raw.schema.as_ref().map(Spanned::span)),
             ];
             refuse_for_raw(document, json_only)?;
+        }
+        if let (Format::Avro, Some(json)) = (format, &raw.json) {
+            let message = "format \"avro\" has numbers of its own, so json has no meaning; remove it";
+            return Err(document.problem_at(json.span(), message.to_owned()));
+        }
+        let (schema_file, evolution) = schema(document, raw.schema, format, references)?;
+        if format == Format::Avro && schema_file.is_none() && registry.is_some_and(Option::is_none) {
+            return Err(document.problem_in(
+                section,
+                "topic.schema.file",
+                "is missing; where no file says the schema, add [registry] with urls = [\"http://localhost:8081\"]"
+                    .to_owned(),
+            ));
         }
         if let Some(job) = raw.job.as_ref().filter(|job| job.get_ref().trim().is_empty()) {
             return Err(document.problem_at(
@@ -131,6 +159,7 @@ impl Topic {
                 .and_then(|json| json.into_inner().numbers)
                 .unwrap_or_default(),
             infer: raw.ddl.is_none(),
+            evolution,
             kafka_columns: KafkaColumns {
                 topic: kafka_columns.contains(&KafkaColumn::Topic),
                 key: kafka_columns.contains(&KafkaColumn::Key),
@@ -145,6 +174,7 @@ impl Topic {
             start: raw.start.unwrap_or(kafka.start),
             partitions,
             ddl: raw.ddl.map(|path| references.folder.join(path.get_ref())),
+            schema_file,
             partition_by,
             decode,
             commit: Commit {
@@ -156,6 +186,32 @@ impl Topic {
             },
             name,
         })
+    }
+}
+
+/// The schema's file, and what the table follows.
+fn schema(
+    document: &Document<'_>,
+    raw: Option<Spanned<raw::Schema>>,
+    format: Format,
+    references: &References<'_>,
+) -> Result<(Option<PathBuf>, Evolution), Problem> {
+    let raw::Schema { file, evolution } = raw.map(Spanned::into_inner).unwrap_or_default();
+    let steps = evolution
+        .as_ref()
+        .map_or(&[SchemaStep::Add, SchemaStep::Widen][..], |steps| steps.get_ref());
+    let follows = Evolution {
+        add: steps.contains(&SchemaStep::Add),
+        widen: steps.contains(&SchemaStep::Widen),
+    };
+    let only_avro = "is for format = \"avro\"; remove it";
+    match (format, file, evolution) {
+        (Format::Avro, file, _) => Ok((file.map(|file| references.folder.join(file.get_ref())), follows)),
+        (_, Some(file), _) => Err(document.problem_at(file.span(), only_avro.to_owned())),
+        (_, None, Some(evolution)) if follows != Evolution::default() => {
+            Err(document.problem_at(evolution.span(), only_avro.to_owned()))
+        }
+        _ => Ok((None, follows)),
     }
 }
 

@@ -12,6 +12,8 @@ pub mod plan;
 pub mod prepare;
 pub mod resolve;
 pub mod run;
+mod schema_lookups;
 pub mod worker;
 
 pub use job::{Job, Start};
+pub use schema_lookups::{SchemaLookups, learn};

@@ -64,7 +64,7 @@ pub fn new_schema(job: &Job, sample: &[Record<'_>]) -> Result<Schema, PrepareErr
 /// What to say of a new table for which no column of the record's own could be inferred; `None` where columns were,
 /// or where none had to be.
 pub fn nothing_inferred(job: &Job, schema: &Schema, sampled: usize) -> Option<String> {
-    if job.ddl.is_some() || job.decode.format != Format::Json {
+    if job.ddl.is_some() || job.decode.format == Format::Raw {
         return None;
     }
     let event_time = job

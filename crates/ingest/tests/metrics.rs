@@ -117,6 +117,7 @@ impl Feed {
             lake: self.lake.clone(),
             broker: Arc::new(self.broker.clone()),
             sources: Arc::new(InMemorySources(self.broker.clone())),
+            lookups: None,
             observed: observed.clone(),
         };
         let settings = Settings {

@@ -3,6 +3,7 @@
 mod brokers;
 mod finding;
 mod halts;
+mod registry;
 mod tables;
 mod warehouse;
 
@@ -55,6 +56,7 @@ fn look(config: &Config, file: &Path, offline: bool) -> anyhow::Result<Vec<Findi
     let warehouse = parts::warehouse_uri(&config.catalog)?;
     findings.extend(brokers::look(config));
     runtime()?.block_on(async {
+        findings.extend(registry::look(config).await);
         findings.push(warehouse::probe(&file_io, &warehouse).await);
         findings.extend(tables::existing(config, warehouse, file_io).await);
         // What can't be reached, or does not fit, was said already.

@@ -4,13 +4,13 @@
 use iceberg::io::FileIO;
 use iceberg::spec::{NestedFieldRef, Schema};
 use tabletopic_catalog::{Catalog, CatalogError, LoadedTable};
-use tabletopic_decode::{Format, create_schema, decoder, infer, parse_ddl};
+use tabletopic_decode::{Format, WriterSchemas, create_schema, decoder, infer, parse_ddl};
 use tabletopic_table::partition::parse_partition_by;
 
 use super::finding::Finding;
 use crate::config::{Config, Topic};
 use crate::exit::Exit;
-use crate::parts;
+use crate::{jobs, parts};
 
 /// The tables whose columns are known without looking at a record or the catalog.
 pub fn declared(config: &Config) -> Vec<Finding> {
@@ -82,7 +82,14 @@ fn columns(topic: &Topic) -> Result<Option<Vec<NestedFieldRef>>, Finding> {
         (None, Format::Raw) => infer(&[], &topic.decode)
             .map(Some)
             .map_err(|error| misfit(topic, error)),
-        (None, Format::Json) => Ok(None),
+        (None, Format::Avro) if topic.schema_file.is_some() => {
+            let settings = jobs::decode(topic, &WriterSchemas::default());
+            let settings = settings.map_err(|error| misfit(topic, format!("{error:#}")))?;
+            infer(&[], &settings)
+                .map(Some)
+                .map_err(|error| misfit(topic, error))
+        }
+        (None, Format::Json | Format::Avro) => Ok(None),
     }
 }
 

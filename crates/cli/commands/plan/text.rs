@@ -117,6 +117,7 @@ fn origins(columns: &[Column], sampled: usize) -> String {
     let told: Vec<String> = [
         from(Origin::Table, "of the table".to_owned()),
         from(Origin::Ddl, "of the DDL file".to_owned()),
+        from(Origin::Schema, "of the records' schema".to_owned()),
         from(Origin::Inferred, format!("inferred from {sampled} records")),
         from(Origin::Raw, "of the raw format".to_owned()),
         from(Origin::Kafka, "of Kafka".to_owned()),

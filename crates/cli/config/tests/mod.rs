@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use tabletopic_decode::{
-    DecodeSettings, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, TimestampUnit,
+    DecodeSettings, Evolution, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, TimestampUnit,
+    WriterSchemas,
 };
 use tabletopic_server::Listen;
 use tabletopic_source::GroupProtocol;
@@ -81,6 +82,52 @@ fn the_smallest_file_has_these_values() {
     assert_eq!(topic.job, "orders");
     assert_eq!(topic.partition_by, ["day(_kafka_timestamp)"]);
     assert_eq!(topic.commit.interval, Duration::from_secs(60));
+}
+
+#[test]
+fn a_topic_has_its_schemas_from_a_registry_or_from_a_file() {
+    let config = parse(
+        r#"
+kafka.bootstrap = "a:9092"
+catalog = { type = "sqlite", uri = "c.db", warehouse = "w" }
+
+[registry]
+urls = ["http://a:8081", "http://b:8081/api"]
+username = "me"
+password = "hush"
+timeout = "2s"
+
+[[topic]]
+name = "orders"
+table = "shop.orders"
+format = "avro"
+schema.evolution = ["widen"]
+
+[[topic]]
+name = "payments"
+table = "shop.payments"
+format = "avro"
+schema.file = "payments.avsc"
+"#,
+    )
+    .unwrap();
+    let registry = config.registry.as_ref().unwrap();
+    assert_eq!(registry.urls, ["http://a:8081", "http://b:8081/api"]);
+    assert_eq!(registry.timeout, Duration::from_secs(2));
+    assert!(!format!("{config:?} {:?}", registry.settings()).contains("hush"));
+    let [orders, payments] = config.topics.as_slice() else {
+        panic!("{:?}", config.topics)
+    };
+    let widen = Evolution {
+        add: false,
+        widen: true,
+    };
+    assert_eq!((&orders.schema_file, orders.decode.evolution), (&None, widen));
+    assert_eq!(
+        payments.schema_file.as_deref(),
+        Some(Path::new("/etc/tabletopic/payments.avsc"))
+    );
+    assert_eq!(payments.decode.evolution, Evolution::default());
 }
 
 #[test]
@@ -184,6 +231,7 @@ level = "debug"
             start: Start::Timestamp(1_769_817_600_000),
             partitions: Some(vec![1, 3]),
             ddl: Some("/etc/tabletopic/sql/orders.sql".into()),
+            schema_file: None,
             partition_by: vec!["hour(created_at)".to_owned(), "bucket(16, id)".to_owned()],
             decode: DecodeSettings {
                 topic: "orders".to_owned(),
@@ -205,6 +253,8 @@ level = "debug"
                     scale: 4
                 },
                 infer: false,
+                evolution: Evolution::default(),
+                writers: WriterSchemas::default(),
                 kafka_columns: KafkaColumns {
                     topic: true,
                     key: true,
@@ -235,7 +285,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "format = \"json\"",
         "format = \"json\"\nzzz = 1",
         "14: topic.zzz: `zzz` is no such key; write one of name, table, job, start, partitions, format, ddl, \
-         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, json, limits, commit",
+         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, json, schema, limits, commit",
     ),
     (
         "format = \"json\"",
@@ -276,13 +326,55 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "format = \"json\"",
         "",
-        "10: topic.format: is missing; write format = \"json\", or \"raw\" for the bytes as they are",
+        "10: topic.format: is missing; write format = \"json\" or \"avro\", or \"raw\" for the bytes as they are",
     ),
     (
         "format = \"json\"",
         "format = \"raw\"\nevent_time = \"at\"",
         "14: topic.event_time: format \"raw\" looks into no record, so event_time has no meaning; remove it, or write \
          format = \"json\"",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"avro\"",
+        "10: topic.schema.file: is missing; where no file says the schema, add [registry] with urls = \
+         [\"http://localhost:8081\"]",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"avro\"\nschema.file = \"a.avsc\"\njson.numbers = \"double\"",
+        "15: topic.json: format \"avro\" has numbers of its own, so json has no meaning; remove it",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nschema.file = \"a.avsc\"",
+        "14: topic.schema.file: is for format = \"avro\"; remove it",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nschema.evolution = [\"add\"]",
+        "14: topic.schema.evolution: is for format = \"avro\"; remove it",
+    ),
+    (
+        "[catalog]",
+        "[registry]\nurls = [\"https://registry:8081\"]\n\n[catalog]",
+        "6: registry.urls: `https://registry:8081` needs TLS, which this client is built without for now; name an \
+         http:// URL, for example that of a proxy on this host",
+    ),
+    (
+        "[catalog]",
+        "[registry]\nurls = [\"http://me:hush@registry:8081\"]\n\n[catalog]",
+        "6: registry.urls: the URL holds a password, and URLs are shown; write it as `password` instead",
+    ),
+    (
+        "[catalog]",
+        "[registry]\nurls = [\"http://registry:8081\"]\nusername = \"me\"\n\n[catalog]",
+        "7: registry.username: write username and password, or a token alone",
+    ),
+    (
+        "[catalog]",
+        "[registry]\ntoken = \"hush\"\n\n[catalog]",
+        "6: registry.token: there is no registry to log in to; add urls = [\"http://localhost:8081\"]",
     ),
     (
         "\"shop.orders\"",

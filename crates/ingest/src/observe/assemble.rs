@@ -58,6 +58,7 @@ impl Observed {
                 .iter()
                 .map(|(scope, halted)| self.halt_report(source, scope, halted))
                 .collect(),
+            schemas_awaited: self.schemas_awaited(),
             tables: names.iter().map(of_table).collect(),
             jobs,
             commits: recent,

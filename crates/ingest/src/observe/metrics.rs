@@ -45,6 +45,8 @@ pub struct Metrics {
     pub time_to_retention: GaugeVec,
     pub freshness: GaugeVec,
     pub broker_answer_timestamp: Gauge,
+    pub schemas_awaited: IntGauge,
+    pub registry_failures: IntCounter,
     pub stage_cpu: CounterVec,
     pub upload_seconds: Histogram,
     pub upload_failures: IntCounter,
@@ -157,6 +159,15 @@ impl Metrics {
             broker_answer_timestamp: made.add(Gauge::new(
                 "tabletopic_broker_answer_timestamp_seconds",
                 "Unix time when the brokers answered what lag is computed from. Old: they can't be reached.",
+            )?)?,
+            schemas_awaited: made.add(IntGauge::new(
+                "tabletopic_schemas_awaited",
+                "Schemas that records name and the registry has not told yet: their partitions wait. Look at the \
+                 registry if it stays above 0.",
+            )?)?,
+            registry_failures: made.add(IntCounter::new(
+                "tabletopic_registry_failures_total",
+                "Questions to the schema registry that had no answer, and were asked again. Look at the registry.",
             )?)?,
             stage_cpu: made.add(CounterVec::new(
                 Opts::new(

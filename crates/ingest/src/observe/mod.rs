@@ -32,7 +32,7 @@ pub(crate) use observed::Added;
 pub use observed::{LastCommit, Observed, TableSeen};
 pub use report::{
     CommitRangeReport, CommitReport, HaltReport, JobReport, LastCommitReport, PartitionReport, RangeReport,
-    Report, RetentionReport, Source, Standing, TableReport,
+    Report, RetentionReport, SchemaAwaitedReport, Source, Standing, TableReport,
 };
 pub use retention::{ToRetention, lag_seconds, to_retention};
 pub use store_requests::StoreRequests;

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use iceberg::TableIdent;
 use tabletopic_clock::{Clock, Millis};
+use tabletopic_decode::SchemaId;
 use tabletopic_offsets::{Offset, TableState, TopicPartition};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Base, CommitError};
 
 use super::commits::Commits;
-use super::report::{Report, Source};
+use super::report::{Report, SchemaAwaitedReport, Source};
 use super::{Heard, Metrics, freshness};
 use crate::ask_broker::AskBroker;
 use crate::halts::Halts;
@@ -34,6 +35,7 @@ pub struct Observed {
     tables: Mutex<BTreeMap<TableIdent, TableSeen>>,
     commits: Mutex<Commits>,
     heard: Mutex<Heard>,
+    schemas_awaited: Mutex<BTreeMap<SchemaId, SchemaAwaitedReport>>,
 }
 
 /// A table as it was seen last.
@@ -83,6 +85,7 @@ impl Observed {
             tables: Mutex::default(),
             commits: Mutex::default(),
             heard: Mutex::default(),
+            schemas_awaited: Mutex::default(),
         }
     }
 
@@ -117,6 +120,45 @@ impl Observed {
             .consumed_bytes
             .with_label_values(&[topic])
             .inc_by(bytes as u64);
+    }
+
+    /// Notes that a record's schema is asked for.
+    pub(crate) fn awaits_schema(&self, id: SchemaId) {
+        let mut awaited = lock(&self.schemas_awaited);
+        awaited.insert(
+            id,
+            SchemaAwaitedReport {
+                schema_id: id.0,
+                since_at: self.clock.now(),
+                error: None,
+            },
+        );
+        self.metrics.schemas_awaited.set(awaited.len() as i64);
+    }
+
+    /// Notes that the registry did not answer. What is news is logged.
+    pub(crate) fn registry_failed(&self, id: SchemaId, error: &str) {
+        self.metrics.registry_failures.inc();
+        let mut awaited = lock(&self.schemas_awaited);
+        if let Some(report) = awaited.get_mut(&id)
+            && report.error.as_deref() != Some(error)
+        {
+            tracing::warn!(schema = id.0, "waiting for the schema registry: {error}");
+            report.error = Some(error.to_owned());
+        }
+    }
+
+    /// Notes that the registry has said what there is under an id.
+    pub(crate) fn has_schema(&self, id: SchemaId) {
+        let mut awaited = lock(&self.schemas_awaited);
+        if awaited.remove(&id).is_some_and(|report| report.error.is_some()) {
+            tracing::info!(schema = id.0, "the schema registry answers");
+        }
+        self.metrics.schemas_awaited.set(awaited.len() as i64);
+    }
+
+    pub(super) fn schemas_awaited(&self) -> Vec<SchemaAwaitedReport> {
+        lock(&self.schemas_awaited).values().cloned().collect()
     }
 
     /// Notes what a table holds, and the snapshots that have come since it was seen last.

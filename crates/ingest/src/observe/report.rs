@@ -19,6 +19,8 @@ pub struct Report {
     /// Why they have not answered since.
     pub broker_error: Option<String>,
     pub halts: Vec<HaltReport>,
+    /// Schemas of records that wait for the registry, by id. Nobody knows from the tables alone.
+    pub schemas_awaited: Vec<SchemaAwaitedReport>,
     /// By name.
     pub tables: Vec<TableReport>,
     /// By topic.
@@ -51,6 +53,15 @@ pub struct HaltReport {
     pub message: String,
     /// Command lines, each of which answers it. None: no command does, and the message says what does.
     pub commands: Vec<String>,
+}
+
+/// A schema that partitions wait for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SchemaAwaitedReport {
+    pub schema_id: u32,
+    pub since_at: Millis,
+    /// Why the registry has not told it yet; `null` while the first question is under way.
+    pub error: Option<String>,
 }
 
 /// Whether a table can be committed to.

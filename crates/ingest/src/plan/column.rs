@@ -13,6 +13,8 @@ pub enum Origin {
     Table,
     /// A DDL file.
     Ddl,
+    /// The schema that the sampled records were written with.
+    Schema,
     /// The sampled records.
     Inferred,
     /// What the `raw` format makes of every record.
@@ -26,6 +28,7 @@ impl Origin {
         match self {
             Self::Table => "table",
             Self::Ddl => "ddl",
+            Self::Schema => "schema",
             Self::Inferred => "inferred",
             Self::Raw => "raw",
             Self::Kafka => "kafka",
@@ -80,6 +83,8 @@ fn origin(job: &Job, field: &NestedFieldRef, is_there: bool) -> Origin {
         Origin::Ddl
     } else if job.decode.format == Format::Raw {
         Origin::Raw
+    } else if job.decode.format == Format::Avro {
+        Origin::Schema
     } else {
         Origin::Inferred
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use tabletopic_records::Record;
+use tabletopic_registry::Registry;
 use tabletopic_table::Lake;
 use tabletopic_table::follower::create;
 use tabletopic_table::partition::{describe_partition_by, parse_partition_by};
@@ -22,6 +23,7 @@ use crate::job::Job;
 use crate::prepare::{self, PrepareError};
 use crate::run::sample::{self, OwnedRecord};
 use crate::run::{RunError, Sources};
+use crate::schema_lookups::learn;
 use begin::Beginning;
 use trial::Trial;
 
@@ -65,11 +67,12 @@ pub struct Plan {
 /// Looks at a topic and its table.
 ///
 /// # Errors
-/// As those of [`crate::run::run`], but for outages of the broker, which are not waited out.
+/// As those of [`crate::run::run`], but for outages of the broker and of the registry, which are not waited out.
 pub async fn plan(
     lake: &Lake,
     broker: &dyn AskBroker,
     sources: &Arc<dyn Sources>,
+    registry: Option<&dyn Registry>,
     job: &Arc<Job>,
 ) -> Result<Plan, RunError> {
     let described = broker.describe(&job.topic).await?;
@@ -85,6 +88,11 @@ pub async fn plan(
     } = begin::begin(lake, broker, job, table.as_ref(), &description).await?;
     let records = sample::read(sources.clone(), lake.clock.clone(), job.topic.clone(), ranges).await?;
     let records: Vec<Record<'_>> = records.iter().map(OwnedRecord::as_record).collect();
+    if let Some(registry) = registry {
+        for id in job.decode.writers.missing(&records) {
+            learn(registry, &job.decode.writers, id).await?;
+        }
+    }
 
     let before = match &table {
         Some(table) => table.metadata.current_schema().as_ref().clone(),

@@ -14,7 +14,8 @@ use tokio::task::JoinHandle;
 use super::upload::Uploads;
 use crate::committer::{From, Request};
 use crate::observe::{Observed, Stage};
-use crate::worker::{Effect, Ends, Message, Worker};
+use crate::schema_lookups::SchemaLookups;
+use crate::worker::{Effect, Ends, Message, Reply, Worker};
 
 /// Longest wait in one poll: the answers of committers are looked at this often.
 const POLL: Duration = Duration::from_millis(100);
@@ -35,6 +36,8 @@ pub struct Driver {
     /// Requests that found the committer's queue full, in order.
     backlog: std::collections::VecDeque<(JobId, Request)>,
     fatal: Option<String>,
+    /// Who asks the registry, if there is one.
+    lookups: Option<Arc<SchemaLookups>>,
     /// Where this run ends, if it does.
     ends: Option<Arc<Ends>>,
     /// Whether everything is paused because something is behind.
@@ -66,10 +69,17 @@ impl Driver {
             begun: BTreeMap::new(),
             backlog: std::collections::VecDeque::new(),
             fatal: None,
+            lookups: None,
             ends: None,
             held: false,
             leaving: false,
         }
+    }
+
+    /// Schemas are looked up there.
+    pub fn with_lookups(mut self, lookups: Option<Arc<SchemaLookups>>) -> Self {
+        self.lookups = lookups;
+        self
     }
 
     /// Ends are not waited past: what reaches them is cut at once.
@@ -195,6 +205,13 @@ impl Driver {
                         cause,
                     };
                     self.send(job, request);
+                }
+                Effect::FindSchema { job, incarnation, id } => {
+                    let from = self.from(incarnation);
+                    // Only formats of a registry await schemas, and those are refused without one.
+                    if let Some(lookups) = &self.lookups {
+                        lookups.find(id, move || from.answer(Reply::SchemaFound { job, id }));
+                    }
                 }
                 Effect::Diagnose {
                     job,

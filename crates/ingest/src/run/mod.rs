@@ -34,6 +34,7 @@ use crate::job::Job;
 use crate::memory_budget::MemoryBudget;
 use crate::observe::{CountAnswers, Meter, Observed};
 use crate::prepare::PrepareError;
+use crate::schema_lookups::SchemaLookups;
 use crate::worker::{Ends, Worker};
 
 /// Makes the sources of workers, each on its own thread.
@@ -51,6 +52,8 @@ pub struct Parts {
     pub lake: Lake,
     pub broker: Arc<dyn Broker>,
     pub sources: Arc<dyn Sources>,
+    /// Who asks the schema registry, if one is configured.
+    pub lookups: Option<Arc<SchemaLookups>>,
     pub observed: Arc<Observed>,
 }
 
@@ -115,6 +118,8 @@ pub enum RunError {
     Broker(#[from] tabletopic_source::BrokerError),
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    Registry(#[from] tabletopic_registry::Outage),
     #[error("a worker stopped for good: {0}")]
     Fatal(String),
     #[error("a worker or a committer ended unexpectedly; what it said is in the log")]
@@ -266,7 +271,8 @@ fn start_workers(
                 let mut source: Box<dyn Source> = parts.sources.open(number)?;
                 source.subscribe(&subscription);
                 let clock = parts.lake.clock.clone();
-                let driver = Driver::new(number, worker, source, clock, parts.observed, uploads, committers);
+                let driver = Driver::new(number, worker, source, clock, parts.observed, uploads, committers)
+                    .with_lookups(parts.lookups);
                 drive(driver.until(ends), &leave)
             })
         })

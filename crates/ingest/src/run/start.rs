@@ -77,6 +77,9 @@ pub async fn prepare(parts: &Parts, broker: &dyn AskBroker, jobs: &[Arc<Job>]) -
         {
             let records = read_sample(parts, broker, job, &topics).await?;
             let records: Vec<_> = records.iter().map(OwnedRecord::as_record).collect();
+            if let Some(lookups) = &parts.lookups {
+                lookups.find_all(job.decode.writers.missing(&records)).await;
+            }
             let table = prepare::create_table(&parts.lake, job, &records).await?;
             tracing::info!(table = %job.table, sampled = records.len(), "created the table");
             let schema = table.metadata.current_schema();

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tabletopic_clock::{Entropy, Millis};
-use tabletopic_decode::{BadRecord, Change, Decoded, OnBadRecord, Proposal};
+use tabletopic_decode::{BadRecord, Change, Decoded, OnBadRecord, Proposal, SchemaId};
 use tabletopic_offsets::Offset;
 use tabletopic_records::Record;
 use tabletopic_table::schema::SchemaChange;
@@ -54,6 +54,14 @@ fn take_some(
         return Ok(records.len());
     };
     let mut decoded = writing.decoder.decode(records)?;
+    if let Some(awaited) = decoded.awaits.first() {
+        if awaited.index == 0 {
+            wait_at(slot, now, &records[0], awaited.id, effects);
+            return Ok(1);
+        }
+        // Those before it are a batch of their own.
+        return take_some(slot, now, &records[..awaited.index], entropy, meter, effects);
+    }
     let taken = decoded.taken;
     let records = &records[..taken];
     unpartitionable::set_aside(&writing.splitter, &mut decoded)?;
@@ -92,6 +100,23 @@ fn take_some(
         slot.opened.get_or_insert(now);
     }
     Ok(taken)
+}
+
+/// The registry has to say how a record was written: its partition stops right before it, and all others go on.
+fn wait_at(slot: &mut Slot, now: Millis, record: &Record<'_>, id: SchemaId, effects: &mut Vec<Effect>) {
+    if let Some(state) = slot.partitions.get_mut(&record.partition) {
+        state.await_schema(record.offset, id);
+    }
+    effects.push(Effect::Pause(vec![slot.topic_partition(record.partition)]));
+    effects.push(Effect::FindSchema {
+        job: slot.job.id.clone(),
+        incarnation: slot.incarnation,
+        id,
+    });
+    // Offsets before the record may hold nothing, and be read all the same.
+    if slot.is_dirty() {
+        slot.opened.get_or_insert(now);
+    }
 }
 
 /// The first bad record of each partition.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use iceberg::spec::{PartitionSpecRef, SchemaRef};
+use tabletopic_decode::SchemaId;
 use tabletopic_offsets::{Generation, JobId, Offset, TopicIdentity, TopicPartition};
 use tabletopic_source::{PartitionError, Position};
 use tabletopic_table::commit::Unit;
@@ -37,6 +38,8 @@ pub enum Reply {
     /// The table as it is now: with the columns that were asked for, or with what somebody else had changed before.
     /// Decode again from where the worker stopped.
     SchemaChanged { job: JobId, version: Arc<TableVersion> },
+    /// The registry has said what there is under an id. Go on with what waits for it.
+    SchemaFound { job: JobId, id: SchemaId },
     /// A unit of this worker is in the table, up to these offsets.
     Committed { job: JobId, ends: Vec<(i32, Offset)> },
     /// A unit was dropped, or the meaning of offsets has changed: forget what is open, and ask again.
@@ -84,6 +87,12 @@ pub enum Effect {
         made_for: i32,
         changes: Vec<SchemaChange>,
         cause: String,
+    },
+    /// Have the registry say what schema records with this id were written with.
+    FindSchema {
+        job: JobId,
+        incarnation: u64,
+        id: SchemaId,
     },
     /// Find out what this means for the partition at `position`, and say so.
     Diagnose {

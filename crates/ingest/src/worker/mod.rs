@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tabletopic_clock::{Entropy, Millis};
+use tabletopic_decode::SchemaId;
 use tabletopic_offsets::{JobId, Offset, TopicPartition};
 use tabletopic_source::{PartitionError, Position, SourceEvent};
 
@@ -92,6 +93,7 @@ impl Worker {
         let job = match &reply {
             Reply::Granted { job, .. }
             | Reply::SchemaChanged { job, .. }
+            | Reply::SchemaFound { job, .. }
             | Reply::Committed { job, .. }
             | Reply::Restart { job }
             | Reply::Halted { job, .. } => job.clone(),
@@ -110,6 +112,10 @@ impl Worker {
                 let changed = slot.write_as(version);
                 resume_suspended(slot, effects);
                 changed
+            }
+            Reply::SchemaFound { id, .. } => {
+                go_on(slot, id, effects);
+                Ok(())
             }
             Reply::Committed { ends, .. } => {
                 slot.in_flight = slot.in_flight.saturating_sub(1);
@@ -390,6 +396,21 @@ fn resume_suspended(slot: &mut Slot, effects: &mut Vec<Effect>) {
         }
     }
     effects.push(Effect::Start(start));
+}
+
+/// Reads on where records waited for this schema.
+fn go_on(slot: &mut Slot, id: SchemaId, effects: &mut Vec<Effect>) {
+    let topic = slot.job.topic.clone();
+    let mut start = Vec::new();
+    for (number, partition) in &mut slot.partitions {
+        if partition.phase == Phase::Awaiting(id) {
+            start.push((TopicPartition::new(topic.clone(), *number), partition.go_on()));
+        }
+    }
+    effects.push(Effect::Start(start));
+    if slot.held_back {
+        effects.push(Effect::Pause(slot.in_phase(Phase::Reading)));
+    }
 }
 
 /// Everything that is not in the table is read again.

@@ -1,5 +1,6 @@
 //! One assigned topic partition of a worker.
 
+use tabletopic_decode::SchemaId;
 use tabletopic_offsets::{Counts, Offset, OffsetRange};
 use tabletopic_source::Position;
 
@@ -11,6 +12,8 @@ pub enum Phase {
     Reading,
     /// Stopped at its position while the table's schema changes.
     Suspended,
+    /// Stopped at a record whose schema the registry has not told yet.
+    Awaiting(SchemaId),
     /// Nothing more is read until somebody has looked.
     Halted,
 }
@@ -99,6 +102,19 @@ impl Partition {
     pub fn halt_at(&mut self, offset: Offset) {
         self.phase = Phase::Halted;
         self.position = Position::new(offset.max(self.start), self.position.leader_epoch);
+    }
+
+    /// Stops right before `offset` until the schema of the record there is known. The open unit stays open.
+    pub fn await_schema(&mut self, offset: Offset, id: SchemaId) {
+        self.phase = Phase::Awaiting(id);
+        self.position = Position::new(offset.max(self.start), self.position.leader_epoch);
+    }
+
+    /// Goes on where it stopped. Returns where that is.
+    pub fn go_on(&mut self) -> Position {
+        self.phase = Phase::Reading;
+        self.next = self.position.offset;
+        self.position
     }
 
     /// Whether the open unit accounts for any offset.
@@ -198,6 +214,20 @@ mod tests {
             (cut.range, cut.leader_epoch, cut.counts.rows),
             (OffsetRange::new(13, 15), Some(1), 1)
         );
+    }
+
+    #[test]
+    fn what_waits_for_a_schema_goes_on_with_the_unit_that_is_open() {
+        let mut partition = reading(10);
+        partition.add_row(10);
+        partition.await_schema(12, SchemaId(7));
+        assert_eq!(partition.next_expected(), None);
+        partition.advance(Position::new(15, Some(1)));
+        assert_eq!(partition.go_on().offset, 12);
+        partition.add_row(12);
+        partition.advance(Position::new(13, Some(1)));
+        let cut = partition.cut().expect("it has read");
+        assert_eq!((cut.range, cut.counts.rows), (OffsetRange::new(10, 13), 2));
     }
 
     #[test]

@@ -150,6 +150,13 @@ pub fn of_all(report: &Report, missing: &[String], states: &[State]) -> State {
             },
         );
     }
+    let awaited = report.schemas_awaited.iter();
+    if let Some((id, error)) = awaited
+        .filter_map(|schema| Some((schema.schema_id, schema.error.as_ref()?)))
+        .next()
+    {
+        return State::new(Level::Watch, format!("Waiting for schema {id}: {error}"));
+    }
     if let Some(first) = missing.first() {
         return State::new(Level::Watch, format!("Starting: {first}"));
     }
@@ -196,7 +203,7 @@ pub fn extent(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tabletopic_ingest::observe::{PartitionReport, Source};
+    use tabletopic_ingest::observe::{PartitionReport, SchemaAwaitedReport, Source};
 
     fn partition(number: i32) -> PartitionReport {
         PartitionReport {
@@ -338,6 +345,7 @@ mod tests {
             broker_at: Some(50_000),
             broker_error: None,
             halts: Vec::new(),
+            schemas_awaited: Vec::new(),
             tables: Vec::new(),
             jobs: vec![job("orders", Some(7_200.0)), job("payments", Some(0.0))],
             commits: Vec::new(),
@@ -360,6 +368,16 @@ mod tests {
             said(&report, &missing).1,
             "Starting: the workers have not started yet"
         );
+        report.schemas_awaited = vec![SchemaAwaitedReport {
+            schema_id: 7,
+            since_at: 50_000,
+            error: Some("registry http://r: it cannot be reached".to_owned()),
+        }];
+        assert_eq!(
+            said(&report, &missing).1,
+            "Waiting for schema 7: registry http://r: it cannot be reached"
+        );
+        report.schemas_awaited.clear();
         report.broker_error = Some("no route".to_owned());
         assert_eq!(
             said(&report, &[]).1,

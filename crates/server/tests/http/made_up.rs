@@ -265,6 +265,7 @@ impl Watched for MadeUp {
             broker_at: known.then_some(now - 3 * SECOND),
             broker_error: (!known).then(|| "no broker of localhost:9092 answered within 10 s".to_owned()),
             halts: self.halts(now),
+            schemas_awaited: Vec::new(),
             tables: jobs.iter().map(|job| self.table(now, job)).collect(),
             commits: if known {
                 self.commits(now, &jobs)

@@ -1,0 +1,49 @@
+//! Schema registries: what is registered under the id that a record carries. It knows nothing of what a schema means,
+//! and keeps nothing: whoever asks remembers the answer, which never changes.
+
+mod confluent;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+pub use confluent::Confluent;
+pub use settings::{Credentials, RegistrySettings, SettingsError};
+
+/// A schema registry.
+#[async_trait]
+pub trait Registry: Debug + Send + Sync {
+    /// Looks an id up, with everything that its schema refers to. Tries once.
+    ///
+    /// # Errors
+    /// No answer that can be believed: ask again later. It says nothing of the id.
+    async fn schema(&self, id: u32) -> Result<Answer, Outage>;
+}
+
+/// What a registry has under an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Schema(RegisteredSchema),
+    NoSuchId,
+    /// It has something that cannot be used, for this reason.
+    Unusable(String),
+}
+
+/// A schema as it was registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredSchema {
+    /// `AVRO`, `PROTOBUF` or `JSON`.
+    pub kind: String,
+    pub text: String,
+    /// The texts of the schemas that it refers to, and of those that these refer to; each once.
+    pub references: Vec<String>,
+}
+
+/// Why a registry can't tell now: it is down, slow, refuses the credentials, or answers what no registry answers.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct Outage(pub String);

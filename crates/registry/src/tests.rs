@@ -1,0 +1,236 @@
+//! Against a socket that answers what each test says. The real registry is asked in `tests/e2e`.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+
+/// Serves answers (status and body) by path, 404 without the API's code otherwise, and keeps the heads it was sent.
+async fn serve(answers: &[(&str, &str, &str)]) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answers: HashMap<String, (String, String)> = answers
+        .iter()
+        .map(|(path, status, body)| ((*path).to_owned(), ((*status).to_owned(), (*body).to_owned())))
+        .collect();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = heads.clone();
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(socket.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            let path = head.split([' ', '?']).nth(1).unwrap().to_owned();
+            seen.lock().unwrap().push(head);
+            let nothing = ("404 Not Found".to_owned(), "<html>".to_owned());
+            let (status, body) = answers.get(&path).unwrap_or(&nothing);
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            // A client that has had enough closes its end.
+            let _ = socket.write_all(answer.as_bytes()).await;
+        }
+    });
+    (url, heads)
+}
+
+fn client(urls: &[&str], credentials: Option<Credentials>) -> Confluent {
+    Confluent::new(&RegistrySettings {
+        urls: urls.iter().map(|url| (*url).to_owned()).collect(),
+        credentials,
+        timeout: Duration::from_secs(5),
+    })
+    .unwrap()
+}
+
+fn schema(text: &str, references: &[&str]) -> Answer {
+    Answer::Schema(RegisteredSchema {
+        kind: "AVRO".to_owned(),
+        text: text.to_owned(),
+        references: references.iter().map(|text| (*text).to_owned()).collect(),
+    })
+}
+
+const NOT_FOUND: &str = r#"{"error_code":40403,"message":"Schema not found"}"#;
+
+#[tokio::test]
+async fn a_schema_comes_with_everything_that_it_refers_to() {
+    let (url, _) = serve(&[
+        (
+            "/schemas/ids/7",
+            "200 OK",
+            r#"{"schema":"A","references":[{"name":"B","subject":"b/1","version":3},{"name":"C","subject":"c","version":1}]}"#,
+        ),
+        ("/subjects/b%2F1/versions/3", "200 OK", r#"{"schema":"B","references":[{"name":"C","subject":"c","version":1}]}"#),
+        ("/subjects/c/versions/1", "200 OK", r#"{"schema":"C","references":[{"name":"B","subject":"b/1","version":3}]}"#),
+    ])
+    .await;
+    assert_eq!(
+        client(&[&url], None).schema(7).await,
+        Ok(schema("A", &["C", "B"]))
+    );
+}
+
+#[tokio::test]
+async fn a_missing_reference_makes_a_schema_unusable() {
+    let (url, _) = serve(&[
+        (
+            "/schemas/ids/7",
+            "200 OK",
+            r#"{"schema":"A","references":[{"name":"B","subject":"b","version":3}]}"#,
+        ),
+        (
+            "/subjects/b/versions/3",
+            "404 Not Found",
+            r#"{"error_code":40402,"message":"Version not found"}"#,
+        ),
+    ])
+    .await;
+    let answer = client(&[&url], None).schema(7).await;
+    assert!(
+        matches!(&answer, Ok(Answer::Unusable(why)) if why.contains("version 3 of subject b")),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn only_the_registrys_own_words_say_that_there_is_no_such_id() {
+    let (url, _) = serve(&[
+        ("/schemas/ids/1", "404 Not Found", NOT_FOUND),
+        ("/schemas/ids/2", "404 Not Found", "<html>not found</html>"),
+        (
+            "/schemas/ids/3",
+            "404 Not Found",
+            r#"{"error_code":404,"message":"HTTP 404 Not Found"}"#,
+        ),
+    ])
+    .await;
+    let client = client(&[&url], None);
+    assert_eq!(client.schema(1).await, Ok(Answer::NoSuchId));
+    for id in [2, 3] {
+        let Outage(message) = client.schema(id).await.unwrap_err();
+        assert!(message.contains("no schema registry"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_an_outage() {
+    let long = format!("{{\"schema\":\"{}\"}}", "x".repeat(5 << 20));
+    let (url, _) = serve(&[
+        ("/schemas/ids/1", "200 OK", "<html>login</html>"),
+        ("/schemas/ids/2", "200 OK", r#"{"schema":5}"#),
+        (
+            "/schemas/ids/3",
+            "500 Internal Server Error",
+            r#"{"error_code":50001}"#,
+        ),
+        ("/schemas/ids/4", "401 Unauthorized", r#"{"error_code":401}"#),
+        ("/schemas/ids/5", "200 OK", &long),
+        ("/schemas/ids/6", "302 Found", ""),
+    ])
+    .await;
+    let client = client(&[&url], None);
+    for (id, part) in [
+        (1, "no schema registry answers"),
+        (2, "no schema registry answers"),
+        (3, "500"),
+        (4, "credentials"),
+        (5, "more than 4194304 bytes"),
+        (6, "302"),
+    ] {
+        let Outage(message) = client.schema(id).await.unwrap_err();
+        assert!(
+            message.contains(part) && message.contains(&url),
+            "{id}: {message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn another_url_answers_when_one_is_down_or_behind() {
+    let down = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", down.local_addr().unwrap());
+    drop(down);
+    let (behind, _) = serve(&[("/schemas/ids/7", "404 Not Found", NOT_FOUND)]).await;
+    let (good, _) = serve(&[(
+        "/schemas/ids/7",
+        "200 OK",
+        r#"{"schema":"A","schemaType":"AVRO"}"#,
+    )])
+    .await;
+    let three = client(&[&address, &behind, &good], None);
+    assert_eq!(three.schema(7).await, Ok(schema("A", &[])));
+    let two = client(&[&address, &behind], None);
+    assert_eq!(two.schema(7).await, Ok(Answer::NoSuchId));
+    let Outage(message) = client(&[&address], None).schema(7).await.unwrap_err();
+    assert!(message.contains("cannot be reached"), "{message}");
+}
+
+#[tokio::test]
+async fn credentials_are_sent_and_never_shown() {
+    let (url, heads) = serve(&[("/api/schemas/ids/7", "200 OK", r#"{"schema":"A"}"#)]).await;
+    let url = format!("{url}/api/");
+    let basic = Credentials::Basic {
+        username: "me".to_owned(),
+        password: "secret".to_owned(),
+    };
+    let bearer = Credentials::Bearer("secret".to_owned());
+    for credentials in [basic, bearer] {
+        let client = client(&[&url], Some(credentials));
+        assert!(!format!("{client:?}").contains("secret"));
+        assert_eq!(client.schema(7).await, Ok(schema("A", &[])));
+    }
+    let heads = heads.lock().unwrap();
+    assert!(
+        heads[0]
+            .to_lowercase()
+            .contains("authorization: basic bwu6c2vjcmv0"),
+        "{}",
+        heads[0]
+    );
+    assert!(
+        heads[1].to_lowercase().contains("authorization: bearer secret"),
+        "{}",
+        heads[1]
+    );
+}
+
+#[test]
+fn urls_are_checked_before_anything_is_asked() {
+    let problem = |urls: &[&str]| {
+        let settings = RegistrySettings {
+            urls: urls.iter().map(|url| (*url).to_owned()).collect(),
+            credentials: None,
+            timeout: Duration::from_secs(1),
+        };
+        settings.validate().unwrap_err()
+    };
+    assert_eq!(problem(&[]), SettingsError::NoUrl);
+    assert!(matches!(
+        problem(&["https://registry:8081"]),
+        SettingsError::Tls(_)
+    ));
+    assert_eq!(
+        problem(&["http://me:secret@registry:8081"]),
+        SettingsError::Password
+    );
+    for text in [
+        "registry:8081",
+        "localhost",
+        "ftp://registry",
+        "http://registry?x=1",
+    ] {
+        assert!(
+            matches!(problem(&["http://good", text]), SettingsError::NotAUrl(_)),
+            "{text}"
+        );
+    }
+}

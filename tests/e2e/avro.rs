@@ -1,0 +1,123 @@
+//! Avro from a topic to a table: Confluent's serializer, a real registry, PyIceberg and DuckDB as judges.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tabletopic_testkit::{Lake, Registry, Service, Topic, eventually, must};
+
+use crate::TABLETOPIC;
+use crate::environment::check;
+
+fn produce(topic: &Topic, registry: &Registry, rows: &str, batches: &[&str]) {
+    let places = [
+        "--bootstrap",
+        &topic.bootstrap,
+        "--registry",
+        &registry.url,
+        "--rows",
+        rows,
+    ];
+    must(
+        "avro_produce",
+        &[&[topic.name.as_str()], batches, &places].concat(),
+    );
+}
+
+/// `avro_rows.py` with these files of rows and these causes of schema changes; answers the dead letters by reason.
+fn holds(lake: &Lake, rows: &[&str], causes: &[&str]) -> Value {
+    let mut arguments: Vec<&str> = rows.iter().flat_map(|file| ["--rows", *file]).collect();
+    arguments.push("--causes");
+    arguments.extend(causes);
+    lake.must("avro_rows", &arguments)["dead_letters"].clone()
+}
+
+fn configure(lake: &Lake, topic: &Topic, registry: &Registry) -> PathBuf {
+    let job = format!(
+        "format = \"avro\"\non_bad_record = \"dead-letter\"\npartition_by = []\n\n[registry]\nurls = [\"{}\"]\ntimeout = \"500ms\"\n",
+        registry.url
+    );
+    lake.configure("avro", topic, "", &job)
+}
+
+fn until_end(config: &Path) {
+    Service::run(TABLETOPIC, config, &["--until-end"]).succeed();
+}
+
+#[test]
+fn every_type_arrives_as_it_was_written() {
+    let registry = Registry::start();
+    let (topic, lake) = (Topic::create("avro-types", 1, &[]), Lake::new());
+    let rows = lake.file("rows");
+    produce(&topic, &registry, &rows, &["everything"]);
+    let config = configure(&lake, &topic, &registry);
+    let (code, said) = check(&config);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains(&format!("ok    registry {}: it answers", registry.url)),
+        "{said}"
+    );
+    until_end(&config);
+    holds(&lake, &[&rows], &[]);
+    lake.is_sound();
+}
+
+#[test]
+fn the_table_follows_the_schemas_and_bad_records_are_set_aside() {
+    let registry = Registry::start();
+    let (topic, lake) = (Topic::create("avro-evolution", 1, &[]), Lake::new());
+    let (before, after) = (lake.file("before"), lake.file("after"));
+    let config = configure(&lake, &topic, &registry);
+    produce(&topic, &registry, &before, &["first"]);
+    until_end(&config);
+    holds(&lake, &[&before], &[]);
+
+    // In turns: the older schema, the newer one, what is no record, and a schema that the table can't follow.
+    produce(
+        &topic,
+        &registry,
+        &after,
+        &["first", "second", "strange", "incompatible"],
+    );
+    until_end(&config);
+    let letters = holds(&lake, &[&before, &after], &["21"]);
+    assert_eq!(
+        letters,
+        json!({"not_avro": 1, "not_framed": 1, "unknown_schema": 1, "wrong_type": 3})
+    );
+    lake.is_sound();
+}
+
+#[test]
+fn a_registry_that_hangs_is_waited_out_while_other_topics_go_on() {
+    let mut registry = Registry::start();
+    let lake = Lake::new();
+    let topic = Topic::create("avro-outage", 1, &[]);
+    let other = Topic::create("avro-other", 1, &[]);
+    let (before, after) = (lake.file("before"), lake.file("after"));
+    produce(&topic, &registry, &before, &["first"]);
+    let config = configure(&lake, &topic, &registry);
+    let mut text = std::fs::read_to_string(&config).expect("it was written");
+    text.push_str(&format!(
+        "\n[[topic]]\nname = \"{}\"\ntable = \"shop.other\"\nformat = \"json\"\n[topic.commit]\ninterval = \"1s\"\n",
+        other.name
+    ));
+    std::fs::write(&config, text).expect("it is written");
+    until_end(&config);
+
+    produce(&topic, &registry, &after, &["second"]);
+    registry.pause();
+    let service = Service::run(TABLETOPIC, &config, &[]);
+    service.says("waiting for the schema registry");
+    let commits = service.commits();
+    other.produce("orders", &["--count", "10", "--produced", &lake.file("other")]);
+    eventually("a commit of the other topic", || {
+        (service.commits() > commits).then_some(())
+    });
+    holds(&lake, &[&before], &[]);
+    registry.resume();
+    service.says("the schema registry answers");
+    service.terminate();
+    until_end(&config);
+    holds(&lake, &[&before, &after], &["20"]);
+    lake.is_sound();
+}
