@@ -52,6 +52,7 @@ impl Exit {
         let unavailable = matches!(catalog, Some(CatalogError::Unavailable { .. }))
             || match error.downcast_ref() {
                 Some(RunError::Broker(error)) => matches!(error, BrokerError::Unreachable { .. }),
+                Some(RunError::Registry(_)) => true,
                 Some(RunError::Prepare(PrepareError::Commit(error))) => error.is_transient(),
                 _ => false,
             }

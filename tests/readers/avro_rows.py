@@ -4,7 +4,7 @@
   avro_rows.py --catalog FILE --table NAMESPACE.TABLE --rows FILE [--rows FILE ...] --causes OFFSET...
 
 Reads the table through PyIceberg and through DuckDB: both must hold just these rows. --causes are the offsets that the
-history must name as the reasons of schema changes, in this order. Prints the differences, and the dead letters by
+ledger must name as the reasons of schema changes, in this order. Prints the differences, and the dead letters by
 reason; leaves with 3 if something differs.
 """
 
@@ -64,7 +64,8 @@ def compare(options):
         with open(path, "rb") as file:
             expected |= pickle.load(file)
     expected = {offset: row for offset, row in expected.items() if row is not None}
-    table = lake.open_table(options)
+    catalog = lake.open_catalog(options)
+    table = catalog.load_table(options.table)
     problems = []
     readers = {
         "PyIceberg": table.scan().to_arrow(),
@@ -76,12 +77,12 @@ def compare(options):
         if len(found) != rows.num_rows:
             problems.append(f"{reader}: {rows.num_rows - len(found)} offsets twice")
         problems += [f"{reader}: {problem}" for problem in differences(expected, found, columns)]
-    # The reason of a snapshot that changed the schema names the record.
-    summaries = [" ".join(map(str, s.summary.additional_properties.values())) for s in table.snapshots() if s.summary]
-    causes = [int(text.rsplit(" offset ", 1)[1].split()[0].strip('",')) for text in summaries if " offset " in text]
+    ledger = catalog.load_table(options.table + "__ledger").scan(row_filter="kind = 'schema'").to_arrow().to_pylist()
+    reasons = {row["sequence_number"]: row["reason"] for row in ledger}
+    causes = [int(reasons[snapshot].rsplit(" offset ", 1)[1]) for snapshot in sorted(reasons)]
     if causes != options.causes:
         problems.append(f"schema changes were caused by {causes}, and not by {options.causes}")
-    letters = lake.open_catalog(options).load_table(options.table + "__dead_letters").scan().to_arrow()
+    letters = catalog.load_table(options.table + "__dead_letters").scan().to_arrow()
     lake.answer({
         "rows": len(expected),
         "dead_letters": dict(sorted(collections.Counter(letters["reason"].to_pylist()).items())),

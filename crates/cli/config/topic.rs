@@ -199,7 +199,9 @@ fn schema(
     let raw::Schema { file, evolution } = raw.map(Spanned::into_inner).unwrap_or_default();
     let steps = evolution
         .as_ref()
-        .map_or(&[SchemaStep::Add, SchemaStep::Widen][..], |steps| steps.get_ref());
+        .map_or(&[SchemaStep::Add, SchemaStep::Widen][..], |steps| {
+            steps.get_ref().as_slice()
+        });
     let follows = Evolution {
         add: steps.contains(&SchemaStep::Add),
         widen: steps.contains(&SchemaStep::Widen),

@@ -56,7 +56,7 @@ async fn play(config: &Config, folder: &Folder, broker: &EmbeddedBroker) -> anyh
     let mut stop = run_command::stop_on_signals()?;
     let jobs = jobs::jobs(config)?;
     let resolve = resolve_command(&folder.config())?;
-    let parts = run_command::parts(config, &Instruments::new(&jobs, resolve)?).await?;
+    let parts = run_command::parts(config, &jobs, &Instruments::new(&jobs, resolve)?).await?;
     let clock = parts.lake.clock.clone();
     let screen = Screen::new(clock.now());
     open(&screen, folder, broker);

@@ -1,7 +1,9 @@
 //! How a job does, and the whole service, in one sentence each: what a person has to do comes first, what is worth
 //! watching next, and what is well is said quietly.
 
-use tabletopic_ingest::observe::{HaltReport, JobReport, Report, RetentionReport, ToRetention};
+use tabletopic_ingest::observe::{
+    HaltReport, JobReport, Report, RetentionReport, SchemaAwaitedReport, ToRetention,
+};
 
 use super::words::{about, count, counted, span};
 use crate::trend::{Course, Trend};
@@ -150,11 +152,8 @@ pub fn of_all(report: &Report, missing: &[String], states: &[State]) -> State {
             },
         );
     }
-    let awaited = report.schemas_awaited.iter();
-    if let Some((id, error)) = awaited
-        .filter_map(|schema| Some((schema.schema_id, schema.error.as_ref()?)))
-        .next()
-    {
+    let waits = |schema: &SchemaAwaitedReport| Some((schema.schema_id, schema.error.clone()?));
+    if let Some((id, error)) = report.schemas_awaited.iter().find_map(waits) {
         return State::new(Level::Watch, format!("Waiting for schema {id}: {error}"));
     }
     if let Some(first) = missing.first() {
@@ -203,7 +202,7 @@ pub fn extent(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tabletopic_ingest::observe::{PartitionReport, SchemaAwaitedReport, Source};
+    use tabletopic_ingest::observe::{PartitionReport, Source};
 
     fn partition(number: i32) -> PartitionReport {
         PartitionReport {
