@@ -102,8 +102,19 @@ fn a_registry_that_hangs_is_waited_out_while_other_topics_go_on() {
         other.name
     ));
     std::fs::write(&config, text).expect("it is written");
-    until_end(&config);
 
+    // Before the table is there.
+    other.produce("orders", &["--count", "10", "--produced", &lake.file("other")]);
+    registry.pause();
+    let service = Service::run(TABLETOPIC, &config, &[]);
+    service.says("the table is made once the schema registry answers");
+    service.says(" committed table=shop.other");
+    registry.resume();
+    service.says(" committed table=shop.orders");
+    service.terminate();
+    holds(&lake, &[&before], &[]);
+
+    // And in the middle.
     produce(&topic, &registry, &after, &["second"]);
     registry.pause();
     let service = Service::run(TABLETOPIC, &config, &[]);

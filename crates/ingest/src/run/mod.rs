@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 
 pub use driver::Driver;
 use refresh::refresh;
+use start::{Late, Prepared};
 pub use upload::Uploads;
 
 use crate::ask_broker::{AskBroker, OnThreads};
@@ -141,12 +142,12 @@ pub async fn run(
     let broker: Arc<dyn AskBroker> = Arc::new(OnThreads(parts.broker.clone()));
     // Nothing is read yet, so that nothing has to be committed before leaving.
     let mut told = stop.clone();
-    let (topics, ends) = tokio::select! {
+    let (Prepared { topics, late }, ends) = tokio::select! {
         prepared = prepare(&parts, broker.as_ref(), &jobs, &settings) => prepared?,
         _ = told.wait_for(|stop| *stop == Stop::Leave) => return Ok(Ended::Stopped),
     };
 
-    let (committers, running) = start_committers(&parts, &jobs, &broker);
+    let (committers, running) = start_committers(&parts, &jobs, late, &broker);
     let leave = Arc::new(AtomicBool::new(false));
     let workers = start_workers(
         &parts,
@@ -197,13 +198,13 @@ async fn prepare(
     broker: &dyn AskBroker,
     jobs: &[Arc<Job>],
     settings: &Settings,
-) -> Result<(start::Topics, Option<Arc<Ends>>), RunError> {
-    let topics = start::prepare(parts, broker, jobs).await?;
+) -> Result<(Prepared, Option<Arc<Ends>>), RunError> {
+    let prepared = start::prepare(parts, broker, jobs).await?;
     let ends = match settings.until_end {
-        true => Some(Arc::new(until_end::ends(broker, jobs, &topics).await?)),
+        true => Some(Arc::new(until_end::ends(broker, jobs, &prepared.topics).await?)),
         false => None,
     };
-    Ok((topics, ends))
+    Ok((prepared, ends))
 }
 
 type Committers = BTreeMap<JobId, mpsc::Sender<Request>>;
@@ -212,6 +213,7 @@ type WorkerThread = std::thread::JoinHandle<Result<(), RunError>>;
 fn start_committers(
     parts: &Parts,
     jobs: &[Arc<Job>],
+    mut late: Vec<Late>,
     broker: &Arc<dyn AskBroker>,
 ) -> (Committers, Vec<JoinHandle<()>>) {
     let mut tables = BTreeMap::<TableIdent, Vec<Arc<Job>>>::new();
@@ -223,6 +225,7 @@ fn start_committers(
     for (table, jobs) in tables {
         let (sender, requests) = mpsc::channel(REQUESTS);
         senders.extend(jobs.iter().map(|job| (job.id.clone(), sender.clone())));
+        let late = late.extract_if(.., |late| late.job.table == table).collect();
         let committer = Committer::new(
             parts.lake.clone(),
             table,
@@ -230,9 +233,34 @@ fn start_committers(
             broker.clone(),
             parts.observed.clone(),
         );
-        running.push(tokio::spawn(committer.run(requests)));
+        running.push(tokio::spawn(commit(parts.clone(), late, committer, requests)));
     }
     (senders, running)
+}
+
+/// Serves a table, from when it is there. What workers ask before that waits in the queue.
+async fn commit(parts: Parts, late: Vec<Late>, committer: Committer, mut requests: mpsc::Receiver<Request>) {
+    for late in late {
+        let job = late.job.id.clone();
+        let made = tokio::select! {
+            made = late.prepare(&parts) => made,
+            () = left(&requests) => return,
+        };
+        if let Err(error) = made {
+            let message = format!("{error}; correct it, and restart");
+            parts.observed.halts.raise(Scope::Topic { job }, message);
+            while requests.recv().await.is_some() {}
+            return;
+        }
+    }
+    committer.run(requests).await;
+}
+
+/// Ends when nobody can ask any more.
+async fn left(requests: &mpsc::Receiver<Request>) {
+    while !requests.is_closed() {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
 }
 
 fn start_workers(

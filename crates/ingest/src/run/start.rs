@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
+use tabletopic_records::Record;
 use tabletopic_source::{LogOffsets, Subscription, TopicDescription};
 use tabletopic_table::follower::create;
+use tokio::time::{Instant, timeout_at};
 
 use super::sample::{self, OwnedRecord};
 use super::{Assignment, Parts, RunError, Settings};
@@ -48,8 +51,36 @@ impl Topics {
     }
 }
 
-/// Every topic is known and every table exists.
-pub async fn prepare(parts: &Parts, broker: &dyn AskBroker, jobs: &[Arc<Job>]) -> Result<Topics, RunError> {
+/// How long the registry is waited for before the jobs start whose tables are there.
+const REGISTRY: Duration = Duration::from_secs(5);
+
+/// What is known before the first record is read.
+#[derive(Debug)]
+pub struct Prepared {
+    pub topics: Topics,
+    pub late: Vec<Late>,
+}
+
+/// A job whose table can't be made yet: the registry has not told what its columns are.
+#[derive(Debug)]
+pub struct Late {
+    pub job: Arc<Job>,
+    sample: Vec<OwnedRecord>,
+}
+
+impl Late {
+    /// Waits for the registry, and makes the table.
+    pub async fn prepare(self, parts: &Parts) -> Result<(), RunError> {
+        let sample: Vec<_> = self.sample.iter().map(OwnedRecord::as_record).collect();
+        if let Some(lookups) = &parts.lookups {
+            lookups.find_all(self.job.decode.writers.missing(&sample)).await;
+        }
+        make(parts, &self.job, &sample).await
+    }
+}
+
+/// Every topic is known and every table exists, but for those that are late.
+pub async fn prepare(parts: &Parts, broker: &dyn AskBroker, jobs: &[Arc<Job>]) -> Result<Prepared, RunError> {
     let mut topics = BTreeMap::new();
     for job in jobs {
         let description = patiently(|| broker.describe(&job.topic))
@@ -69,29 +100,49 @@ pub async fn prepare(parts: &Parts, broker: &dyn AskBroker, jobs: &[Arc<Job>]) -
         topics.insert(job.topic.clone(), description);
     }
     let topics = Topics(topics);
+    let mut late = Vec::new();
+    let patience = Instant::now() + REGISTRY;
     for job in jobs {
-        if prepare::exists(&parts.lake, job)
-            .await
-            .map_err(prepare::PrepareError::from)?
-            .is_none()
-        {
-            let records = read_sample(parts, broker, job, &topics).await?;
-            let records: Vec<_> = records.iter().map(OwnedRecord::as_record).collect();
-            if let Some(lookups) = &parts.lookups {
-                lookups.find_all(job.decode.writers.missing(&records)).await;
-            }
-            let table = prepare::create_table(&parts.lake, job, &records).await?;
-            tracing::info!(table = %job.table, sampled = records.len(), "created the table");
-            let schema = table.metadata.current_schema();
-            if let Some(warning) = prepare::nothing_inferred(job, schema, records.len()) {
-                tracing::warn!("{warning}");
-            }
+        let exists = prepare::exists(&parts.lake, job).await;
+        if exists.map_err(prepare::PrepareError::from)?.is_some() {
+            followers(parts, job).await?;
+            continue;
         }
-        create::followers(&parts.lake, &job.table)
-            .await
-            .map_err(prepare::PrepareError::from)?;
+        let sample = read_sample(parts, broker, job, &topics).await?;
+        let records: Vec<_> = sample.iter().map(OwnedRecord::as_record).collect();
+        let knows = match &parts.lookups {
+            None => true,
+            Some(lookups) => {
+                let missing = job.decode.writers.missing(&records);
+                timeout_at(patience, lookups.find_all(missing)).await.is_ok()
+            }
+        };
+        if knows {
+            make(parts, job, &records).await?;
+        } else {
+            tracing::warn!(table = %job.table, "the table is made once the schema registry answers");
+            late.push(Late {
+                job: job.clone(),
+                sample,
+            });
+        }
     }
-    Ok(topics)
+    Ok(Prepared { topics, late })
+}
+
+async fn make(parts: &Parts, job: &Job, sample: &[Record<'_>]) -> Result<(), RunError> {
+    let table = prepare::create_table(&parts.lake, job, sample).await?;
+    tracing::info!(table = %job.table, sampled = sample.len(), "created the table");
+    let schema = table.metadata.current_schema();
+    if let Some(warning) = prepare::nothing_inferred(job, schema, sample.len()) {
+        tracing::warn!("{warning}");
+    }
+    followers(parts, job).await
+}
+
+async fn followers(parts: &Parts, job: &Job) -> Result<(), RunError> {
+    let made = create::followers(&parts.lake, &job.table).await;
+    Ok(made.map_err(prepare::PrepareError::from)?)
 }
 
 /// The records that a new table's columns are inferred from; none where a DDL file states them.
