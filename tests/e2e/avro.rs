@@ -53,7 +53,7 @@ fn every_type_arrives_as_it_was_written() {
     let (code, said) = check(&config);
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains(&format!("ok    registry {}: it answers", registry.url)),
+        said.contains(&format!("ok    schema registry: {} answers", registry.url)),
         "{said}"
     );
     until_end(&config);

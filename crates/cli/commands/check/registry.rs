@@ -9,14 +9,14 @@ use crate::exit::Exit;
 /// `None` if no registry is configured.
 pub async fn look(config: &Config) -> Option<Finding> {
     let registry = config.registry.as_ref()?;
-    let subject = format!("registry {}", registry.urls.join(", "));
+    let subject = "schema registry";
     let client = match Confluent::new(&registry.settings()) {
         Ok(client) => client,
         Err(error) => return Some(Finding::fail(Exit::Configuration, subject, error.to_string())),
     };
     // Whether it has this one says nothing; that it can tell does.
     Some(match client.schema(1).await {
-        Ok(_) => Finding::ok(subject, "it answers"),
+        Ok(_) => Finding::ok(subject, format!("{} answers", registry.urls.join(", or "))),
         Err(outage) => Finding::fail(Exit::Later, subject, outage.to_string()),
     })
 }
