@@ -20,6 +20,7 @@ mod halts;
 mod main_path;
 mod plan;
 mod process_faults;
+mod protobuf;
 mod rollback;
 mod sparse_logs;
 mod status;

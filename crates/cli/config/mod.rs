@@ -34,7 +34,7 @@ pub use log::{Log, LogFormat, LogLevel};
 pub use registry::Registry;
 pub use start::Start;
 pub use table_name::TableName;
-pub use topic::Topic;
+pub use topic::{ProtobufFile, Topic};
 
 use document::Document;
 use reference::References;

@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 
 use serde::Deserialize;
-use tabletopic_decode::{Format, JsonNumbers, Nanos, OnBadRecord, TimestampUnit};
+use tabletopic_decode::{Format, JsonNumbers, Nanos, OnBadRecord, ProtobufEnums, TimestampUnit};
 use toml::Spanned;
 
 use super::catalog::CatalogType;
@@ -78,6 +78,7 @@ pub struct Topic {
     pub on_bad_record: Option<OnBadRecord>,
     pub kafka_columns: Option<Vec<KafkaColumn>>,
     pub json: Option<Spanned<Json>>,
+    pub protobuf: Option<Spanned<Protobuf>>,
     pub schema: Option<Spanned<Schema>>,
     #[serde(default)]
     pub limits: Limits,
@@ -91,10 +92,17 @@ pub struct Json {
     pub numbers: Option<JsonNumbers>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Protobuf {
+    pub enums: Option<ProtobufEnums>,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Schema {
     pub file: Option<Spanned<String>>,
+    pub message: Option<Spanned<String>>,
     pub evolution: Option<Spanned<Vec<SchemaStep>>>,
 }
 

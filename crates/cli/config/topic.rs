@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use iceberg::spec::Schema;
@@ -33,8 +33,10 @@ pub struct Topic {
     pub partitions: Option<Vec<i32>>,
     /// A SQL file with the table's columns; then nothing is inferred.
     pub ddl: Option<PathBuf>,
-    /// A file with the Avro schema of every record; else each record names its own in the registry.
+    /// A file with the schema of every record; else each record names its own in the registry.
     pub schema_file: Option<PathBuf>,
+    /// Which message of a Protobuf `schema_file` the records are; `None` if it has only one.
+    pub message: Option<String>,
     /// The partition spec of a table that is created, such as `day(created_at)`; empty for none.
     pub partition_by: Vec<String>,
     pub decode: DecodeSettings,
@@ -101,7 +103,7 @@ impl Topic {
             raw.format,
             section.clone(),
             "topic.format",
-            "write format = \"json\" or \"avro\", or \"raw\" for the bytes as they are",
+            "write format = \"json\", \"avro\" or \"protobuf\", or \"raw\" for the bytes as they are",
         )?;
         if format == Format::Raw {
             let json_only = [
@@ -110,16 +112,22 @@ impl Topic {
                 ("timestamp_unit", raw.timestamp_unit.as_ref().map(Spanned::span)),
                 ("nanos", raw.nanos.as_ref().map(Spanned::span)),
                 ("json", raw.json.as_ref().map(Spanned::span)),
+                ("protobuf", raw.protobuf.as_ref().map(Spanned::span)),
                 ("schema", raw.schema.as_ref().map(Spanned::span)),
             ];
             refuse_for_raw(document, json_only)?;
         }
-        if let (Format::Avro, Some(json)) = (format, &raw.json) {
-            let message = "format \"avro\" has numbers of its own, so json has no meaning; remove it";
-            return Err(document.problem_at(json.span(), message.to_owned()));
+        if let (Some(name), Some(json)) = (format_of_schemas(format), &raw.json) {
+            let message =
+                format!("format \"{name}\" has numbers of its own, so json has no meaning; remove it");
+            return Err(document.problem_at(json.span(), message));
         }
-        let (schema_file, evolution) = schema(document, raw.schema, format, references)?;
-        if format == Format::Avro && schema_file.is_none() && registry.is_some_and(Option::is_none) {
+        if let Some(protobuf) = raw.protobuf.as_ref().filter(|_| format != Format::Protobuf) {
+            return Err(document.problem_at(protobuf.span(), ONLY_PROTOBUF.to_owned()));
+        }
+        let schema = schema(document, raw.schema, format, references)?;
+        let has_schemas = format_of_schemas(format).is_some();
+        if has_schemas && schema.file.is_none() && registry.is_some_and(Option::is_none) {
             return Err(document.problem_in(
                 section,
                 "topic.schema.file",
@@ -158,8 +166,12 @@ impl Topic {
                 .json
                 .and_then(|json| json.into_inner().numbers)
                 .unwrap_or_default(),
+            protobuf_enums: raw
+                .protobuf
+                .and_then(|protobuf| protobuf.into_inner().enums)
+                .unwrap_or_default(),
             infer: raw.ddl.is_none(),
-            evolution,
+            evolution: schema.evolution,
             kafka_columns: KafkaColumns {
                 topic: kafka_columns.contains(&KafkaColumn::Topic),
                 key: kafka_columns.contains(&KafkaColumn::Key),
@@ -174,7 +186,8 @@ impl Topic {
             start: raw.start.unwrap_or(kafka.start),
             partitions,
             ddl: raw.ddl.map(|path| references.folder.join(path.get_ref())),
-            schema_file,
+            schema_file: schema.file,
+            message: schema.message,
             partition_by,
             decode,
             commit: Commit {
@@ -189,14 +202,35 @@ impl Topic {
     }
 }
 
+const ONLY_PROTOBUF: &str = "is for format = \"protobuf\"; remove it";
+
+/// The format's name, if its records are read by schemas.
+fn format_of_schemas(format: Format) -> Option<&'static str> {
+    match format {
+        Format::Avro => Some("avro"),
+        Format::Protobuf => Some("protobuf"),
+        Format::Json | Format::Raw => None,
+    }
+}
+
+struct SchemaSettings {
+    file: Option<PathBuf>,
+    message: Option<String>,
+    evolution: Evolution,
+}
+
 /// The schema's file, and what the table follows.
 fn schema(
     document: &Document<'_>,
     raw: Option<Spanned<raw::Schema>>,
     format: Format,
     references: &References<'_>,
-) -> Result<(Option<PathBuf>, Evolution), Problem> {
-    let raw::Schema { file, evolution } = raw.map(Spanned::into_inner).unwrap_or_default();
+) -> Result<SchemaSettings, Problem> {
+    let raw::Schema {
+        file,
+        message,
+        evolution,
+    } = raw.map(Spanned::into_inner).unwrap_or_default();
     let steps = evolution
         .as_ref()
         .map_or(&[SchemaStep::Add, SchemaStep::Widen][..], |steps| {
@@ -206,14 +240,56 @@ fn schema(
         add: steps.contains(&SchemaStep::Add),
         widen: steps.contains(&SchemaStep::Widen),
     };
-    let only_avro = "is for format = \"avro\"; remove it";
-    match (format, file, evolution) {
-        (Format::Avro, file, _) => Ok((file.map(|file| references.folder.join(file.get_ref())), follows)),
-        (_, Some(file), _) => Err(document.problem_at(file.span(), only_avro.to_owned())),
-        (_, None, Some(evolution)) if follows != Evolution::default() => {
-            Err(document.problem_at(evolution.span(), only_avro.to_owned()))
+    let without_schemas = format_of_schemas(format).is_none();
+    let only_schemas = "is for format = \"avro\" or \"protobuf\"; remove it";
+    if let Some(file) = file.as_ref().filter(|_| without_schemas) {
+        return Err(document.problem_at(file.span(), only_schemas.to_owned()));
+    }
+    if let Some(evolution) = evolution.filter(|_| without_schemas && follows != Evolution::default()) {
+        return Err(document.problem_at(evolution.span(), only_schemas.to_owned()));
+    }
+    if let Some(message) = &message {
+        let problem = match (format, &file) {
+            (Format::Protobuf, Some(_)) => None,
+            (Format::Protobuf, None) => {
+                Some("goes with `file`: each framed record says itself what it is; remove it")
+            }
+            _ => Some(ONLY_PROTOBUF),
+        };
+        if let Some(problem) = problem {
+            return Err(document.problem_at(message.span(), problem.to_owned()));
         }
-        _ => Ok((None, follows)),
+    }
+    let path = file.as_ref().map(|file| references.folder.join(file.get_ref()));
+    if let (Format::Protobuf, Some(file), Some(path)) = (format, &file, &path)
+        && ProtobufFile::of(path).is_none()
+    {
+        let message = "is no Protobuf schema; write a .proto file, or a compiled FileDescriptorSet that ends with \
+                       .desc or .binpb";
+        return Err(document.problem_at(file.span(), message.to_owned()));
+    }
+    Ok(SchemaSettings {
+        file: path,
+        message: message.map(Spanned::into_inner),
+        evolution: follows,
+    })
+}
+
+/// What a Protobuf schema's file is, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProtobufFile {
+    Proto,
+    /// As `protoc --descriptor_set_out` writes it.
+    DescriptorSet,
+}
+
+impl ProtobufFile {
+    pub fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "proto" => Some(Self::Proto),
+            "desc" | "binpb" => Some(Self::DescriptorSet),
+            _ => None,
+        }
     }
 }
 

@@ -1,11 +1,10 @@
-//! CPU per record of decoding Nexmark-bid-like JSON of 283 bytes, in batches as a worker makes them.
+//! CPU per record of decoding Nexmark bids, in each format with fields and in batches as a worker makes them. The JSON has
+//! 283 bytes a record.
 //!
 //! `cargo bench -p tabletopic-decode`. Prints the median and the spread of several rounds; compare
 //! only figures of one run on one machine.
 
-use std::fmt::Write as _;
-
-use tabletopic_decode::{DecodeSettings, Format, create_schema, decoder, parse_ddl};
+use tabletopic_decode::{DecodeSettings, Format, WriterSchemas, create_schema, decoder, parse_ddl};
 use tabletopic_records::{NoHeaders, Record};
 
 const RECORDS: usize = 30_000;
@@ -16,15 +15,41 @@ const PASSES: usize = 10;
 const DDL: &str = "CREATE TABLE bids (auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR,
     url VARCHAR, dateTime TIMESTAMPTZ, extra VARCHAR)";
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let values = bids();
+const AVRO: &str = r#"{"type": "record", "name": "Bid", "fields": [
+    {"name": "auction", "type": "long"}, {"name": "bidder", "type": "long"}, {"name": "price", "type": "long"},
+    {"name": "channel", "type": "string"}, {"name": "url", "type": "string"}, {"name": "dateTime", "type": "long"},
+    {"name": "extra", "type": "string"}]}"#;
+
+const PROTOBUF: &str = r#"syntax = "proto3"; message Bid { int64 auction = 1; int64 bidder = 2; int64 price = 3;
+    string channel = 4; string url = 5; int64 dateTime = 6; string extra = 7; }"#;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let bids = bids();
+    let json: Vec<Vec<u8>> = bids.iter().map(Bid::json).collect();
+    measure("json", DecodeSettings::new("bids", Format::Json), &json)?;
+    let avro: Vec<Vec<u8>> = bids.iter().map(Bid::avro).collect();
+    let settings = DecodeSettings {
+        writers: WriterSchemas::of_avro_file(AVRO)?,
+        ..DecodeSettings::new("bids", Format::Avro)
+    };
+    measure("avro", settings, &avro)?;
+    let protobuf: Vec<Vec<u8>> = bids.iter().map(Bid::protobuf).collect();
+    let settings = DecodeSettings {
+        writers: WriterSchemas::of_proto_file(PROTOBUF, None, |_| None)?,
+        ..DecodeSettings::new("bids", Format::Protobuf)
+    };
+    measure("protobuf", settings, &protobuf)
+}
+
+fn measure(format: &str, mut settings: DecodeSettings, values: &[Vec<u8>]) -> Result<(), Failure> {
     let bytes: usize = values.iter().map(Vec::len).sum();
-    let mut settings = DecodeSettings::new("bids", Format::Json);
     settings.event_time = Some("dateTime".into());
     let schema = create_schema(&parse_ddl(DDL)?, &settings)?;
     let mut decoder = decoder(&settings, &schema)?;
     let records: Vec<Record<'_>> = (0i64..)
-        .zip(&values)
+        .zip(values)
         .map(|(offset, value)| Record {
             partition: 0,
             offset,
@@ -51,7 +76,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     figures.sort_by(f64::total_cmp);
     println!(
-        "decode json: {:.0} ns of CPU per record (median of {ROUNDS}; {:.0} to {:.0}), {:.1} bytes each",
+        "decode {format}: {:.0} ns of CPU per record (median of {ROUNDS}; {:.0} to {:.0}), {:.1} bytes each",
         figures[ROUNDS / 2],
         figures[0],
         figures[ROUNDS - 1],
@@ -61,14 +86,86 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// CPU time of this thread, from the scheduler's own count (Linux).
-fn cpu_nanos() -> Result<f64, Box<dyn std::error::Error>> {
+fn cpu_nanos() -> Result<f64, Failure> {
     let line = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(line.split(' ').next().ok_or("an empty schedstat")?.parse()?)
 }
 
+struct Bid {
+    auction: u64,
+    bidder: u64,
+    price: u64,
+    channel: String,
+    url: String,
+    time: u64,
+    extra: String,
+}
+
+impl Bid {
+    fn json(&self) -> Vec<u8> {
+        let Self {
+            auction,
+            bidder,
+            price,
+            channel,
+            url,
+            time,
+            extra,
+        } = self;
+        format!(
+            "{{\"auction\":{auction},\"bidder\":{bidder},\"price\":{price},\"channel\":\"{channel}\",\
+             \"url\":\"{url}\",\"dateTime\":{time},\"extra\":\"{extra}\"}}"
+        )
+        .into_bytes()
+    }
+
+    fn avro(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let text = |bytes: &mut Vec<u8>, text: &str| {
+            varint(bytes, 2 * text.len() as u64);
+            bytes.extend_from_slice(text.as_bytes());
+        };
+        for number in [self.auction, self.bidder, self.price] {
+            varint(&mut bytes, 2 * number);
+        }
+        text(&mut bytes, &self.channel);
+        text(&mut bytes, &self.url);
+        varint(&mut bytes, 2 * self.time);
+        text(&mut bytes, &self.extra);
+        bytes
+    }
+
+    fn protobuf(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (field, number) in [
+            (1, self.auction),
+            (2, self.bidder),
+            (3, self.price),
+            (6, self.time),
+        ] {
+            varint(&mut bytes, field << 3);
+            varint(&mut bytes, number);
+        }
+        for (field, text) in [(4, &self.channel), (5, &self.url), (7, &self.extra)] {
+            varint(&mut bytes, field << 3 | 2);
+            varint(&mut bytes, text.len() as u64);
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        bytes
+    }
+}
+
+fn varint(bytes: &mut Vec<u8>, mut bits: u64) {
+    while bits > 0x7f {
+        bytes.push(bits as u8 | 0x80);
+        bits >>= 7;
+    }
+    bytes.push(bits as u8);
+}
+
 /// The shape of Nexmark bids: numbers of varying length, a few hot channels among many, a URL, and a
-/// random text that fills the record up to 283 bytes on average.
-fn bids() -> Vec<Vec<u8>> {
+/// random text that fills the JSON of a record up to 283 bytes on average.
+fn bids() -> Vec<Bid> {
     let mut state = 42u64;
     let mut random = |below: u64| {
         state = state
@@ -95,18 +192,18 @@ fn bids() -> Vec<Vec<u8>> {
                     )
                 }
             };
-            let time = 1_767_225_600_000 + i * 40;
-            let mut json = format!(
-                "{{\"auction\":{auction},\"bidder\":{bidder},\"price\":{price},\"channel\":\"{channel}\",\
-                 \"url\":\"https://www.nexmark.com/abcde/fghij/klmno/item.htm?query=1{id}\",\
-                 \"dateTime\":{time},\"extra\":\""
-            );
-            let fill = 283 - json.len() - 2 + random(25) as usize - 12;
-            for _ in 0..fill {
-                let _ = write!(json, "{}", (b'a' + random(26) as u8) as char);
-            }
-            json.push_str("\"}");
-            json.into_bytes()
+            let mut bid = Bid {
+                auction,
+                bidder,
+                price,
+                channel,
+                url: format!("https://www.nexmark.com/abcde/fghij/klmno/item.htm?query=1{id}"),
+                time: 1_767_225_600_000 + i * 40,
+                extra: String::new(),
+            };
+            let fill = 283 - bid.json().len() + random(25) as usize - 12;
+            bid.extra = (0..fill).map(|_| (b'a' + random(26) as u8) as char).collect();
+            bid
         })
         .collect()
 }

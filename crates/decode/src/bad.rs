@@ -9,6 +9,8 @@ pub enum Reason {
     NotJson,
     /// The bytes are not what the record's Avro schema says.
     NotAvro,
+    /// The bytes are not what the record's Protobuf schema says.
+    NotProtobuf,
     /// The value does not begin as a registry's serializers begin it.
     NotFramed,
     /// The registry has no schema with the record's id.
@@ -45,8 +47,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::NotJson,
+        Self::NotAvro,
+        Self::NotProtobuf,
+        Self::NotFramed,
+        Self::UnknownSchema,
+        Self::UnusableSchema,
         Self::InvalidUtf8,
         Self::NotAnObject,
         Self::WrongType,
@@ -66,6 +73,7 @@ impl Reason {
         match self {
             Self::NotJson => "not_json",
             Self::NotAvro => "not_avro",
+            Self::NotProtobuf => "not_protobuf",
             Self::NotFramed => "not_framed",
             Self::UnknownSchema => "unknown_schema",
             Self::UnusableSchema => "unusable_schema",

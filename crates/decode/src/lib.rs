@@ -4,7 +4,7 @@
 //! Decoding is strict against the table's schema. What a record holds that the table lacks comes back
 //! as [`Proposal`]s, and the caller evolves the table and decodes the same records again; what does
 //! not fit comes back as [`BadRecord`]s, beside the rows of the good ones. `docs/json.md` says which
-//! JSON value becomes which type, and `docs/avro.md` which Avro value.
+//! JSON value becomes which type, `docs/avro.md` which Avro value, and `docs/protobuf.md` which Protobuf value.
 //!
 //! One file per format, and one `match` (in [`decoder`]) that lists them.
 
@@ -13,12 +13,18 @@ use arrow::datatypes::SchemaRef;
 use iceberg::spec::{NestedFieldRef, PrimitiveType, Schema, Type};
 use tabletopic_records::Record;
 
+use by_writer::ByWriter;
+
 mod avro;
 mod bad;
+mod by_writer;
+mod columns;
 mod ddl;
 mod error;
+mod frame;
 mod json;
 pub mod kafka_columns;
+mod protobuf;
 mod raw;
 mod rows;
 mod schema;
@@ -28,9 +34,11 @@ mod writer_schemas;
 pub use bad::{BadRecord, Reason};
 pub use ddl::{DdlError, parse_ddl};
 pub use error::DecodeError;
+pub use protobuf::schema::Import;
 pub use schema::{PLACEHOLDER_ID, create_schema};
 pub use settings::{
-    DecodeSettings, Evolution, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, TimestampUnit,
+    DecodeSettings, Evolution, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, ProtobufEnums,
+    TimestampUnit,
 };
 pub use writer_schemas::{SchemaId, WriterSchemas};
 
@@ -110,7 +118,8 @@ pub fn decoder(settings: &DecodeSettings, schema: &Schema) -> Result<Box<dyn Dec
     match settings.format {
         Format::Raw => Ok(Box::new(raw::Raw::new(settings, schema)?)),
         Format::Json => Ok(Box::new(json::Json::new(settings, schema)?)),
-        Format::Avro => Ok(Box::new(avro::Avro::new(settings, schema)?)),
+        Format::Avro => Ok(Box::new(ByWriter::<avro::Avro>::new(settings, schema)?)),
+        Format::Protobuf => Ok(Box::new(ByWriter::<protobuf::Protobuf>::new(settings, schema)?)),
     }
 }
 
@@ -121,5 +130,6 @@ pub fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Result<Vec<Ne
         Format::Raw => Ok(raw::fields()),
         Format::Json => json::infer(records, settings),
         Format::Avro => Ok(avro::infer(records, settings)),
+        Format::Protobuf => Ok(protobuf::infer(records, settings)),
     }
 }

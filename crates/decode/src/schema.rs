@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use iceberg::spec::{ListType, MapType, NestedField, NestedFieldRef, Schema, StructType, Type};
+use iceberg::spec::{
+    ListType, MapType, NestedField, NestedFieldRef, PrimitiveType, Schema, StructType, Type,
+};
 
 use crate::error::DecodeError;
 use crate::kafka_columns::{self, KafkaColumn};
@@ -25,7 +27,7 @@ pub fn create_schema(fields: &[NestedFieldRef], settings: &DecodeSettings) -> Re
             headers: true,
             ..settings.kafka_columns
         },
-        Format::Json | Format::Avro => settings.kafka_columns,
+        Format::Json | Format::Avro | Format::Protobuf => settings.kafka_columns,
     };
     let mut all = fields.to_vec();
     let kafka = kafka_columns::fields(options);
@@ -91,6 +93,45 @@ fn levels(ty: &Type) -> usize {
         Type::List(list) => 1 + levels(&list.element_field.field_type),
         Type::Map(map) => 1 + levels(&map.key_field.field_type).max(levels(&map.value_field.field_type)),
     }
+}
+
+/// Whether a column of the table's own level may not be called so.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.to_lowercase().starts_with(kafka_columns::RESERVED_PREFIX)
+}
+
+/// The columns that a type brings, nested ones included.
+pub(crate) fn columns_of(ty: &Type) -> usize {
+    1 + match ty {
+        Type::Primitive(_) => 0,
+        Type::Struct(members) => members
+            .fields()
+            .iter()
+            .map(|field| columns_of(&field.field_type))
+            .sum(),
+        Type::List(list) => columns_of(&list.element_field.field_type),
+        Type::Map(map) => columns_of(&map.key_field.field_type) + columns_of(&map.value_field.field_type),
+    }
+}
+
+/// Files have no structs without members.
+pub(crate) fn structure(members: Vec<NestedFieldRef>) -> Option<Type> {
+    (!members.is_empty()).then(|| Type::Struct(StructType::new(members)))
+}
+
+/// The column of an event time of which nothing but its path is known.
+pub(crate) fn event_time_alone(path: &[&str]) -> Option<NestedFieldRef> {
+    let (first, rest) = path.split_first()?;
+    let ty = match event_time_alone(rest) {
+        Some(inner) => Type::Struct(StructType::new(vec![inner])),
+        None => PrimitiveType::Timestamptz.into(),
+    };
+    Some(Arc::new(optional(first, ty)))
+}
+
+/// An optional column that no table has yet.
+pub(crate) fn optional(name: &str, ty: Type) -> NestedField {
+    NestedField::optional(PLACEHOLDER_ID, name, ty)
 }
 
 /// Whether two types are the same but for their field ids and docs.

@@ -16,6 +16,8 @@ pub enum Format {
     Json,
     /// Avro's binary encoding of one record per value, with the schema in a registry or a file.
     Avro,
+    /// Protobuf's wire format of one message per value, with the schema in a registry or a file.
+    Protobuf,
 }
 
 /// What happens to a record that does not fit the table.
@@ -96,6 +98,17 @@ impl TryFrom<String> for JsonNumbers {
     fn try_from(text: String) -> Result<Self, String> {
         text.parse()
     }
+}
+
+/// What a column of a Protobuf enum holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProtobufEnums {
+    /// The value's name; its number as text if the schema has no name for it.
+    #[default]
+    Name,
+    /// The value's number.
+    Number,
 }
 
 /// Which changes of a writer's schema the table follows by itself. A value that would need another one is bad.
@@ -181,6 +194,7 @@ pub struct DecodeSettings {
     pub nanos: Nanos,
     pub limits: Limits,
     pub json_numbers: JsonNumbers,
+    pub protobuf_enums: ProtobufEnums,
     /// Whether fields that the table lacks become columns. Off when a DDL file states the schema.
     pub infer: bool,
     /// How far the table follows the schemas of a format that has them.
@@ -202,6 +216,7 @@ impl DecodeSettings {
             nanos: Nanos::default(),
             limits: Limits::default(),
             json_numbers: JsonNumbers::default(),
+            protobuf_enums: ProtobufEnums::default(),
             infer: true,
             evolution: Evolution::default(),
             writers: WriterSchemas::default(),

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::avro::schema::{Field, parse};
+use crate::protobuf::schema::{Import, Messages};
 
 /// A schema's number in its registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,14 +28,41 @@ enum Origin {
     /// For formats without schemas.
     #[default]
     None,
-    File(Arc<[Field]>),
+    File(WriterSchema),
     Registry(Arc<RwLock<HashMap<SchemaId, Found>>>),
+}
+
+/// A schema as its format reads it. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) enum WriterSchema {
+    /// The fields of a record.
+    Avro(Arc<[Field]>),
+    Protobuf(Arc<Messages>),
+}
+
+impl WriterSchema {
+    /// Says that it is of another format than the topic's.
+    pub fn is_not(&self, wanted: &str) -> String {
+        let kind = match self {
+            Self::Avro(_) => "AVRO",
+            Self::Protobuf(_) => "PROTOBUF",
+        };
+        format!("it is registered as {kind}, and not as {wanted}")
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Avro(a), Self::Avro(b)) => Arc::ptr_eq(a, b),
+            (Self::Protobuf(a), Self::Protobuf(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
 }
 
 /// What is known of an id.
 #[derive(Debug, Clone)]
 pub(crate) enum Found {
-    Schema(Arc<[Field]>),
+    Schema(WriterSchema),
     NoSuchId,
     /// It is there, and no columns can be made of it.
     Unusable(String),
@@ -46,7 +74,31 @@ impl WriterSchemas {
     /// # Errors
     /// What is wrong with the schema.
     pub fn of_avro_file(text: &str) -> Result<Self, String> {
-        parse(text, &[]).map(|fields| Self(Origin::File(fields)))
+        parse(text, &[]).map(|fields| Self(Origin::File(WriterSchema::Avro(fields))))
+    }
+
+    /// Every record is a message of this `.proto` file, and has no frame. `message` is its full name, which may be left
+    /// out where the file has one message; `import` is asked for the files that this one imports, and those that they
+    /// do, by their names.
+    ///
+    /// # Errors
+    /// What is wrong with the schema.
+    pub fn of_proto_file(
+        text: &str,
+        message: Option<&str>,
+        import: impl Fn(&str) -> Option<String> + 'static,
+    ) -> Result<Self, String> {
+        let messages = Messages::of_proto(text, message, import)?;
+        Ok(Self(Origin::File(WriterSchema::Protobuf(Arc::new(messages)))))
+    }
+
+    /// The same, of a compiled `FileDescriptorSet` that has all that its files import.
+    ///
+    /// # Errors
+    /// What is wrong with the schema.
+    pub fn of_descriptor_set(bytes: &[u8], message: Option<&str>) -> Result<Self, String> {
+        let messages = Messages::of_descriptor_set(bytes, message)?;
+        Ok(Self(Origin::File(WriterSchema::Protobuf(Arc::new(messages)))))
     }
 
     /// Each record names its schema; nothing is known yet.
@@ -67,7 +119,17 @@ impl WriterSchemas {
     /// The registry has this Avro schema under `id`; `references` are the schemas whose types it uses.
     pub fn learn_avro(&self, id: SchemaId, text: &str, references: &[String]) {
         let found = match parse(text, references) {
-            Ok(fields) => Found::Schema(fields),
+            Ok(fields) => Found::Schema(WriterSchema::Avro(fields)),
+            Err(problem) => Found::Unusable(problem),
+        };
+        self.learn(id, found);
+    }
+
+    /// The registry has this Protobuf schema under `id`: the text of a `.proto` file, or a compiled one in base64.
+    /// `imports` are the files that it imports, and those that they do.
+    pub fn learn_protobuf(&self, id: SchemaId, text: &str, imports: &[Import]) {
+        let found = match Messages::of_registry(text, imports) {
+            Ok(messages) => Found::Schema(WriterSchema::Protobuf(Arc::new(messages))),
             Err(problem) => Found::Unusable(problem),
         };
         self.learn(id, found);
@@ -105,7 +167,7 @@ impl WriterSchemas {
     /// `None` is the schema of the file.
     pub(crate) fn find(&self, id: Option<SchemaId>) -> Option<Found> {
         match (&self.0, id) {
-            (Origin::File(fields), None) => Some(Found::Schema(fields.clone())),
+            (Origin::File(schema), None) => Some(Found::Schema(schema.clone())),
             (Origin::Registry(known), Some(id)) => {
                 let known = known.read().unwrap_or_else(PoisonError::into_inner);
                 known.get(&id).cloned()
@@ -120,7 +182,7 @@ impl PartialEq for WriterSchemas {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Origin::None, Origin::None) => true,
-            (Origin::File(a), Origin::File(b)) => Arc::ptr_eq(a, b),
+            (Origin::File(a), Origin::File(b)) => a.is_same(b),
             (Origin::Registry(a), Origin::Registry(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }

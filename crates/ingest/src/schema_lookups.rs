@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tabletopic_decode::{SchemaId, WriterSchemas};
-use tabletopic_registry::{Answer, Outage, Registry};
+use tabletopic_decode::{Import, SchemaId, WriterSchemas};
+use tabletopic_registry::{Answer, Outage, ReferencedSchema, RegisteredSchema, Registry};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -107,19 +107,35 @@ impl SchemaLookups {
 /// It says nothing.
 pub async fn learn(registry: &dyn Registry, writers: &WriterSchemas, id: SchemaId) -> Result<(), Outage> {
     match registry.schema(id.0).await? {
-        Answer::Schema(schema) if schema.kind == "AVRO" => {
-            writers.learn_avro(id, &schema.text, &schema.references);
-        }
-        Answer::Schema(schema) => {
-            writers.learn_unusable(
-                id,
-                format!("it is registered as {}, and not as AVRO", schema.kind),
-            );
-        }
+        Answer::Schema(schema) => understand(writers, id, schema),
         Answer::Unusable(problem) => writers.learn_unusable(id, problem),
         Answer::NoSuchId => writers.learn_absent(id),
     }
     Ok(())
+}
+
+fn understand(writers: &WriterSchemas, id: SchemaId, schema: RegisteredSchema) {
+    let RegisteredSchema {
+        kind,
+        text,
+        references,
+    } = schema;
+    match kind.as_str() {
+        "AVRO" => {
+            let texts: Vec<String> = references.into_iter().map(|reference| reference.text).collect();
+            writers.learn_avro(id, &text, &texts);
+        }
+        "PROTOBUF" => {
+            let imports = references
+                .into_iter()
+                .map(|ReferencedSchema { name, text }| Import { name, text });
+            writers.learn_protobuf(id, &text, &imports.collect::<Vec<_>>());
+        }
+        kind => {
+            let problem = format!("it is registered as {kind}, and only AVRO and PROTOBUF are read");
+            writers.learn_unusable(id, problem);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +146,6 @@ mod tests {
 
     use async_trait::async_trait;
     use tabletopic_clock::SystemClock;
-    use tabletopic_registry::RegisteredSchema;
     use tokio::sync::mpsc;
 
     use super::*;

@@ -3,7 +3,7 @@
 //! Nothing that comes back is believed before it has the shape of an answer: a proxy's error page is an outage, and
 //! only the registry's own "schema not found" says that there is none.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::settings::{Credentials, RegistrySettings, SettingsError};
-use crate::{Answer, Outage, RegisteredSchema, Registry};
+use crate::{Answer, Outage, ReferencedSchema, RegisteredSchema, Registry};
 
 /// Bytes of one answer.
 const LONGEST_ANSWER: usize = 4 << 20;
@@ -136,11 +136,15 @@ impl Registry for Confluent {
         else {
             return Ok(Answer::NoSuchId);
         };
-        let mut texts = Vec::new();
+        let mut references = Vec::new();
         let mut known = BTreeSet::new();
-        let mut left = root.references;
-        while let Some(reference) = left.pop() {
-            let Reference { subject, version } = &reference;
+        let mut left = VecDeque::from(root.references);
+        while let Some(reference) = left.pop_front() {
+            let Reference {
+                name,
+                subject,
+                version,
+            } = &reference;
             if known.contains(&reference) {
                 continue;
             }
@@ -157,14 +161,17 @@ impl Registry for Confluent {
                 );
                 return Ok(Answer::Unusable(problem));
             };
+            references.push(ReferencedSchema {
+                name: name.clone(),
+                text: schema.schema,
+            });
             known.insert(reference);
-            texts.push(schema.schema);
             left.extend(schema.references);
         }
         Ok(Answer::Schema(RegisteredSchema {
             kind: root.kind.unwrap_or_else(|| "AVRO".to_owned()),
             text: root.schema,
-            references: texts,
+            references,
         }))
     }
 }
@@ -180,6 +187,7 @@ struct Schema {
 
 #[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Reference {
+    name: String,
     subject: String,
     version: i64,
 }

@@ -39,8 +39,16 @@ pub struct RegisteredSchema {
     /// `AVRO`, `PROTOBUF` or `JSON`.
     pub kind: String,
     pub text: String,
-    /// The texts of the schemas that it refers to, and of those that these refer to; each once.
-    pub references: Vec<String>,
+    /// The schemas that it refers to, before those that these refer to; each once under each of its names.
+    pub references: Vec<ReferencedSchema>,
+}
+
+/// A schema that another one refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferencedSchema {
+    /// What it is called there: an Avro type's full name, or the file that a Protobuf schema imports.
+    pub name: String,
+    pub text: String,
 }
 
 /// Why a registry can't tell now: it is down, slow, refuses the credentials, or answers what no registry answers.

@@ -51,11 +51,15 @@ fn client(urls: &[&str], credentials: Option<Credentials>) -> Confluent {
     .unwrap()
 }
 
-fn schema(text: &str, references: &[&str]) -> Answer {
+fn schema(text: &str, references: &[(&str, &str)]) -> Answer {
+    let reference = |(name, text): &(&str, &str)| ReferencedSchema {
+        name: (*name).to_owned(),
+        text: (*text).to_owned(),
+    };
     Answer::Schema(RegisteredSchema {
         kind: "AVRO".to_owned(),
         text: text.to_owned(),
-        references: references.iter().map(|text| (*text).to_owned()).collect(),
+        references: references.iter().map(reference).collect(),
     })
 }
 
@@ -67,15 +71,15 @@ async fn a_schema_comes_with_everything_that_it_refers_to() {
         (
             "/schemas/ids/7",
             "200 OK",
-            r#"{"schema":"A","references":[{"name":"B","subject":"b/1","version":3},{"name":"C","subject":"c","version":1}]}"#,
+            r#"{"schema":"A","references":[{"name":"b.proto","subject":"b/1","version":3},{"name":"c.proto","subject":"c","version":1}]}"#,
         ),
-        ("/subjects/b%2F1/versions/3", "200 OK", r#"{"schema":"B","references":[{"name":"C","subject":"c","version":1}]}"#),
-        ("/subjects/c/versions/1", "200 OK", r#"{"schema":"C","references":[{"name":"B","subject":"b/1","version":3}]}"#),
+        ("/subjects/b%2F1/versions/3", "200 OK", r#"{"schema":"B","references":[{"name":"c.proto","subject":"c","version":1}]}"#),
+        ("/subjects/c/versions/1", "200 OK", r#"{"schema":"C","references":[{"name":"b.proto","subject":"b/1","version":3}]}"#),
     ])
     .await;
     assert_eq!(
         client(&[&url], None).schema(7).await,
-        Ok(schema("A", &["C", "B"]))
+        Ok(schema("A", &[("b.proto", "B"), ("c.proto", "C")]))
     );
 }
 

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use tabletopic_decode::{
-    DecodeSettings, Evolution, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, TimestampUnit,
-    WriterSchemas,
+    DecodeSettings, Evolution, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, ProtobufEnums,
+    TimestampUnit, WriterSchemas,
 };
 use tabletopic_server::Listen;
 use tabletopic_source::GroupProtocol;
@@ -108,6 +108,14 @@ name = "payments"
 table = "shop.payments"
 format = "avro"
 schema.file = "payments.avsc"
+
+[[topic]]
+name = "refunds"
+table = "shop.refunds"
+format = "protobuf"
+protobuf.enums = "number"
+schema.file = "refunds.binpb"
+schema.message = "shop.Refund"
 "#,
     )
     .unwrap();
@@ -115,7 +123,7 @@ schema.file = "payments.avsc"
     assert_eq!(registry.urls, ["http://a:8081", "http://b:8081/api"]);
     assert_eq!(registry.timeout, Duration::from_secs(2));
     assert!(!format!("{config:?} {:?}", registry.settings()).contains("hush"));
-    let [orders, payments] = config.topics.as_slice() else {
+    let [orders, payments, refunds] = config.topics.as_slice() else {
         panic!("{:?}", config.topics)
     };
     let widen = Evolution {
@@ -128,6 +136,8 @@ schema.file = "payments.avsc"
         Some(Path::new("/etc/tabletopic/payments.avsc"))
     );
     assert_eq!(payments.decode.evolution, Evolution::default());
+    assert_eq!(refunds.message.as_deref(), Some("shop.Refund"));
+    assert_eq!(refunds.decode.protobuf_enums, ProtobufEnums::Number);
 }
 
 #[test]
@@ -232,6 +242,7 @@ level = "debug"
             partitions: Some(vec![1, 3]),
             ddl: Some("/etc/tabletopic/sql/orders.sql".into()),
             schema_file: None,
+            message: None,
             partition_by: vec!["hour(created_at)".to_owned(), "bucket(16, id)".to_owned()],
             decode: DecodeSettings {
                 topic: "orders".to_owned(),
@@ -252,6 +263,7 @@ level = "debug"
                     precision: 18,
                     scale: 4
                 },
+                protobuf_enums: ProtobufEnums::Name,
                 infer: false,
                 evolution: Evolution::default(),
                 writers: WriterSchemas::default(),
@@ -326,7 +338,8 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "format = \"json\"",
         "",
-        "10: topic.format: is missing; write format = \"json\" or \"avro\", or \"raw\" for the bytes as they are",
+        "10: topic.format: is missing; write format = \"json\", \"avro\" or \"protobuf\", or \"raw\" for \
+         the bytes as they are",
     ),
     (
         "format = \"json\"",
@@ -348,12 +361,33 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "format = \"json\"",
         "format = \"json\"\nschema.file = \"a.avsc\"",
-        "14: topic.schema.file: is for format = \"avro\"; remove it",
+        "14: topic.schema.file: is for format = \"avro\" or \"protobuf\"; remove it",
     ),
     (
         "format = \"json\"",
         "format = \"json\"\nschema.evolution = [\"add\"]",
-        "14: topic.schema.evolution: is for format = \"avro\"; remove it",
+        "14: topic.schema.evolution: is for format = \"avro\" or \"protobuf\"; remove it",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"avro\"\nschema = { file = \"a.avsc\", message = \"shop.Order\" }",
+        "14: topic.schema.message: is for format = \"protobuf\"; remove it",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"protobuf\"\nschema.message = \"shop.Order\"",
+        "14: topic.schema.message: goes with `file`: each framed record says itself what it is; remove it",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"protobuf\"\nschema.file = \"orders.avsc\"",
+        "14: topic.schema.file: is no Protobuf schema; write a .proto file, or a compiled FileDescriptorSet that ends \
+         with .desc or .binpb",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nprotobuf.enums = \"number\"",
+        "14: topic.protobuf: is for format = \"protobuf\"; remove it",
     ),
     (
         "[catalog]",

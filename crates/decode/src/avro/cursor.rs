@@ -1,8 +1,8 @@
 //! What is left of a record's bytes (Avro 1.12, "Binary Encoding"). Nothing is believed of a length before the bytes
 //! are there.
 
-use super::reading::Outcome;
 use crate::bad::{Fault, Reason};
+use crate::columns::Outcome;
 
 pub(super) struct Cursor<'b> {
     rest: &'b [u8],

@@ -8,8 +8,9 @@ use std::collections::HashSet;
 use iceberg::spec::{NestedFieldRef, PrimitiveType, Schema, StructType, Type};
 
 use super::schema::{Avro, Branch, Decimal, Field, Timestamp};
-use super::types::{DURATION, column_type, is_reserved, several};
+use super::types::{DURATION, column_type, several};
 use crate::kafka_columns::KafkaColumn;
+use crate::schema::{columns_of, is_reserved};
 use crate::settings::{DecodeSettings, Evolution};
 use crate::{Change, DecodeSettings as Settings};
 
@@ -61,10 +62,10 @@ pub(super) enum Scalar {
 
 /// The fields of a record in the writer's order.
 #[derive(Debug, Clone)]
-pub(super) struct StructRead {
-    pub fields: Box<[FieldRead]>,
+pub(crate) struct StructRead {
+    pub(super) fields: Box<[FieldRead]>,
     /// Members of the column that the writer does not have.
-    pub absent: Box<[usize]>,
+    pub(super) absent: Box<[usize]>,
 }
 
 #[derive(Debug, Clone)]
@@ -330,18 +331,4 @@ fn holds_duration(members: &StructType) -> bool {
             .iter()
             .zip(DURATION)
             .all(|((name, ty), wanted)| *name == wanted && **ty == Type::Primitive(PrimitiveType::Long))
-}
-
-/// The columns that a type brings, nested ones included.
-fn columns_of(ty: &Type) -> usize {
-    1 + match ty {
-        Type::Primitive(_) => 0,
-        Type::Struct(members) => members
-            .fields()
-            .iter()
-            .map(|field| columns_of(&field.field_type))
-            .sum(),
-        Type::List(list) => columns_of(&list.element_field.field_type),
-        Type::Map(map) => columns_of(&map.key_field.field_type) + columns_of(&map.value_field.field_type),
-    }
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use iceberg::spec::{ListType, MapType, NestedField, NestedFieldRef, PrimitiveType, StructType, Type};
 
 use super::schema::{Avro, Branch, Field};
-use crate::kafka_columns::RESERVED_PREFIX;
-use crate::schema::PLACEHOLDER_ID;
+use crate::schema::{PLACEHOLDER_ID, event_time_alone, is_reserved, optional, structure};
 
 /// The members of a duration's struct, in the order of its bytes.
 pub(super) const DURATION: [&str; 3] = ["months", "days", "millis"];
@@ -27,11 +26,6 @@ pub(super) fn columns(fields: Option<&[Field]>, event_time: Option<&str>) -> Vec
         }
         None => event_time_alone(&path).into_iter().collect(),
     }
-}
-
-/// Whether a column of the table's own level may not be called so.
-pub(super) fn is_reserved(name: &str) -> bool {
-    name.to_lowercase().starts_with(RESERVED_PREFIX)
 }
 
 /// The type of a column for values of `ty`; `None` if there is nothing to keep in one.
@@ -116,22 +110,4 @@ fn members<'a>(
         }
     }
     columns
-}
-
-/// Files have no structs without members.
-fn structure(members: Vec<NestedFieldRef>) -> Option<Type> {
-    (!members.is_empty()).then(|| Type::Struct(StructType::new(members)))
-}
-
-fn event_time_alone(path: &[&str]) -> Option<NestedFieldRef> {
-    let (first, rest) = path.split_first()?;
-    let ty = match event_time_alone(rest) {
-        Some(inner) => Type::Struct(StructType::new(vec![inner])),
-        None => PrimitiveType::Timestamptz.into(),
-    };
-    Some(Arc::new(optional(first, ty)))
-}
-
-fn optional(name: &str, ty: Type) -> NestedField {
-    NestedField::optional(PLACEHOLDER_ID, name, ty)
 }

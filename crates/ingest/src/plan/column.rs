@@ -83,7 +83,7 @@ fn origin(job: &Job, field: &NestedFieldRef, is_there: bool) -> Origin {
         Origin::Ddl
     } else if job.decode.format == Format::Raw {
         Origin::Raw
-    } else if job.decode.format == Format::Avro {
+    } else if matches!(job.decode.format, Format::Avro | Format::Protobuf) {
         Origin::Schema
     } else {
         Origin::Inferred

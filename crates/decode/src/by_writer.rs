@@ -1,0 +1,262 @@
+//! The decoder of formats whose records are read by the schema that each was written with. What its bytes mean is the
+//! format's own; finding the schema, and growing the table by it, is the same for all of them.
+
+use arrow::datatypes::{Fields, SchemaRef};
+use iceberg::spec::{NestedFieldRef, Schema};
+use tabletopic_records::Record;
+
+use crate::bad::{Fault, Reason};
+use crate::columns::{Outcome, Reading, Rules, StructColumn};
+use crate::error::DecodeError;
+use crate::frame::unframe;
+use crate::kafka_columns::KafkaColumn;
+use crate::rows::Rows;
+use crate::settings::DecodeSettings;
+use crate::writer_schemas::{Found, SchemaId, WriterSchema};
+use crate::{Awaited, Change, Decoded, Decoder, MAX_BATCH_BYTES, MAX_BATCH_VALUES, Proposal};
+
+/// A format whose records name their writer's schema.
+pub(crate) trait WrittenFormat: Send + 'static {
+    /// How records of one type are read into the table's columns.
+    type Plan: Send;
+
+    /// What names the record's type within its schema, and the record's own bytes behind it. What comes first is
+    /// one of few for each type, so that it can be remembered.
+    fn select(framed: &[u8]) -> Outcome<(&[u8], &[u8])>;
+
+    /// A type against the table's own columns: how it is read, and what the table lacks for it.
+    ///
+    /// # Errors
+    /// The record names a type that the schema does not have, or one of which no columns can be made.
+    fn resolve(
+        schema: &WriterSchema,
+        selector: &[u8],
+        own: &[&NestedFieldRef],
+        table: &Schema,
+        settings: &DecodeSettings,
+    ) -> Outcome<(Self::Plan, Vec<Change>)>;
+
+    /// Reads a record to its end. Adds exactly one entry to each column, whatever comes.
+    fn append(
+        columns: &mut StructColumn,
+        plan: &mut Self::Plan,
+        record: &[u8],
+        reading: &mut Reading<'_>,
+    ) -> Outcome;
+}
+
+/// See the module.
+pub(crate) struct ByWriter<F: WrittenFormat> {
+    rows: Rows,
+    rules: Rules,
+    record: StructColumn,
+    writers: Writers<F>,
+}
+
+impl<F: WrittenFormat> ByWriter<F> {
+    pub fn new(settings: &DecodeSettings, schema: &Schema) -> Result<Self, DecodeError> {
+        let rows = Rows::new(settings, schema)?;
+        let own: Vec<(&NestedFieldRef, usize)> = schema.as_struct().fields().iter().zip(0..).collect();
+        let own = own.into_iter().filter(|(_, i)| rows.is_own(*i));
+        let (iceberg, arrow): (Vec<_>, Vec<_>) = own
+            .map(|(field, i)| (field, rows.arrow.fields()[i].clone()))
+            .unzip();
+        let event_time: Option<Vec<&str>> =
+            settings.event_time.as_ref().map(|path| path.split('.').collect());
+        let record = StructColumn::new(&iceberg, Fields::from(arrow), "", event_time.as_deref()).map_err(
+            |(column, problem)| DecodeError::Column {
+                topic: settings.topic.clone(),
+                column,
+                problem,
+            },
+        )?;
+        Ok(Self {
+            rows,
+            rules: Rules::new(settings),
+            record,
+            writers: Writers {
+                settings: settings.clone(),
+                schema: schema.clone(),
+                resolved: Vec::new(),
+                last: 0,
+            },
+        })
+    }
+}
+
+impl<F: WrittenFormat> Decoder for ByWriter<F> {
+    fn decode(&mut self, records: &[Record<'_>]) -> Result<Decoded, DecodeError> {
+        let rules = self.rules.clone();
+        let (mut bad, mut awaits, mut unknown_fields) = (Vec::new(), Vec::new(), 0);
+        // The first good record of the first type that the table lacks something for.
+        let mut growing: Option<(usize, usize)> = None;
+        let (mut taken, mut bytes, mut values) = (0, 0, 0);
+        for (i, record) in records.iter().enumerate() {
+            bytes += record.value.map_or(0, <[u8]>::len);
+            if i > 0 && (bytes > MAX_BATCH_BYTES || values > MAX_BATCH_VALUES) {
+                break;
+            }
+            taken += 1;
+            let mut reading = Reading::new(&rules);
+            let outcome = match record.value {
+                None => self.record.append_tombstone().map(|()| None),
+                Some(value) => match self.writers.of(value, &rules) {
+                    Ok(Writer::Known { number, body }) => {
+                        let resolved = &mut self.writers.resolved[number];
+                        F::append(&mut self.record, &mut resolved.plan, body, &mut reading)
+                            .map(|()| (!resolved.growth.is_empty()).then_some(number))
+                    }
+                    Ok(Writer::Awaited(id)) => {
+                        self.record.pad(false);
+                        awaits.push(Awaited { index: i, id });
+                        continue;
+                    }
+                    Err(fault) => {
+                        self.record.pad(false);
+                        Err(fault)
+                    }
+                },
+            };
+            bytes += reading.expanded;
+            values += self.record.width() + reading.spent();
+            match outcome.and_then(|grows| self.rows.check_timestamp(record).map(|()| grows)) {
+                Ok(grows) => {
+                    bad.extend(reading.nulled.into_iter().map(|fault| fault.into_bad(i, true)));
+                    unknown_fields += reading.unknown_fields;
+                    growing = growing.or(grows.map(|number| (number, i)));
+                }
+                // A table does not grow for a record that it will never hold.
+                Err(fault) => bad.push(fault.into_bad(i, false)),
+            }
+        }
+        let own = self
+            .record
+            .finish_columns()
+            .map_err(|source| self.rows.arrow_error(source))?;
+        // One type at a time: what the next one lacks is seen against the table that has grown by then.
+        let grown: Vec<Proposal> = growing.map_or_else(Vec::new, |(number, caused_by)| {
+            let changes = self.writers.resolved[number].growth.iter().cloned();
+            changes.map(|change| Proposal { change, caused_by }).collect()
+        });
+        let batch = if grown.is_empty() && awaits.is_empty() {
+            self.rows.batch(&records[..taken], own, &bad)?
+        } else {
+            self.rows.empty()
+        };
+        Ok(Decoded {
+            taken,
+            batch,
+            bad,
+            grown,
+            awaits,
+            unknown_fields,
+        })
+    }
+
+    fn arrow_schema(&self) -> SchemaRef {
+        self.rows.arrow.clone()
+    }
+}
+
+/// The types met so far, each resolved against the table.
+struct Writers<F: WrittenFormat> {
+    settings: DecodeSettings,
+    schema: Schema,
+    resolved: Vec<Resolved<F>>,
+    /// The one that was met last: producers seldom take turns.
+    last: usize,
+}
+
+struct Resolved<F: WrittenFormat> {
+    /// `None` is the schema of a file.
+    id: Option<SchemaId>,
+    selector: Box<[u8]>,
+    plan: F::Plan,
+    growth: Vec<Change>,
+}
+
+enum Writer<'b> {
+    /// Its number in `resolved`, and the record without its frame.
+    Known { number: usize, body: &'b [u8] },
+    /// Nobody has told its schema yet.
+    Awaited(SchemaId),
+}
+
+impl<F: WrittenFormat> Writers<F> {
+    fn of<'b>(&mut self, value: &'b [u8], rules: &Rules) -> Outcome<Writer<'b>> {
+        let limit = rules.limits.max_record_bytes;
+        if value.len() > limit {
+            let detail = format!("{} bytes, more than {limit}", value.len());
+            return Err(Fault::fatal(Reason::TooLarge, detail));
+        }
+        let (id, selector, body) = match self.settings.writers.is_framed() {
+            false => (None, &[][..], value),
+            true => {
+                let (id, framed) = unframe(value)?;
+                let (selector, body) = F::select(framed)?;
+                (Some(id), selector, body)
+            }
+        };
+        let is_it = |resolved: &Resolved<F>| resolved.id == id && *resolved.selector == *selector;
+        if !self.resolved.get(self.last).is_some_and(is_it) {
+            match self.resolved.iter().position(is_it) {
+                Some(number) => self.last = number,
+                None => match self.resolve(id, selector)? {
+                    Some(resolved) => {
+                        self.resolved.push(resolved);
+                        self.last = self.resolved.len() - 1;
+                    }
+                    None => {
+                        return id
+                            .map(Writer::Awaited)
+                            .ok_or_else(|| unusable("no schema is configured"));
+                    }
+                },
+            }
+        }
+        Ok(Writer::Known {
+            number: self.last,
+            body,
+        })
+    }
+
+    /// `None` if nobody has told the schema yet.
+    fn resolve(&self, id: Option<SchemaId>, selector: &[u8]) -> Outcome<Option<Resolved<F>>> {
+        let schema = match self.settings.writers.find(id) {
+            None => return Ok(None),
+            Some(Found::Schema(schema)) => schema,
+            Some(Found::NoSuchId) => {
+                return Err(Fault::fatal(
+                    Reason::UnknownSchema,
+                    format!("the registry has no {}", named(id)),
+                ));
+            }
+            Some(Found::Unusable(problem)) => return Err(unusable(format!("{}: {problem}", named(id)))),
+        };
+        let own = self.schema.as_struct().fields().iter();
+        let own: Vec<&NestedFieldRef> = own
+            .filter(|field| KafkaColumn::by_name(&field.name).is_none())
+            .collect();
+        let (plan, growth) =
+            F::resolve(&schema, selector, &own, &self.schema, &self.settings).map_err(|mut fault| {
+                fault.detail = format!("{}: {}", named(id), fault.detail);
+                fault
+            })?;
+        Ok(Some(Resolved {
+            id,
+            selector: selector.into(),
+            plan,
+            growth,
+        }))
+    }
+}
+
+fn named(id: Option<SchemaId>) -> String {
+    id.map_or_else(|| "the file's schema".to_owned(), |id| format!("schema {id}"))
+}
+
+/// A fault of the schema that a record was written with.
+#[cold]
+pub(crate) fn unusable(problem: impl Into<String>) -> Box<Fault> {
+    Fault::fatal(Reason::UnusableSchema, problem)
+}
