@@ -9,6 +9,7 @@ use tabletopic_ingest::prepare::PrepareError;
 use tabletopic_ingest::run::RunError;
 use tabletopic_query::QueryError;
 use tabletopic_query::script::ScriptError;
+use tabletopic_registry::SettingsError;
 use tabletopic_source::BrokerError;
 
 use crate::config::ConfigError;
@@ -59,6 +60,7 @@ impl Exit {
             || matches!(error.downcast_ref(), Some(LookError::Commit(error)) if error.is_transient());
         let misconfigured = error.is::<ConfigError>()
             || error.is::<UsageError>()
+            || error.is::<SettingsError>()
             || matches!(
                 error.downcast_ref(),
                 Some(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tabletopic_testkit::{Lake, Registry, Service, Topic, eventually, must};
+use tabletopic_testkit::{BehindTls, Lake, Registry, Service, Topic, eventually, must};
 
 use crate::TABLETOPIC;
 use crate::environment::check;
@@ -32,9 +32,12 @@ fn holds(lake: &Lake, rows: &[&str], causes: &[&str]) -> Value {
 }
 
 fn configure(lake: &Lake, topic: &Topic, registry: &Registry) -> PathBuf {
+    configure_with(lake, topic, &format!("urls = [\"{}\"]", registry.url))
+}
+
+fn configure_with(lake: &Lake, topic: &Topic, registry: &str) -> PathBuf {
     let job = format!(
-        "format = \"avro\"\non_bad_record = \"dead-letter\"\npartition_by = []\n\n[registry]\nurls = [\"{}\"]\ntimeout = \"500ms\"\n",
-        registry.url
+        "format = \"avro\"\non_bad_record = \"dead-letter\"\npartition_by = []\n\n[registry]\ntimeout = \"500ms\"\n{registry}\n"
     );
     lake.configure("avro", topic, "", &job)
 }
@@ -84,6 +87,40 @@ fn the_table_follows_the_schemas_and_bad_records_are_set_aside() {
         letters,
         json!({"not_avro": 1, "not_framed": 1, "unknown_schema": 1, "wrong_type": 3})
     );
+    lake.is_sound();
+}
+
+#[test]
+fn a_registry_behind_tls_is_shown_the_clients_certificate_and_nobody_without_one_is_answered() {
+    let BehindTls {
+        registry,
+        url,
+        certificates,
+    } = Registry::start_behind_tls();
+    let (topic, lake) = (Topic::create("avro-tls", 1, &[]), Lake::new());
+    let rows = lake.file("rows");
+    produce(&topic, &registry, &rows, &["first"]);
+    let file = |name: &str| certificates.path().join(name).display().to_string();
+    let urls = format!("urls = [\"{url}\"]");
+    let trusting = format!("{urls}\ntls.ca = \"{}\"", file("ca.pem"));
+    let shown = format!(
+        "{trusting}\ntls.certificate = \"{}\"\ntls.key = \"{}\"",
+        file("client.pem"),
+        file("client-key.pem")
+    );
+    let wrong = format!("{urls}\ntls.ca = \"{}\"", file("client-key.pem"));
+    for (registry, expected, words) in [
+        (&urls, 5, "UnknownIssuer"),
+        (&trusting, 5, "it cannot be reached"),
+        (&wrong, 2, "client-key.pem has no certificate in PEM"),
+        (&shown, 0, "answers"),
+    ] {
+        let (code, said) = check(&configure_with(&lake, &topic, registry));
+        assert!(said.contains(words), "{said}");
+        assert_eq!(code, expected, "{said}");
+    }
+    until_end(&configure_with(&lake, &topic, &shown));
+    holds(&lake, &[&rows], &[]);
     lake.is_sound();
 }
 

@@ -96,7 +96,10 @@ impl Config {
             Catalog::validate(raw.catalog, &document, references),
             &mut problems,
         );
-        let registry = keep(Registry::validate(raw.registry, &document), &mut problems);
+        let registry = keep(
+            Registry::validate(raw.registry, &document, references),
+            &mut problems,
+        );
         let memory_budget = keep(memory_budget(&document, raw.memory), &mut problems);
         let workers = keep(workers(&document, raw.workers), &mut problems);
         let admin = keep(Admin::validate(raw.admin, &document), &mut problems);

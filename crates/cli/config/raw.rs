@@ -59,6 +59,15 @@ pub struct Registry {
     pub password: Option<Spanned<Secret>>,
     pub token: Option<Spanned<Secret>>,
     pub timeout: Option<Interval>,
+    pub tls: Option<Spanned<Tls>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    pub ca: Option<String>,
+    pub certificate: Option<Spanned<String>>,
+    pub key: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

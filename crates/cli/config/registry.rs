@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use tabletopic_registry::{Credentials, RegistrySettings};
+use tabletopic_registry::{ClientCertificate, Credentials, RegistrySettings, Tls};
 use toml::Spanned;
 
 use super::document::Document;
 use super::error::Problem;
 use super::raw;
+use super::reference::References;
 use super::secret::Secret;
 use super::units::Interval;
 
@@ -16,6 +17,7 @@ pub struct Registry {
     /// Not empty; [`RegistrySettings`] accepts them.
     pub urls: Vec<String>,
     pub login: Option<Login>,
+    pub tls: Tls,
     pub timeout: Duration,
 }
 
@@ -27,7 +29,11 @@ pub enum Login {
 
 impl Registry {
     /// `None` where no URL is named.
-    pub fn validate(raw: raw::Registry, document: &Document<'_>) -> Result<Option<Self>, Problem> {
+    pub fn validate(
+        raw: raw::Registry,
+        document: &Document<'_>,
+        references: &References<'_>,
+    ) -> Result<Option<Self>, Problem> {
         let secret = [&raw.password, &raw.token].into_iter().flatten().next();
         let login = raw
             .username
@@ -56,9 +62,19 @@ impl Registry {
                 return Err(document.problem_at(login.unwrap_or(urls.span()), message.to_owned()));
             }
         };
+        let encrypted = urls.get_ref().iter().any(|url| url.starts_with("https:"));
+        let tls = match raw.tls {
+            Some(tls) if !encrypted => {
+                let message = "none of `urls` begins with https://, so tls has no meaning; remove it";
+                return Err(document.problem_at(tls.span(), message.to_owned()));
+            }
+            Some(tls) => validate_tls(tls.into_inner(), document, references)?,
+            None => Tls::default(),
+        };
         let registry = Self {
             urls: urls.get_ref().clone(),
             login,
+            tls,
             timeout: raw
                 .timeout
                 .map_or(Duration::from_secs(10), |Interval(timeout)| timeout),
@@ -79,7 +95,26 @@ impl Registry {
                 },
                 Login::Bearer(token) => Credentials::Bearer(token.reveal().to_owned()),
             }),
+            tls: self.tls.clone(),
             timeout: self.timeout,
         }
     }
+}
+
+fn validate_tls(raw: raw::Tls, document: &Document<'_>, references: &References<'_>) -> Result<Tls, Problem> {
+    let client = match (raw.certificate, raw.key) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some(ClientCertificate {
+            certificate: references.folder.join(certificate.get_ref()),
+            key: references.folder.join(key.get_ref()),
+        }),
+        (Some(one), None) | (None, Some(one)) => {
+            let message = "write certificate and key, each the path of a PEM file, or neither";
+            return Err(document.problem_at(one.span(), message.to_owned()));
+        }
+    };
+    Ok(Tls {
+        ca: raw.ca.map(|ca| references.folder.join(ca)),
+        client,
+    })
 }

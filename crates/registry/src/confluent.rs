@@ -48,9 +48,12 @@ impl Confluent {
             .connect_timeout(CONNECT)
             // What a redirect leads to was not configured, and would be sent the credentials.
             .redirect(redirect::Policy::none())
-            .no_proxy()
+            .no_proxy();
+        let client = settings
+            .tls
+            .apply(client)?
             .build()
-            .map_err(|error| SettingsError::Client(error.to_string()))?;
+            .map_err(|error| SettingsError::Client(cause(&error).to_string()))?;
         Ok(Self {
             client,
             urls: settings.parsed_urls()?,
@@ -213,9 +216,13 @@ fn explain(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "it does not answer in time".to_owned();
     }
-    let mut cause: &dyn std::error::Error = error;
+    format!("it cannot be reached: {}", cause(error))
+}
+
+fn cause<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+    let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    format!("it cannot be reached: {cause}")
+    cause
 }

@@ -5,6 +5,7 @@ mod confluent;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::fmt::Debug;
 
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 pub use confluent::Confluent;
 pub use settings::{Credentials, RegistrySettings, SettingsError};
+pub use tls::{ClientCertificate, Tls};
 
 /// A schema registry.
 #[async_trait]

@@ -1,10 +1,13 @@
 //! Where a registry is, and how to speak to it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
 use thiserror::Error;
+
+use crate::tls::Tls;
 
 /// Plain data; [`super::Confluent::new`] checks it.
 #[derive(Debug, Clone)]
@@ -12,6 +15,7 @@ pub struct RegistrySettings {
     /// Each leads to the same registry. The one that answered last is asked first.
     pub urls: Vec<String>,
     pub credentials: Option<Credentials>,
+    pub tls: Tls,
     /// How long one request may take.
     pub timeout: Duration,
 }
@@ -39,11 +43,10 @@ pub enum SettingsError {
     NoUrl,
     #[error("`{0}` is not a URL; write for example \"http://localhost:8081\"")]
     NotAUrl(String),
-    #[error(
-        "`{0}` needs TLS, which this client is built without for now; name an http:// URL, for example that of a proxy \
-         on this host"
-    )]
-    Tls(String),
+    #[error("{} cannot be read: {error}", .file.display())]
+    Unreadable { file: PathBuf, error: String },
+    #[error("{} has no {what} in PEM; it begins with a line like -----BEGIN {}-----", .file.display(), .what.to_uppercase())]
+    NotPem { file: PathBuf, what: &'static str },
     #[error("the URL holds a password, and URLs are shown; write it as `password` instead")]
     Password,
     #[error("the HTTP client cannot be made: {0}")]
@@ -72,8 +75,7 @@ fn parse(text: &str) -> Result<Url, SettingsError> {
         return Err(SettingsError::Password);
     }
     match url.scheme() {
-        "http" if url.has_host() && url.query().is_none() && url.fragment().is_none() => Ok(url),
-        "https" => Err(SettingsError::Tls(text.to_owned())),
+        "http" | "https" if url.has_host() && url.query().is_none() && url.fragment().is_none() => Ok(url),
         _ => Err(SettingsError::NotAUrl(text.to_owned())),
     }
 }

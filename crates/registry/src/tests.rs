@@ -46,6 +46,7 @@ fn client(urls: &[&str], credentials: Option<Credentials>) -> Confluent {
     Confluent::new(&RegistrySettings {
         urls: urls.iter().map(|url| (*url).to_owned()).collect(),
         credentials,
+        tls: Tls::default(),
         timeout: Duration::from_secs(5),
     })
     .unwrap()
@@ -213,15 +214,12 @@ fn urls_are_checked_before_anything_is_asked() {
         let settings = RegistrySettings {
             urls: urls.iter().map(|url| (*url).to_owned()).collect(),
             credentials: None,
+            tls: Tls::default(),
             timeout: Duration::from_secs(1),
         };
         settings.validate().unwrap_err()
     };
     assert_eq!(problem(&[]), SettingsError::NoUrl);
-    assert!(matches!(
-        problem(&["https://registry:8081"]),
-        SettingsError::Tls(_)
-    ));
     assert_eq!(
         problem(&["http://me:secret@registry:8081"]),
         SettingsError::Password
@@ -236,5 +234,35 @@ fn urls_are_checked_before_anything_is_asked() {
             matches!(problem(&["http://good", text]), SettingsError::NotAUrl(_)),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn files_that_are_no_certificates_are_named() {
+    let missing = Tls {
+        ca: Some("/nowhere/ca.pem".into()),
+        client: None,
+    };
+    // This file has neither.
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let other = Tls {
+        ca: None,
+        client: Some(ClientCertificate {
+            certificate: here.clone(),
+            key: here.clone(),
+        }),
+    };
+    for (tls, file, words) in [
+        (missing, "/nowhere/ca.pem", "cannot be read"),
+        (other, here.to_str().unwrap(), "has no certificate in PEM"),
+    ] {
+        let settings = RegistrySettings {
+            urls: vec!["https://registry:8081".to_owned()],
+            credentials: None,
+            tls,
+            timeout: Duration::from_secs(1),
+        };
+        let said = Confluent::new(&settings).unwrap_err().to_string();
+        assert!(said.starts_with(file) && said.contains(words), "{said}");
     }
 }

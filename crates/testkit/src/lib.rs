@@ -26,7 +26,7 @@ pub use faulty_store::FaultyStore;
 pub use lake::Lake;
 pub use lost_answers::{Lost, LostAnswers};
 pub use readers::{Topic, admin, must, produce, python, unique};
-pub use registry::Registry;
+pub use registry::{BehindTls, Registry};
 pub use service::Service;
 pub use wait::{eventually, eventually_within};
 pub use weather::{Luck, Weather};

@@ -1,8 +1,13 @@
 //! A schema registry that belongs to one test, which may have it hang.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::readers::python;
 
 /// A real registry, in memory. It ends when it is dropped.
 #[derive(Debug)]
@@ -14,6 +19,15 @@ pub struct Registry {
     pub url: String,
 }
 
+/// The same registry behind TLS, for clients that show a certificate.
+#[derive(Debug)]
+pub struct BehindTls {
+    pub registry: Registry,
+    pub url: String,
+    /// `ca.pem`, `client.pem` and `client-key.pem`, among others.
+    pub certificates: TempDir,
+}
+
 impl Default for Registry {
     fn default() -> Self {
         Self::start()
@@ -22,8 +36,30 @@ impl Default for Registry {
 
 impl Registry {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Also answers at another URL, by TLS.
+    pub fn start_behind_tls() -> BehindTls {
+        let certificates = TempDir::new().expect("a folder can be made");
+        let made = Command::new(python())
+            .arg(part("certificates.py"))
+            .arg(certificates.path())
+            .status();
+        assert!(made.expect("python runs").success(), "it says why above");
+        let mut registry = Self::start_with(&["--tls".as_ref(), certificates.path().as_ref()]);
+        let url = line(&mut registry.said);
+        BehindTls {
+            registry,
+            url,
+            certificates,
+        }
+    }
+
+    fn start_with(arguments: &[&OsStr]) -> Self {
         let mut child = Command::new("python3")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parts/registry.py"))
+            .arg(part("registry.py"))
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -64,6 +100,12 @@ impl Drop for Registry {
         let _ = Command::new("kill").arg(self.child.id().to_string()).status();
         let _ = self.child.wait();
     }
+}
+
+fn part(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/parts")
+        .join(name)
 }
 
 fn line(said: &mut BufReader<ChildStdout>) -> String {

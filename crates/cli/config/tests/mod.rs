@@ -391,9 +391,18 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ),
     (
         "[catalog]",
-        "[registry]\nurls = [\"https://registry:8081\"]\n\n[catalog]",
-        "6: registry.urls: `https://registry:8081` needs TLS, which this client is built without for now; name an \
-         http:// URL, for example that of a proxy on this host",
+        "[registry]\nurls = [\"http://registry:8081\"]\ntls.ca = \"ca.pem\"\n\n[catalog]",
+        "7: registry.tls: none of `urls` begins with https://, so tls has no meaning; remove it",
+    ),
+    (
+        "[catalog]",
+        "[registry]\nurls = [\"https://registry:8081\"]\ntls.key = \"key.pem\"\n\n[catalog]",
+        "7: registry.tls.key: write certificate and key, each the path of a PEM file, or neither",
+    ),
+    (
+        "[catalog]",
+        "[registry]\nurls = [\"ftp://registry:8081\"]\n\n[catalog]",
+        "6: registry.urls: `ftp://registry:8081` is not a URL; write for example \"http://localhost:8081\"",
     ),
     (
         "[catalog]",
