@@ -42,6 +42,22 @@ fn files_are_no_tables() {
 }
 
 #[test]
+fn the_longest_chain_that_is_taken_is_answered_and_a_longer_one_is_refused() {
+    // Two operators a term, and one between each two.
+    let terms: Vec<String> = (0..666).map(|id| format!("order_id + 1 = {id}")).collect();
+    let chain = |terms: &[String]| format!("SELECT count(*) FROM orders WHERE {}", terms.join(" OR "));
+    let expected = lake().value("SELECT count(*) FROM orders WHERE order_id < 665");
+    assert_eq!(lake().value(&chain(&terms)), expected);
+    let sum = format!("SELECT 0{}", " + 1".repeat(2_000));
+    assert_eq!(lake().value(&sum), 2_000);
+    let said = lake().refuses(&chain(&[terms.clone(), terms].concat()));
+    assert!(
+        said.starts_with("the statement has more than 2000 operators"),
+        "{said}"
+    );
+}
+
+#[test]
 fn an_unknown_table_comes_with_what_is_near_and_how_to_list() {
     assert_eq!(
         lake().refuses("SELECT * FROM ordes"),

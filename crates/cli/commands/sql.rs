@@ -3,13 +3,14 @@
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use anyhow::{Context, bail};
 use tabletopic_query::output::{Format, WholeFile};
 use tabletopic_query::script::{self, ScriptError};
-use tabletopic_query::{Engine, QueryError, shell};
+use tabletopic_query::{Engine, QueryError, STACK, shell};
 
-use super::{environment, runtime};
+use super::environment;
 use crate::args::{Rows, Sql};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -18,8 +19,20 @@ use crate::{logging, parts};
 pub fn run(file: &Path, asked: &Sql) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
     logging::start(&config.log, io::stderr);
-    let runtime = runtime()?;
-    let engine = runtime.block_on(engine(&config))?;
+    // The main thread's stack is the system's choice.
+    thread::scope(|scope| {
+        let answering = thread::Builder::new().stack_size(STACK);
+        let answered = answering.spawn_scoped(scope, || answer(&config, asked))?.join();
+        answered.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn answer(config: &Config, asked: &Sql) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(STACK)
+        .build()?;
+    let engine = runtime.block_on(engine(config))?;
     let Some((file, text)) = text(asked)? else {
         if asked.output != Rows::Table || asked.output_file.is_some() {
             bail!("the shell prints tables; --output and --output-file need --command or --file");

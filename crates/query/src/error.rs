@@ -18,6 +18,12 @@ pub enum QueryError {
     )]
     AsOf,
 
+    #[error(
+        "the statement has more than {most} operators; put many values into a list, column IN (1, 2, 3), or ask in \
+         several statements"
+    )]
+    TooManyOperators { most: usize },
+
     #[error("this is not answered here, and would be read over: {0}")]
     Overlooked(&'static str),
 

@@ -18,3 +18,4 @@ mod statement;
 
 pub use engine::{Answer, Engine};
 pub use error::QueryError;
+pub use statement::STACK;

@@ -1,12 +1,13 @@
-//! Several statements, one after the other, up to the first that fails.
+//! Several statements, one after the other, up to the first that fails. Between them, lines that are commands of the
+//! shell, as in psql.
 
 use std::io::Write;
 
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::output::{self, Format};
-use crate::shell::command::Command;
-use crate::statement::split;
+use crate::shell::command::{Command, Show};
+use crate::statement::{Statement, split};
 
 /// The statement that failed. Those before it have answered, those behind it were not run.
 #[derive(Debug, thiserror::Error)]
@@ -43,33 +44,98 @@ pub async fn run(
         line,
         error,
     };
-    if text.trim_start().starts_with('\\') {
-        return show(engine, text, out).await.map_err(|error| failed(1, error));
-    }
-    let statements =
-        split(text).map_err(|error| failed(error.line, QueryError::Engine(error.to_string())))?;
-    if let (Format::Parquet, [_, second, ..]) = (format, statements.as_slice()) {
+    let steps = steps(text).map_err(|(line, error)| failed(line, error))?;
+    let mut statements = steps.iter().filter(|(_, step)| matches!(step, Step::Ask(_)));
+    if let (Format::Parquet, Some((line, _))) = (format, statements.nth(1)) {
         let error = "a Parquet file holds the answer of one statement; run the others by themselves";
-        return Err(failed(second.line, QueryError::Engine(error.to_owned())));
+        return Err(failed(*line, QueryError::Engine(error.to_owned())));
     }
-    for statement in &statements {
-        let answered = async {
-            output::write(engine.run(statement).await?, format, out).await?;
+    for (line, step) in &steps {
+        let done = async {
+            match step {
+                Step::Ask(statement) => output::write(engine.run(statement).await?, format, out).await?,
+                Step::Show(show) => show.print(engine, out).await?,
+            }
             Ok(out.flush()?)
         };
-        answered.await.map_err(|error| failed(statement.line, error))?;
+        done.await.map_err(|error| failed(*line, error))?;
     }
     Ok(())
 }
 
-/// `-c '\d'`, as in psql: a command of the shell by itself.
-async fn show(engine: &Engine, text: &str, out: &mut (dyn Write + Send)) -> Result<(), QueryError> {
-    match text.parse::<Command>() {
-        Ok(Command::Show(what)) => what.print(engine, out).await,
-        Ok(_) => Err(QueryError::Engine(format!(
-            "{} does something only in the shell",
-            text.trim()
-        ))),
-        Err(unknown) => Err(QueryError::Engine(unknown.to_string())),
+enum Step {
+    Ask(Statement),
+    Show(Show),
+}
+
+/// Everything that a script does, each with the line that it begins in; nothing is run of one that can't be read.
+fn steps(text: &str) -> Result<Vec<(u64, Step)>, (u64, QueryError)> {
+    let mut steps = Vec::new();
+    let mut sql = String::new();
+    let mut began = 1;
+    for (number, line) in (1..).zip(text.split_inclusive('\n')) {
+        let command = line.trim_start().starts_with('\\') && is_at_rest(&sql);
+        if !command {
+            sql.push_str(line);
+            continue;
+        }
+        ask(&mut steps, &sql, began)?;
+        sql.clear();
+        began = number + 1;
+        match line.parse::<Command>() {
+            Ok(Command::Show(show)) => steps.push((number, Step::Show(show))),
+            Ok(_) => {
+                let error = format!("{} does something only in the shell", line.trim());
+                return Err((number, QueryError::Engine(error)));
+            }
+            Err(unknown) => return Err((number, QueryError::Engine(unknown.to_string()))),
+        }
+    }
+    ask(&mut steps, &sql, began)?;
+    Ok(steps)
+}
+
+/// Adds the statements of `sql`, which begins in line `began` of the script.
+fn ask(steps: &mut Vec<(u64, Step)>, sql: &str, began: u64) -> Result<(), (u64, QueryError)> {
+    let in_script = |line: u64| began + line.saturating_sub(1);
+    let statements =
+        split(sql).map_err(|error| (in_script(error.line), QueryError::Engine(error.to_string())))?;
+    steps.extend(
+        statements
+            .into_iter()
+            .map(|statement| (in_script(statement.line), Step::Ask(statement))),
+    );
+    Ok(())
+}
+
+/// Whether no statement is under way, which a line with a backslash would belong to.
+fn is_at_rest(sql: &str) -> bool {
+    split(sql).is_ok_and(|statements| statements.iter().all(|statement| statement.ended))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_stand_between_statements_and_each_has_its_line() {
+        let text = "\\dt\nSELECT 1;\n-- note\n\\d orders\n\nSELECT '\n\\d\n';\nSELECT 2";
+        let steps = steps(text).unwrap();
+        let seen: Vec<(u64, bool)> = steps
+            .iter()
+            .map(|(line, step)| (*line, matches!(step, Step::Show(_))))
+            .collect();
+        assert_eq!(seen, [(1, true), (2, false), (4, true), (6, false), (9, false)]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_names_its_line_in_the_script() {
+        for (text, line) in [
+            ("\\d\nSELECT 1;\n\\x", 3),
+            ("\\d\n\nSELECT 'a", 3),
+            ("SELECT 1;\n\\q", 2),
+        ] {
+            assert_eq!(steps(text).map(|_| ()).unwrap_err().0, line, "{text}");
+        }
     }
 }

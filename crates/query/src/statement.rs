@@ -10,6 +10,14 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use crate::error::QueryError;
 use crate::overlooked::overlooked;
 
+/// The stack that a thread needs which plans or runs a statement. What is chained by operators becomes a tree as deep
+/// as the chain is long, and the engine walks it by recursion; tests chain [`MOST_OPERATORS`] on a stack of this size.
+/// Only what is used of it costs memory.
+pub const STACK: usize = 512 << 20;
+
+/// Operators of one statement. Nobody writes so many; who has them written for him, means a list.
+const MOST_OPERATORS: usize = 2_000;
+
 /// One statement of a text.
 #[derive(Debug, Clone)]
 pub struct Statement {
@@ -89,6 +97,9 @@ impl Statement {
         if self.travels_in_time() {
             return Err(QueryError::AsOf);
         }
+        if self.operators() > MOST_OPERATORS {
+            return Err(QueryError::TooManyOperators { most: MOST_OPERATORS });
+        }
         let parser = DFParserBuilder::new(self.tokens.clone()).build();
         let parsed = parser
             .and_then(|mut parser| parser.parse_statements())
@@ -115,6 +126,47 @@ impl Statement {
                 other => other.to_owned(),
             },
         }
+    }
+
+    /// How often something is put on top of what comes before it.
+    fn operators(&self) -> usize {
+        let mut before = &Token::LParen;
+        let tokens = self.tokens.iter().filter(|token| !is_space(token));
+        let operators =
+            tokens.filter(
+                |token| match (std::mem::replace(&mut before, &token.token), &token.token) {
+                    // The sign of a value in a list.
+                    (Token::Comma | Token::LParen, Token::Minus | Token::Plus) => false,
+                    (_, Token::Word(word)) => [
+                        "AND",
+                        "BETWEEN",
+                        "EXCEPT",
+                        "ILIKE",
+                        "IN",
+                        "INTERSECT",
+                        "IS",
+                        "JOIN",
+                        "LIKE",
+                        "NOT",
+                        "OR",
+                        "SIMILAR",
+                        "UNION",
+                    ]
+                    .iter()
+                    .any(|operator| word.quote_style.is_none() && word.value.eq_ignore_ascii_case(operator)),
+                    (
+                        _,
+                        Token::Comma
+                        | Token::Period
+                        | Token::LParen
+                        | Token::RParen
+                        | Token::Number(..)
+                        | Token::SingleQuotedString(_),
+                    ) => false,
+                    _ => true,
+                },
+            );
+        operators.count()
     }
 
     /// Other engines' ways to write time travel. An alias may be called `of`, which nothing but a new part of the
@@ -247,6 +299,14 @@ mod tests {
         ] {
             assert!(parse(text).is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn too_many_operators_are_refused_and_long_lists_are_not() {
+        let refuses = |text: &str| matches!(parse(text), Err(QueryError::TooManyOperators { .. }));
+        assert!(refuses(&format!("SELECT 1{}", " + 1".repeat(MOST_OPERATORS + 1))));
+        let list = "SELECT 1 IN (0".to_owned() + &", -1".repeat(10 * MOST_OPERATORS) + ")";
+        assert!(!refuses(&list));
     }
 
     #[test]

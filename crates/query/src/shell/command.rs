@@ -11,6 +11,7 @@ pub const HELP: &str = r#"Statements end with a semicolon and may span lines; Ct
 
   \d            all tables (also \dt, or SHOW TABLES)
   \d TABLE      a table's columns, partitions and state
+  \dt NAME      the tables of this name; * stands for any letters
   \timing       show how long queries take, or stop showing it
   \?            this
   \q            leave (also Ctrl-D)
@@ -29,7 +30,8 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Show {
     Help,
-    Tables,
+    /// Those whose name fits, where one is given: see [`describe::tables`].
+    Tables(Option<String>),
     Table(String),
 }
 
@@ -39,7 +41,7 @@ impl Show {
     pub async fn print(&self, engine: &Engine, out: &mut (dyn Write + Send)) -> Result<(), QueryError> {
         match self {
             Self::Help => Ok(writeln!(out, "{HELP}")?),
-            Self::Tables => describe::tables(engine, out).await,
+            Self::Tables(name) => describe::tables(engine, name.as_deref(), out).await,
             Self::Table(name) => describe::table(engine, name, out).await,
         }
     }
@@ -58,7 +60,8 @@ impl FromStr for Command {
         let line = line.trim().trim_end_matches(';').trim_end();
         let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         Ok(match (name, argument.trim()) {
-            ("\\d" | "\\dt", "") => Self::Show(Show::Tables),
+            ("\\d" | "\\dt", "") => Self::Show(Show::Tables(None)),
+            ("\\dt", name) => Self::Show(Show::Tables(Some(name.to_owned()))),
             ("\\d", table) => Self::Show(Show::Table(table.to_owned())),
             ("\\timing", "") => Self::Timing,
             ("\\?", "") => Self::Show(Show::Help),
@@ -76,7 +79,9 @@ mod tests {
     fn commands_are_read_with_and_without_a_semicolon() {
         let describe = Command::Show(Show::Table("shop.orders".to_owned()));
         assert_eq!("\\d  shop.orders;".parse::<Command>().unwrap(), describe);
-        assert_eq!("\\dt".parse::<Command>().unwrap(), Command::Show(Show::Tables));
+        let tables = |name: Option<&str>| Command::Show(Show::Tables(name.map(str::to_owned)));
+        assert_eq!("\\dt".parse::<Command>().unwrap(), tables(None));
+        assert_eq!("\\dt ord*;".parse::<Command>().unwrap(), tables(Some("ord*")));
         assert_eq!("\\q".parse::<Command>().unwrap(), Command::Quit);
         let error = "\\x".parse::<Command>().unwrap_err().to_string();
         assert!(error.contains("\\?"), "{error}");

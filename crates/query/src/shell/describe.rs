@@ -10,15 +10,29 @@ use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::output::table::Collected;
 
-/// All tables of all namespaces.
+/// All tables of all namespaces, or those that `name` fits: `orders`, `shop.*`, with `*` for any letters.
 ///
 /// # Errors
 /// Those of the catalog.
-pub async fn tables(engine: &Engine, out: &mut (dyn Write + Send)) -> Result<(), QueryError> {
+pub async fn tables(
+    engine: &Engine,
+    name: Option<&str>,
+    out: &mut (dyn Write + Send),
+) -> Result<(), QueryError> {
     let listing = engine.listing().await?;
+    let wanted = name.map(taken_apart);
     let all = listing
         .namespaces()
-        .flat_map(|(name, namespace)| namespace.tables().iter().map(move |table| (name, table.as_str())));
+        .flat_map(|(name, namespace)| namespace.tables().iter().map(move |table| (name, table.as_str())))
+        .filter(|(namespace, table)| match &wanted {
+            None => true,
+            Some((in_namespace, name)) => {
+                fits(name, table)
+                    && in_namespace
+                        .as_deref()
+                        .is_none_or(|wanted| fits(wanted, namespace))
+            }
+        });
     let (namespaces, tables): (Vec<&str>, Vec<&str>) = all.unzip();
     print(vec![("namespace", namespaces), ("table", tables)], out)
 }
@@ -55,6 +69,25 @@ pub async fn table(engine: &Engine, name: &str, out: &mut (dyn Write + Send)) ->
     writeln!(out, "partitioned by: {}", partitioning(metadata))?;
     writeln!(out, "{}", newest(metadata))?;
     Ok(())
+}
+
+/// Whether `name` is what `pattern` says, in which `*` stands for any letters.
+fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, behind)) => rest = behind,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
 }
 
 /// `shop.orders`, `"a.b"."Orders"`: the last part is the table.
@@ -119,6 +152,23 @@ fn print(columns: Vec<(&str, Vec<&str>)>, out: &mut (dyn Write + Send)) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_letters() {
+        for (pattern, name, expected) in [
+            ("orders", "orders", true),
+            ("orders", "orders2", false),
+            ("ord*", "orders", true),
+            ("*", "", true),
+            ("*s", "orders", true),
+            ("o*d*s", "orders", true),
+            ("o*d*x", "orders", false),
+            // The two ends may not share a letter.
+            ("or*rs", "ors", false),
+        ] {
+            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        }
+    }
 
     #[test]
     fn names_are_taken_apart_as_sql_does() {
