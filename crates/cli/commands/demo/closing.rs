@@ -2,12 +2,13 @@
 //! them.
 
 use console::style;
+use indicatif::HumanCount;
 use tabletopic_offsets::Kind;
 
 use super::answers;
 use super::folder::Folder;
 use super::open_it;
-use super::screen::{heading, number, say};
+use super::screen::{heading, say};
 use super::snapshots::{self, Held, Snapshot, Watch};
 use super::traffic::{ORDERS, Sent};
 use crate::config::Config;
@@ -26,8 +27,8 @@ pub async fn tell(watch: &Watch, config: &Config, folder: &Folder, sent: &Sent) 
     if sent.orders < ORDERS {
         say(&format!(
             "\nEnded early, after {} of {} orders. Those that were not read went with the broker.",
-            number(sent.orders),
-            number(ORDERS)
+            HumanCount(sent.orders),
+            HumanCount(ORDERS)
         ));
     }
     let exit = balance(&held, sent);
@@ -47,15 +48,15 @@ fn balance(held: &Held, sent: &Sent) -> Exit {
     ));
     say(&format!(
         "  {} orders were sent, {} of them late and {} malformed.",
-        number(sent.orders),
-        number(sent.late),
-        number(sent.malformed)
+        HumanCount(sent.orders),
+        HumanCount(sent.late),
+        HumanCount(sent.malformed)
     ));
     say(&format!(
         "  The table accounts for {} offsets: {} rows and {} dead letters.",
-        number(held.offsets()),
-        number(held.counts.rows),
-        number(held.counts.dead_letters)
+        HumanCount(held.offsets()),
+        HumanCount(held.counts.rows),
+        HumanCount(held.counts.dead_letters)
     ));
     if held.records() == held.offsets() {
         return Exit::Done;
@@ -94,7 +95,7 @@ fn list(snapshots: &[Snapshot]) {
         say(&format!(
             "  {:19} {:>6} {:>5}  {offsets}",
             snapshot.id,
-            number(snapshot.counts.rows),
+            HumanCount(snapshot.counts.rows),
             snapshot.counts.dead_letters,
         ));
     }

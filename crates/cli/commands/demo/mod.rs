@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use console::style;
+use indicatif::HumanCount;
 use tabletopic_clock::Millis;
 use tabletopic_ingest::Job;
 use tabletopic_ingest::run::{self as service, Ended, Parts, RunError, Stop};
@@ -30,7 +31,7 @@ use crate::config::Config;
 use crate::exit::Exit;
 use crate::{jobs, logging};
 use folder::Folder;
-use screen::{Screen, number};
+use screen::Screen;
 use shop::PARTITIONS;
 use snapshots::{Held, Snapshot, Watch};
 use traffic::{OPENING, TOPIC, Traffic};
@@ -204,7 +205,7 @@ fn sentence(snapshot: &Snapshot) -> String {
         }
         Kind::Append => format!(
             "{} rows, {:2} set aside  {}",
-            style(format!("{:>6}", number(snapshot.counts.rows))).green(),
+            style(format!("{:>6}", HumanCount(snapshot.counts.rows).to_string())).green(),
             snapshot.counts.dead_letters,
             snapshots::ranges(snapshot)
         ),

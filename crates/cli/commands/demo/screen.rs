@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use console::style;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tabletopic_clock::Millis;
 
 use super::traffic::ORDERS;
@@ -45,8 +45,8 @@ impl Screen {
             bar.set_position(sent);
             bar.set_message(format!(
                 "{} sent, {} rows, {set_aside} set aside",
-                number(sent),
-                number(rows)
+                HumanCount(sent),
+                HumanCount(rows)
             ));
         }
     }
@@ -64,32 +64,7 @@ pub fn say(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// With a comma at each thousand.
-pub fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> = digits
-        .as_bytes()
-        .rchunks(3)
-        .rev()
-        .map(|group| std::str::from_utf8(group).unwrap_or_default())
-        .collect();
-    groups.join(",")
-}
-
 /// The heading of a part of the closing words.
 pub fn heading(title: &str, why: &str) -> String {
     format!("\n{}  {}", style(title).bold().green(), style(why).dim())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_have_commas() {
-        assert_eq!(
-            [0, 999, 1_000, 30_000, 1_234_567].map(number),
-            ["0", "999", "1,000", "30,000", "1,234,567"]
-        );
-    }
 }
