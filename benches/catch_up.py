@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Row 2 of the targets: a topic of bids is read from its start into an empty table, `tabletopic run --until-end`.
+"""Rows 2 and 3 of the targets: a topic of bids is read from its start into an empty table, `tabletopic run --until-end`.
 
   catch_up.py RESULTS --rounds 5
+  catch_up.py RESULTS --format avro    the same bids in Avro, framed for a schema registry, which it starts
 
 Each round measures the stages alone, then one catch-up of the release binary, and appends the figures to RESULTS, one
 JSON object a line. With several --binary NAME=PATH a round runs each of them: so two versions are compared.
-Needs a broker (TABLETOPIC_TEST_BOOTSTRAP; `tests/parts/kafka.py with`); the topic is made if it is not there.
+Needs a broker (TABLETOPIC_TEST_BOOTSTRAP; `tests/parts/kafka.py with`); the topic is made if it is not there, one of
+Avro always, since its registry forgets.
 Only Python's standard library; `admin.py` and `produce.py` run in TABLETOPIC_PYTHON.
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -44,12 +47,13 @@ budget = "{memory}"
 [[topic]]
 name = "{topic}"
 table = "bench.bids"
-format = "json"
+format = "{format}"
 event_time = "dateTime"
 {job}
 
 [topic.commit]
 interval = "{interval}"
+{registry}
 """
 
 
@@ -60,7 +64,8 @@ def main():
     parser.add_argument("--stages", metavar="COMMAND", default="cargo bench --quiet --bench stages --",
                         help="that measures the stages; empty for none")
     parser.add_argument("--bootstrap", default=os.environ.get("TABLETOPIC_TEST_BOOTSTRAP"))
-    parser.add_argument("--topic", default="bids")
+    parser.add_argument("--topic", help="by default bids, or a new one for Avro")
+    parser.add_argument("--format", choices=("json", "avro"), default="json")
     parser.add_argument("--count", type=int, default=8_000_000, help="records of the topic, if it has to be made")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
@@ -72,6 +77,30 @@ def main():
     if not options.bootstrap:
         parser.error("--bootstrap, or TABLETOPIC_TEST_BOOTSTRAP")
 
+    with registry(options) as options.registry:
+        measure(options)
+
+
+@contextlib.contextmanager
+def registry(options):
+    """The URL of a registry of our own, if the records need one."""
+    if options.format == "json":
+        options.topic = options.topic or "bids"
+        yield None
+        return
+    options.topic = options.topic or f"bids-{options.format}-{time.time_ns()}"
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "tests/parts/registry.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        url = process.stdout.readline().strip()
+        yield url or sys.exit("there is no registry; registry.py says why above")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measure(options):
     records = prepare_topic(options)
     binaries = dict(named(binary) for binary in options.binary or [str(ROOT / "target/release/tabletopic")])
     options.results.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +131,7 @@ def session(options):
     return {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"), "commit": commit.stdout.strip(),
         "cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "workers": options.workers,
-        "interval": options.interval, "job": options.job,
+        "interval": options.interval, "job": options.job, "format": options.format,
     }
 
 
@@ -111,7 +140,8 @@ def prepare_topic(options):
     partitions = reader("admin", options, "describe", options.topic, check=False)
     if partitions is None:
         reader("admin", options, "create", options.topic, "--partitions", str(options.partitions))
-        reader("produce", options, "bids", options.topic, "--count", str(options.count), "--seed", "1")
+        framed = ["--registry", options.registry] if options.registry else []
+        reader("produce", options, "bids", options.topic, "--count", str(options.count), "--seed", "1", *framed)
         partitions = reader("admin", options, "describe", options.topic)
     return sum(partition["end"] - partition["start"] for partition in partitions["partitions"].values())
 
@@ -131,6 +161,8 @@ def reader(program, options, *arguments, check=True):
 
 def stages(options):
     command = [*shlex.split(options.stages), "--bootstrap", options.bootstrap, "--topic", options.topic, "--rounds", "1"]
+    if options.format == "avro":
+        command += ["--avro", READERS / "bids.avsc"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -141,7 +173,8 @@ def catch_up(options, binary, records):
         config = pathlib.Path(folder) / "tabletopic.toml"
         config.write_text(CONFIG.format(
             bootstrap=options.bootstrap, topic=options.topic, workers=options.workers, interval=options.interval,
-            memory=options.memory, job=options.job, unique=time.time_ns(),
+            memory=options.memory, job=options.job, unique=time.time_ns(), format=options.format,
+            registry=f'[registry]\nurls = ["{options.registry}"]' if options.registry else "",
         ))
         before = time.monotonic()
         process = subprocess.Popen(

@@ -34,7 +34,7 @@ def main():
     parser.add_argument("--count", type=int, default=4_000_000, help="records of each topic")
     options = parser.parse_args()
     options.bootstrap = os.environ.get("TABLETOPIC_TEST_BOOTSTRAP") or parser.error("TABLETOPIC_TEST_BOOTSTRAP is not set")
-    options.interval = "10s"
+    options.interval, options.format, options.registry = "10s", "json", None
     with options.results.open("a") as results:
         for partitions, workers, budget, spec in CASES:
             options.topic, options.partitions = f"bids-{options.count}-{partitions}", partitions

@@ -14,6 +14,8 @@ import statistics
 README = pathlib.Path(__file__).resolve().parent / "README.md"
 BEGIN, END = "<!-- table.py begins -->\n", "<!-- table.py ends -->\n"
 
+NAMES = {"json": "JSON", "avro": "Avro, framed for a schema registry"}
+
 # The stages that L is the sum of.
 LIMIT = ("consume", "decode", "split", "encode", "upload")
 
@@ -35,38 +37,61 @@ def main():
 
 def tables_of(results):
     lines = [json.loads(line) for line in results.read_text().splitlines()]
-    stages, runs, sessions = collections.defaultdict(list), collections.defaultdict(list), []
+    formats, measured = {}, None
     commits, memory = [], []
     for line in lines:
         if "session" in line:
-            sessions.append(line["session"])
+            # Sessions of one format belong together.
+            measured = formats.setdefault(line["session"].get("format", "json"), Measured())
+            measured.sessions.append(line["session"])
         elif "commits" in line:
             commits.append(line)
         elif "memory" in line:
             memory.append(line)
         elif "stage" in line:
-            stages[line["stage"]].append(line)
+            measured.stages[line["stage"]].append(line)
         else:
-            runs[line["catch_up"]].append(line)
-    for session in sessions:
+            measured.runs[line["catch_up"]].append(line)
+    for name, measured in formats.items():
+        yield f"### Bids in {NAMES[name]}"
+        yield ""
+        yield from tables_of_bids(measured, results.name)
+        yield ""
+    if commits:
+        yield "### Commits"
+        yield ""
+        yield from table_of_commits(commits)
+        yield ""
+    if memory:
+        yield "### Memory"
+        yield ""
+        yield from table_of_memory(memory)
+
+
+class Measured:
+    """What was measured with the records in one format."""
+
+    def __init__(self):
+        self.sessions = []
+        self.stages = collections.defaultdict(list)
+        self.runs = collections.defaultdict(list)
+
+
+def tables_of_bids(measured, results):
+    for session in measured.sessions:
         yield (
             f"{session['at']}, commit {session['commit']}, {session['cores']} x {session['cpu']}, "
-            f"{session['workers']} worker, commits every {session['interval']}; raw: `{results.name}`."
+            f"{session['workers']} worker, commits every {session['interval']}; raw: `{results}`."
         )
     yield ""
+    stages = measured.stages
     yield from table_of_stages(stages)
     limit = sum(median(stages[stage], "cpu_ns") for stage in LIMIT if stages[stage])
     if limit:
         yield f"| **L** = {' + '.join(LIMIT)} | **{limit:,.0f}** | | | | |"
-    for name, measured in runs.items():
+    for name, runs in measured.runs.items():
         yield ""
-        yield from table_of_runs(name, measured, limit)
-    if commits:
-        yield ""
-        yield from table_of_commits(commits)
-    if memory:
-        yield ""
-        yield from table_of_memory(memory)
+        yield from table_of_runs(name, runs, limit)
 
 
 def table_of_stages(stages):

@@ -11,7 +11,7 @@ mod stage;
 mod table;
 mod topic;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use arrow::array::RecordBatch;
@@ -51,6 +51,9 @@ struct Arguments {
     /// Measure these alone; by default all
     #[arg(long, value_enum)]
     only: Vec<Stage>,
+    /// The values are Avro, framed for a registry, all with the schema of this file
+    #[arg(long, value_name = "FILE")]
+    avro: Option<PathBuf>,
     /// Cargo passes it to every bench
     #[arg(long, hide = true)]
     bench: bool,
@@ -62,7 +65,8 @@ fn main() -> Result<()> {
         &KafkaSettings::new(&arguments.bootstrap, "tabletopic-bench"),
         &arguments.topic,
     )?;
-    let sample = topic.sample(arguments.sample)?;
+    let avro = arguments.avro.map(std::fs::read_to_string).transpose()?;
+    let sample = topic.sample(arguments.sample, avro.as_deref())?;
     let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

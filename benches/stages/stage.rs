@@ -9,7 +9,7 @@ use crate::cpu::Cost;
 pub enum Stage {
     /// The source alone: every record of the topic is handed out and dropped.
     Consume,
-    /// JSON to Arrow.
+    /// Bytes to Arrow.
     Decode,
     /// By day of the event time.
     Split,

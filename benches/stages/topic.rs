@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tabletopic_decode::{DecodeSettings, Format, create_schema, infer};
+use tabletopic_decode::{DecodeSettings, Format, WriterSchemas, create_schema, infer};
 use tabletopic_offsets::TopicPartition;
 use tabletopic_records::{NoHeaders, Record};
 use tabletopic_source::{
@@ -88,16 +88,28 @@ impl Topic {
     }
 
     /// The first records, in the batches in which the source hands them out, and the table that they ask for.
-    pub fn sample(&self, records: usize) -> Result<Sample> {
+    /// `avro` is the schema of every record, if they are no JSON.
+    pub fn sample(&self, records: usize, avro: Option<&str>) -> Result<Sample> {
         let mut batches = Vec::new();
         self.read(records as u64, |records| batches.push(Batch::copy(records)))?;
-        let mut settings = DecodeSettings::new(&*self.name, Format::Json);
-        settings.event_time = Some("dateTime".to_owned());
         let first: Vec<Record<'_>> = batches
             .iter()
             .flat_map(Batch::records)
             .take(INFERRED_FROM)
             .collect();
+        let format = if avro.is_some() {
+            Format::Avro
+        } else {
+            Format::Json
+        };
+        let mut settings = DecodeSettings::new(&*self.name, format);
+        settings.event_time = Some("dateTime".to_owned());
+        if let Some(schema) = avro {
+            settings.writers = WriterSchemas::of_registry();
+            for id in settings.writers.missing(&first) {
+                settings.writers.learn_avro(id, schema, &[]);
+            }
+        }
         let schema = create_schema(&infer(&first, &settings)?, &settings)?;
         Ok(Sample {
             table: Table::new(schema)?,

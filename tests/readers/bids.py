@@ -4,11 +4,42 @@ Each bid follows from (seed, partition, i), where i counts the bids of a partiti
 values are those of the DuckDB version that is pinned).
 """
 
+import io
+import json
+import pathlib
 import random
 import string
+import urllib.request
+
+import fastavro
 
 START = 1_767_225_600_000  # 2026-01-01, in milliseconds; a bid comes every 40 ms of event time
 LENGTH = 283
+SCHEMA = pathlib.Path(__file__).resolve().parent / "bids.avsc"
+
+
+def register(registry, topic):
+    """Puts the schema of bids into a registry; answers its id."""
+    body = json.dumps({"schemaType": "AVRO", "schema": SCHEMA.read_text()}).encode()
+    request = urllib.request.Request(
+        f"{registry}/subjects/{topic}-value/versions", body, {"Content-Type": "application/vnd.schemaregistry.v1+json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)["id"]
+
+
+def avro(schema_id):
+    """A function from a bid in JSON to the same bid in Avro, framed as a registry's serializer does it."""
+    schema = fastavro.parse_schema(json.loads(SCHEMA.read_text()))
+    frame = b"\0" + schema_id.to_bytes(4, "big")
+
+    def encode(value):
+        encoded = io.BytesIO()
+        encoded.write(frame)
+        fastavro.schemaless_writer(encoded, schema, json.loads(value))
+        return encoded.getvalue()
+
+    return encode
 
 
 def prepare(connection, seed):

@@ -6,7 +6,7 @@
   produce.py keyed TOPIC --count 10000 --keys 100 --seed 1 --produced FILE
   produce.py flights TOPIC --seed 1 --produced FILE
   produce.py lines TOPIC --from FILE --produced FILE        see lines.py
-  produce.py bids TOPIC --count 8000000 --seed 1
+  produce.py bids TOPIC --count 8000000 --seed 1 [--registry URL]
 
 --produced writes every record with its offset (see produced.py). bids has none: its record at an offset follows from
 the seed, so its topic must be new. Prints one JSON object with counts by kind and the offsets of each partition.
@@ -150,6 +150,7 @@ def produce_lines(options, produced):
 def produce_bids(options):
     """One process for each partition: the offsets of a new topic are then 0, 1, 2, and so on."""
     partitions = partitions_of(producer(options.bootstrap), options.topic)
+    options.schema_id = bids.register(options.registry, options.topic) if options.registry else None
     counts = [len(range(partition, options.count, partitions)) for partition in range(partitions)]
     # Spawned, because neither librdkafka nor DuckDB lives through a fork.
     processes = multiprocessing.get_context("spawn")
@@ -168,6 +169,7 @@ def produce_bids_of_partition(options, partition, partitions, count, chunk=50_00
     connection = lake.open_duckdb()
     connection.execute("SET threads = 1")
     bids.prepare(connection, options.seed)
+    encode = bids.avro(options.schema_id) if options.schema_id else str.encode
     client = producer(options.bootstrap, **{"linger.ms": 50})
     failed = []
     for start in range(0, count, chunk):
@@ -176,7 +178,7 @@ def produce_bids_of_partition(options, partition, partitions, count, chunk=50_00
         values = connection.execute(f"SELECT value FROM ({query}) ORDER BY i").fetchall()
         while len(client) > QUEUE - chunk:
             client.poll(0.05)
-        records = [{"value": value} for (value,) in values]
+        records = [{"value": encode(value)} for (value,) in values]
         queued = client.produce_batch(
             options.topic, records, partition=partition,
             on_delivery=lambda error, _: failed.append(error) if error else None,
@@ -205,7 +207,9 @@ def main():
             command.add_argument("--from", dest="from_file", metavar="FILE", required=True)
         if name not in ("flights", "lines"):
             command.add_argument("--count", type=int, default=1000, help="records; of transactions: transactions")
-        if name != "bids":
+        if name == "bids":
+            command.add_argument("--registry", metavar="URL", help="in Avro, with the schema there")
+        else:
             command.add_argument("--produced", metavar="FILE", required=True)
             command.add_argument("--rate", type=float, default=0, help="a second; by default as fast as it goes")
             command.add_argument("--while", dest="while_file", metavar="FILE", help="ends once there is no such file")
