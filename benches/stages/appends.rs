@@ -102,7 +102,11 @@ impl<'a> Appends<'a> {
                 created: self.lake.clock.now(),
                 schema: self.table.schema.clone(),
                 spec_id: 0,
-                files: open.close_all()?.into_iter().map(|file| file.data_file).collect(),
+                files: open
+                    .close_all(&OsEntropy)?
+                    .into_iter()
+                    .map(|file| file.data_file)
+                    .collect(),
                 dead_letters: None,
                 ranges: vec![UnitRange {
                     job: JobId::new(JOB),

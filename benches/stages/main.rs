@@ -161,7 +161,7 @@ impl Round<'_> {
         for parts in parts {
             files.extend(open.write(parts, &OsEntropy)?);
         }
-        files.extend(open.close_all()?);
+        files.extend(open.close_all(&OsEntropy)?);
         Ok(files)
     }
 

@@ -191,7 +191,7 @@ async fn append(lake: &Lake, range: std::ops::Range<i64>, more: impl Fn(i64) -> 
         assert!(closed.is_empty(), "all of it fits into the open files");
     }
     let mut data_files = Vec::new();
-    for file in open.close_all().unwrap() {
+    for file in open.close_all(lake.entropy.as_ref()).unwrap() {
         let output = lake.file_io.new_output(&file.path).unwrap();
         output.write(Bytes::from(file.payload)).await.unwrap();
         data_files.push(file.data_file);

@@ -71,7 +71,7 @@ fn encode(
     for batch in batches {
         files.extend(open.write(&splitter.split(batch)?, &entropy)?);
     }
-    files.extend(open.close_all()?);
+    files.extend(open.close_all(&entropy)?);
     Ok(files.iter().map(|file| file.payload.content_length()).sum())
 }
 

@@ -272,15 +272,16 @@ fn start_workers(
     ends: Option<&Arc<Ends>>,
     leave: &Arc<AtomicBool>,
 ) -> Vec<WorkerThread> {
-    // Half for open files, half for closed ones on their way to the store.
-    let half = settings.memory_budget / 2;
+    // As much for open files as for closed ones on their way to the store. A quarter is for what nobody counts: batches
+    // that are being decoded, what the client has fetched, and what the allocator keeps for the next one.
+    let share = settings.memory_budget / 8 * 3;
     let metrics = &parts.observed.metrics;
     metrics.memory_budget.set(settings.memory_budget as i64);
-    let budget = MemoryBudget::new(half, settings.workers);
+    let budget = MemoryBudget::new(share, settings.workers);
     let uploads = Uploads::new(
         parts.lake.file_io.clone(),
         Handle::current(),
-        half,
+        share,
         metrics.clone(),
     );
     (0..settings.workers)

@@ -316,7 +316,7 @@ impl Worker {
         }
     }
 
-    /// Closes the largest file of the job that holds the most, until all fit.
+    /// Frees what holds the most memory of the job that holds the most, until all fit.
     fn keep_within_budget(&mut self, effects: &mut Vec<Effect>) {
         loop {
             let held = self.memory_size();
@@ -335,15 +335,17 @@ impl Worker {
                 .max_by_key(|slot| slot.writing.as_ref().map_or(0, slot::Writing::memory_size));
             let Some(slot) = largest else { return };
             let Some(writing) = &mut slot.writing else { return };
-            match writing.open.close_largest() {
-                Ok(Some(file)) => {
-                    writing.note(&file);
-                    effects.push(Effect::Upload {
-                        job: slot.job.id.clone(),
-                        file,
-                    });
+            match writing.open.close_largest(self.entropy.as_ref()) {
+                Ok(files) if files.is_empty() => return,
+                Ok(files) => {
+                    for file in files {
+                        writing.note(&file);
+                        effects.push(Effect::Upload {
+                            job: slot.job.id.clone(),
+                            file,
+                        });
+                    }
                 }
-                Ok(None) => return,
                 Err(error) => return fail(slot, &error.into(), effects),
             }
         }

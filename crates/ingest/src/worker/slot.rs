@@ -176,7 +176,7 @@ impl Slot {
         if ranges.is_empty() {
             return Ok(None);
         }
-        let mut files = writing.open.close_all()?;
+        let mut files = writing.open.close_all(entropy)?;
         for file in &files {
             writing.note(file);
         }

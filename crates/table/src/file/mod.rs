@@ -10,9 +10,13 @@
 //! are nearly all of this hour, with single late rows of fifty other hours, would touch fifty files
 //! after the hot one and so close it, for every batch. Late rows take the same path as all others
 //! here, but recency is weighed by rows: a file's *heat* is the number of rows that it took, halved
-//! with every batch since. The coldest file closes. A file that gets most rows of each batch stays
+//! with every batch since. The coldest file closes for a partition value that comes with more rows than its heat. A file that gets most rows of each batch stays
 //! open whatever trickles in beside it; when a backfill moves on to the next day, the last day cools
 //! off within a few batches; and among files of equal heat the one untouched for longest goes first.
+//!
+//! Rows of a partition value that are only a few yet wait as they are: with a thousand buckets each batch has some of
+//! each, and a file for each of these would hold no more. Waiting costs the rows' own memory, counted as that of open
+//! files is; when it is needed, they become files, one for each partition value.
 
 mod bounds;
 mod encodings;
@@ -25,6 +29,7 @@ mod settings;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod writer;
 
 use thiserror::Error;
@@ -57,6 +62,9 @@ pub enum FileError {
 
     #[error("{path}: cannot describe the file: {problem}")]
     DataFile { path: String, problem: String },
+
+    #[error("rows cannot be put together: {0}")]
+    Rows(#[from] arrow::error::ArrowError),
 
     #[error(transparent)]
     Schema(#[from] SchemaError),

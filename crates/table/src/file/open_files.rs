@@ -6,14 +6,19 @@ use arrow::array::RecordBatch;
 use iceberg::spec::Struct;
 use tabletopic_clock::Entropy;
 
+use super::waiting::WaitingRows;
 use super::{EncodedFile, Encodings, FileError, FileNames, FileSchema, FileSettings, FileWriter};
 
 /// A batch with fewer rows does not change the choice of encodings that an earlier one led to.
 const SAMPLE_ROWS: usize = 1000;
 
-/// Every file that a job has open, one for each partition value at most. The module's documentation
-/// says which one closes when there are too many. Files come back in the order of their closing, which
-/// depends on nothing but the calls made.
+/// Rows of a partition value that come before a file is opened for it. An open file takes a few hundred KiB before its
+/// first page is full, as much as some thousand rows do, and holds no better what is only a few.
+const ROWS_BEFORE_FILE: usize = 4096;
+
+/// Every file that a job has open, one for each partition value at most, and the rows of those that have none. The
+/// module's documentation says which are open when there are too many. Files come back in the order of their closing,
+/// which depends on nothing but the calls made.
 #[derive(Debug)]
 pub struct OpenFiles {
     settings: FileSettings,
@@ -21,6 +26,7 @@ pub struct OpenFiles {
     names: FileNames,
     encodings: Option<Encodings>,
     files: Vec<OpenFile>,
+    waiting: WaitingRows,
     /// Batches written so far.
     batches: u64,
 }
@@ -31,6 +37,13 @@ struct OpenFile {
     last_batch: u64,
     /// As of `last_batch`.
     heat: u64,
+}
+
+enum Room {
+    Free,
+    /// That of this file, which takes fewer rows.
+    InPlaceOf(usize),
+    None,
 }
 
 impl OpenFile {
@@ -51,6 +64,7 @@ impl OpenFiles {
             names,
             encodings: None,
             files: Vec::new(),
+            waiting: WaitingRows::default(),
             batches: 0,
         }
     }
@@ -63,13 +77,15 @@ impl OpenFiles {
         self.files.len()
     }
 
+    /// Whether there is neither an open file nor a row that waits for one.
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.files.is_empty() && self.waiting.is_empty()
     }
 
-    /// Bytes of memory held by all open files.
+    /// Bytes of memory held by all open files, and by the rows that wait for one.
     pub fn memory_size(&self) -> usize {
-        self.files.iter().map(|file| file.writer.memory_size()).sum()
+        let files = self.files.iter().map(|file| file.writer.memory_size());
+        files.sum::<usize>() + self.waiting.memory_size()
     }
 
     /// Appends one batch, as [`crate::partition::Splitter::split`] left it. Returns the files that had
@@ -85,16 +101,29 @@ impl OpenFiles {
     ) -> Result<Vec<EncodedFile>, FileError> {
         self.batches += 1;
         let mut closed = Vec::new();
-        for (partition, rows) in parts {
-            let index = match self
-                .files
-                .iter()
-                .position(|file| file.writer.partition() == partition)
-            {
+        let mut waiting = Vec::new();
+        for part in parts {
+            let (partition, rows) = part;
+            let index = match self.index_of(partition) {
                 Some(index) => index,
                 None => {
-                    closed.extend(self.make_room()?);
-                    self.open(partition, rows, entropy)?
+                    let room = match self.waiting.rows_of(partition) + rows.num_rows() {
+                        few if few < ROWS_BEFORE_FILE => Room::None,
+                        _ => self.room_for(rows.num_rows()),
+                    };
+                    match room {
+                        Room::Free => {}
+                        Room::InPlaceOf(coldest) => closed.push(self.files.remove(coldest).writer.finish()?),
+                        Room::None => {
+                            waiting.push(part);
+                            continue;
+                        }
+                    }
+                    let index = self.open(partition, rows, entropy)?;
+                    if let Some(waited) = self.waiting.remove(partition, self.schema.arrow())? {
+                        self.files[index].writer.write(&waited)?;
+                    }
+                    index
                 }
             };
             let file = &mut self.files[index];
@@ -105,34 +134,64 @@ impl OpenFiles {
                 closed.push(self.files.remove(index).writer.finish()?);
             }
         }
+        self.waiting.add(self.schema.arrow(), &waiting)?;
         Ok(closed)
     }
 
-    /// Closes the file that holds the most memory; `None` when none is open.
-    pub fn close_largest(&mut self) -> Result<Option<EncodedFile>, FileError> {
+    /// Frees memory: closes the largest file; or, where the rows that wait hold more than all files do, makes files of
+    /// them. Empty when nothing is held.
+    pub fn close_largest(&mut self, entropy: &dyn Entropy) -> Result<Vec<EncodedFile>, FileError> {
+        let waiting = self.waiting.memory_size();
+        if waiting > self.memory_size() - waiting {
+            return self.write_waiting(entropy);
+        }
         let sizes = self.files.iter().map(|file| file.writer.memory_size());
         match sizes.enumerate().max_by_key(|(_, size)| *size) {
-            Some((index, _)) => self.files.remove(index).writer.finish().map(Some),
-            None => Ok(None),
+            Some((index, _)) => Ok(vec![self.files.remove(index).writer.finish()?]),
+            None => Ok(Vec::new()),
         }
     }
 
     /// Closes every file: a cut.
-    pub fn close_all(&mut self) -> Result<Vec<EncodedFile>, FileError> {
-        self.files.drain(..).map(|file| file.writer.finish()).collect()
+    pub fn close_all(&mut self, entropy: &dyn Entropy) -> Result<Vec<EncodedFile>, FileError> {
+        let mut closed = self.write_waiting(entropy)?;
+        for file in self.files.drain(..) {
+            closed.push(file.writer.finish()?);
+        }
+        Ok(closed)
     }
 
-    fn make_room(&mut self) -> Result<Option<EncodedFile>, FileError> {
+    /// The rows that wait become a file for each partition value, one at a time.
+    fn write_waiting(&mut self, entropy: &dyn Entropy) -> Result<Vec<EncodedFile>, FileError> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut closed = Vec::new();
+        for (partition, rows) in waiting.into_parts(self.schema.arrow().clone()) {
+            let rows = rows?;
+            let index = self.open(&partition, &rows, entropy)?;
+            let mut file = self.files.remove(index);
+            file.writer.write(&rows)?;
+            closed.push(file.writer.finish()?);
+        }
+        Ok(closed)
+    }
+
+    fn index_of(&self, partition: &Struct) -> Option<usize> {
+        let mut partitions = self.files.iter().map(|file| file.writer.partition());
+        partitions.position(|open| open == partition)
+    }
+
+    /// Whether a file can be opened for a partition value that comes with so many rows.
+    fn room_for(&self, rows: usize) -> Room {
         if self.files.len() < self.settings.max_open_files {
-            return Ok(None);
+            return Room::Free;
         }
         let heats = self
             .files
             .iter()
             .map(|file| (file.heat_at(self.batches), file.last_batch));
         match heats.enumerate().min_by_key(|(_, heat)| *heat) {
-            Some((coldest, _)) => self.files.remove(coldest).writer.finish().map(Some),
-            None => Ok(None),
+            Some((coldest, (heat, _))) if heat < rows as u64 => Room::InPlaceOf(coldest),
+            _ => Room::None,
         }
     }
 

@@ -592,7 +592,13 @@ fn late_rows_do_not_close_the_hot_file() {
         closed.extend(open.write(&parts));
     }
     assert!(closed.iter().all(|(id, _)| *id != 1), "{closed:?}");
-    let rest: Vec<_> = open.files.close_all().unwrap().iter().map(summary).collect();
+    let rest: Vec<_> = open
+        .files
+        .close_all(&open.entropy)
+        .unwrap()
+        .iter()
+        .map(summary)
+        .collect();
     assert!(rest.contains(&(1, 20_000)), "{rest:?}");
     assert_eq!(closed.len() + rest.len(), 121);
 }
@@ -605,14 +611,43 @@ fn a_partition_that_cooled_off_goes_first() {
     });
     assert_eq!(open.write(&[(1, 100_000)]), []);
     for _ in 0..20 {
-        assert_eq!(open.write(&[(2, 10)]), []);
+        assert_eq!(open.write(&[(2, 5_000)]), []);
     }
     assert_eq!(
-        open.write(&[(3, 1)]),
+        open.write(&[(3, 5_000)]),
         [(1, 100_000)],
         "much was written, long ago"
     );
     assert_eq!(open.files.len(), 2);
+}
+
+#[test]
+fn few_rows_of_many_partitions_wait_for_each_other() {
+    let mut open = Open::new(FileSettings {
+        max_open_files: 2,
+        ..FileSettings::default()
+    });
+    let all: Vec<(i64, usize)> = (0..100).map(|id| (id, 300)).collect();
+    for _ in 0..10 {
+        assert_eq!(open.write(&all), []);
+    }
+    assert_eq!(open.files.len(), 0);
+    assert!(!open.files.is_empty());
+    let waited = open.files.close_largest(&open.entropy).unwrap();
+    let waited: Vec<_> = waited.iter().map(summary).collect();
+    assert_eq!(waited, (0..100).map(|id| (id, 3000)).collect::<Vec<_>>());
+    assert_eq!(open.files.memory_size(), 0);
+
+    // One gets a file when more of it comes, where what has waited goes as well.
+    assert_eq!(open.write(&[(5, 4000), (6, 4000)]), []);
+    assert_eq!(open.write(&[(5, 100_000)]), []);
+    assert_eq!(open.files.len(), 1);
+    let rest = open.files.close_all(&open.entropy).unwrap();
+    let mut rest: Vec<_> = rest.iter().map(summary).collect();
+    rest.sort_unstable();
+    assert_eq!(rest, [(5, 104_000), (6, 4000)]);
+    assert!(open.files.is_empty());
+    assert_eq!(open.files.memory_size(), 0);
 }
 
 #[test]
@@ -638,13 +673,22 @@ fn memory_is_counted_and_freed() {
     assert_eq!(open.files.memory_size(), 0);
     open.write(&[(1, 10), (2, 500_000), (3, 10)]);
     let before = open.files.memory_size();
-    let largest = open.files.close_largest().unwrap().unwrap();
-    assert_eq!(summary(&largest), (2, 500_000));
+    let largest = open.files.close_largest(&open.entropy).unwrap();
+    let [largest] = largest.as_slice() else {
+        panic!("{} files", largest.len())
+    };
+    assert_eq!(summary(largest), (2, 500_000));
     assert!(open.files.memory_size() < before);
-    let rest: Vec<_> = open.files.close_all().unwrap().iter().map(summary).collect();
+    let rest: Vec<_> = open
+        .files
+        .close_all(&open.entropy)
+        .unwrap()
+        .iter()
+        .map(summary)
+        .collect();
     assert_eq!(rest, [(1, 10), (3, 10)]);
     assert_eq!(open.files.memory_size(), 0);
-    assert!(open.files.close_largest().unwrap().is_none());
+    assert!(open.files.close_largest(&open.entropy).unwrap().is_empty());
 }
 
 #[test]
@@ -652,7 +696,7 @@ fn one_seed_makes_the_same_files() {
     let files = || {
         let mut open = Open::new(FileSettings::default());
         open.write(&[(1, 10), (2, 20)]);
-        open.files.close_all().unwrap()
+        open.files.close_all(&open.entropy).unwrap()
     };
     for (a, b) in files().into_iter().zip(files()) {
         assert_eq!(a.data_file, b.data_file);
