@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use iceberg::spec::Schema;
 use serde::Deserialize;
-use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits};
+use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, ProtobufEnums};
 use tabletopic_table::partition::{PartitionError, parse_partition_by};
 use toml::Spanned;
 
@@ -122,7 +122,15 @@ impl Topic {
                 format!("format \"{name}\" has numbers of its own, so json has no meaning; remove it");
             return Err(document.problem_at(json.span(), message));
         }
-        if let Some(protobuf) = raw.protobuf.as_ref().filter(|_| format != Format::Protobuf) {
+        let protobuf_enums = raw
+            .protobuf
+            .as_ref()
+            .and_then(|protobuf| protobuf.get_ref().enums);
+        let protobuf_enums = protobuf_enums.unwrap_or_default();
+        if let Some(protobuf) = &raw.protobuf
+            && format != Format::Protobuf
+            && protobuf_enums != ProtobufEnums::default()
+        {
             return Err(document.problem_at(protobuf.span(), ONLY_PROTOBUF.to_owned()));
         }
         let schema = schema(document, raw.schema, format, references)?;
@@ -166,10 +174,7 @@ impl Topic {
                 .json
                 .and_then(|json| json.into_inner().numbers)
                 .unwrap_or_default(),
-            protobuf_enums: raw
-                .protobuf
-                .and_then(|protobuf| protobuf.into_inner().enums)
-                .unwrap_or_default(),
+            protobuf_enums,
             infer: raw.ddl.is_none(),
             evolution: schema.evolution,
             kafka_columns: KafkaColumns {
