@@ -20,8 +20,8 @@ pub(crate) trait WrittenFormat: Send + 'static {
     /// How records of one type are read into the table's columns.
     type Plan: Send;
 
-    /// What names the record's type within its schema, and the record's own bytes behind it. What comes first is
-    /// one of few for each type, so that it can be remembered.
+    /// What names the record's type within its schema, and the record's own bytes behind it. It has to be one of few
+    /// for each type: whatever is met is remembered.
     fn select(framed: &[u8]) -> Outcome<(&[u8], &[u8])>;
 
     /// A type against the table's own columns: how it is read, and what the table lacks for it.
