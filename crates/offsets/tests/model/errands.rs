@@ -5,7 +5,7 @@ use crate::action::{Action, Answer};
 use crate::commands;
 use crate::config::{Config, Errand, Shortcut};
 use crate::followers;
-use crate::offsets::{Rows, mask};
+use crate::offsets::{Rows, mask, without};
 use crate::process::answers;
 use crate::shared::Shared;
 use crate::state::{JobState, TableState};
@@ -130,12 +130,14 @@ fn older_than_the_tag(config: &Config, world: &World, state: &TableState) -> Opt
     (removes != 0).then_some(removes)
 }
 
-/// The lowest dead letter that the follower holds and the base does not becomes a row.
+/// The lowest dead letter that the base has no row of becomes one: of those that the follower holds, or will once it has
+/// drained the base.
 fn redrive(config: &Config, world: &mut World, mut state: TableState) -> Option<Attempt> {
     let letters = &world.followers[LETTERS];
     if letters.rolled_back {
         return None;
     }
+    let (there, ..) = followers::drained(config, &state, LETTERS, letters);
     let held = world.table.rows();
     let (job, offset) = state.known_jobs().find_map(|(job, known)| {
         let life = known.life as usize;
@@ -144,7 +146,7 @@ fn redrive(config: &Config, world: &mut World, mut state: TableState) -> Option<
         } else {
             held[job][life]
         };
-        let open = letters.now.letters[job][life] & known.lanes.mask() & !held;
+        let open = there.letters[job][life] & known.lanes.mask() & !held;
         (open != 0).then(|| (job, open.trailing_zeros() as u8))
     })?;
     let known = state.jobs[job].as_mut()?;
@@ -155,6 +157,9 @@ fn redrive(config: &Config, world: &mut World, mut state: TableState) -> Option<
     rows[job][life] = mask(offset, offset + 1);
     if config.takes(Shortcut::RedriveDeletesTheLetter) {
         state.dead[job][life] &= !rows[job][life];
+        for (_, waiting) in &mut state.outbox.letters {
+            *waiting = without(waiting, &rows);
+        }
         state.outbox.removals.push((world.next_stamp(), rows));
     }
     world.last_unit += 1;

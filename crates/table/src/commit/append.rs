@@ -79,28 +79,32 @@ impl<'a> Append<'a> {
     pub fn into_fates(self) -> Vec<Fate> {
         self.fates
     }
+}
 
-    /// Everything about a unit but the offsets.
-    async fn fits(&self, base: &Base<TableState>, unit: &Unit) -> Result<Result<(), Dropped>, CommitError> {
-        if let Err(why) = fits_table(base, &unit.schema, unit.spec_id) {
-            return Ok(Err(Dropped::Incompatible(why)));
-        }
-        let age = self.lake.clock.now() - unit.created;
-        if age > OLDEST {
-            return Ok(Err(Dropped::TooOld { age }));
-        }
-        if age > LOOK_UP_AFTER {
-            let letters = unit.dead_letters.iter().map(|letters| &letters.file);
-            for file in unit.files.iter().chain(letters) {
-                if !self.lake.file_io.exists(file.file_path()).await? {
-                    return Ok(Err(Dropped::FileGone {
-                        path: file.file_path().to_owned(),
-                    }));
-                }
+/// Everything about a unit but the offsets.
+pub(super) async fn fits(
+    lake: &Lake,
+    base: &Base<TableState>,
+    unit: &Unit,
+) -> Result<Result<(), Dropped>, CommitError> {
+    if let Err(why) = fits_table(base, &unit.schema, unit.spec_id) {
+        return Ok(Err(Dropped::Incompatible(why)));
+    }
+    let age = lake.clock.now() - unit.created;
+    if age > OLDEST {
+        return Ok(Err(Dropped::TooOld { age }));
+    }
+    if age > LOOK_UP_AFTER {
+        let letters = unit.dead_letters.iter().map(|letters| &letters.file);
+        for file in unit.files.iter().chain(letters) {
+            if !lake.file_io.exists(file.file_path()).await? {
+                return Ok(Err(Dropped::FileGone {
+                    path: file.file_path().to_owned(),
+                }));
             }
         }
-        Ok(Ok(()))
     }
+    Ok(Ok(()))
 }
 
 /// Section 3.3: every field id written must still exist with a type that it may be promoted to, and the spec must
@@ -137,7 +141,7 @@ impl Plan<TableState> for Append<'_> {
         self.fates.clear();
         let mut files = FileChange::default();
         for unit in self.units {
-            let verdict = match self.fits(base, unit).await? {
+            let verdict = match fits(self.lake, base, unit).await? {
                 Ok(()) => state.accept(&unit.ranges).map_err(Dropped::Fenced),
                 Err(dropped) => Err(dropped),
             };

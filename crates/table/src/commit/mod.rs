@@ -1,8 +1,8 @@
 //! The commit protocol: how units become snapshots, exactly once (`docs/protocol/`).
 //!
 //! [`commit`] is the one loop that talks to the catalog. What a commit does is a [`Plan`], decided again on every
-//! base: [`Append`] for units, [`Anchor`] for starts, [`ChangeSchema`] for columns, [`Renew`] for the tag, and one
-//! plan for each command of `resolve`.
+//! base: [`Append`] for units, [`Anchor`] for starts, [`ChangeSchema`] for columns, [`Redrive`] for dead letters,
+//! [`Renew`] for the tag, and one plan for each command of `resolve`.
 
 mod anchor;
 mod append;
@@ -16,6 +16,7 @@ mod halt;
 #[cfg(test)]
 mod history;
 mod look;
+mod redrive;
 mod refs;
 mod renew;
 pub mod resolve;
@@ -33,6 +34,7 @@ pub use engine::{Committed, Plan, commit, load_patiently, next_snapshot};
 pub use error::CommitError;
 pub use halt::Halt;
 pub use look::Look;
+pub use redrive::{LettersOf, Redrive, open_letters};
 pub use renew::Renew;
 pub use standing::{Counted, Walk, check as check_standing, walk};
 pub use tag_state::{Note, SnapshotAt, TagState};

@@ -168,7 +168,7 @@ impl Drain<'_> {
         base: &Base<FollowerState>,
         pending: &PendingFile,
     ) -> Result<DataFile, CommitError> {
-        let file = entry::read(&pending.entry, base.metadata())?;
+        let file = entry::read(&pending.entry, base.metadata().current_schema())?;
         if !self.lake.file_io.exists(file.file_path()).await? {
             let offsets: Vec<String> = pending
                 .ranges

@@ -1,8 +1,7 @@
 //! A dead-letter file's manifest entry as text, for the outbox.
 
 use iceberg::spec::{
-    DataFile, FormatVersion, StructType, TableMetadata, deserialize_data_file_from_json,
-    serialize_data_file_to_json,
+    DataFile, FormatVersion, Schema, StructType, deserialize_data_file_from_json, serialize_data_file_to_json,
 };
 
 use crate::commit::CommitError;
@@ -19,15 +18,15 @@ pub fn write(file: &DataFile) -> Result<String, CommitError> {
     )?)
 }
 
-/// Reads [`write`]'s text for the dead-letter table with this metadata.
+/// Reads [`write`]'s text for a dead-letter table with this schema.
 ///
 /// # Errors
 /// The text was not written by [`write`], or the table has another schema.
-pub fn read(text: &str, metadata: &TableMetadata) -> Result<DataFile, CommitError> {
+pub fn read(text: &str, schema: &Schema) -> Result<DataFile, CommitError> {
     Ok(deserialize_data_file_from_json(
         text,
         0,
         &StructType::new(Vec::new()),
-        metadata.current_schema(),
+        schema,
     )?)
 }

@@ -92,7 +92,12 @@ pub(super) async fn read(
     concat_batches(&schema, &batches).map_err(|error| failed(path, &error))
 }
 
-fn in_layout(batch: &RecordBatch, schema: &SchemaRef, path: &str) -> Result<RecordBatch, CommitError> {
+/// The columns of `schema`, by their names, out of a batch that was read from `path`.
+pub(super) fn in_layout(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    path: &str,
+) -> Result<RecordBatch, CommitError> {
     let columns = schema
         .fields()
         .iter()
@@ -111,7 +116,11 @@ fn failed(path: &str, error: &dyn Display) -> CommitError {
     CommitError::Encode(format!("{path}: {error}"))
 }
 
-fn without(letters: &RecordBatch, removals: &[&PendingRemoval]) -> Result<RecordBatch, CommitError> {
+/// The letters that stay.
+pub(super) fn without(
+    letters: &RecordBatch,
+    removals: &[&PendingRemoval],
+) -> Result<RecordBatch, CommitError> {
     let column = |name: &str| {
         letters
             .column_by_name(name)

@@ -8,14 +8,14 @@ use futures::TryStreamExt;
 use iceberg::TableUpdate;
 use iceberg::spec::DataFile;
 use tabletopic_catalog::{CommitOutcome, TableChange};
-use tabletopic_offsets::{Counts, Follower, OffsetRange, PendingRange, UnitRange};
-use tabletopic_table::commit::{DeadLetterFile, LogWaiting, TAG, Unit, commit};
+use tabletopic_offsets::{Counts, Follower, OffsetRange, PendingRange, RangeSet, UnitRange};
+use tabletopic_table::commit::{DeadLetterFile, LettersOf, LogWaiting, Redrive, TAG, Unit, commit};
 use tabletopic_table::file::FileSchema;
 use tabletopic_table::follower::drain::drain;
 use tabletopic_table::follower::{ident as follower, write};
-use tabletopic_table::rows::iceberg_table;
+use tabletopic_table::rows::{Lookup, Offsets, iceberg_table};
 
-use crate::table::{Table, ident, job};
+use crate::table::{Row, Table, ident, job, rows};
 
 impl Table {
     /// A unit all of whose offsets, from 0 to `end`, are dead letters of partition 0.
@@ -70,6 +70,43 @@ impl Table {
         };
         self.append_units(&[unit]).await;
         file
+    }
+
+    /// Commits rows of these letters of partition 0. Whether it was done.
+    async fn redrive(&self, offsets: &[i64]) -> bool {
+        let base = self.base().await;
+        let places: Vec<Row> = offsets
+            .iter()
+            .map(|offset| (Some((0, *offset)), *offset))
+            .collect();
+        let unit = Unit {
+            created: self.0.clock.now(),
+            schema: base.metadata().current_schema().clone(),
+            spec_id: base.metadata().default_partition_spec_id(),
+            files: vec![self.file("north", &places).await],
+            dead_letters: None,
+            ranges: Vec::new(),
+        };
+        let set: RangeSet = offsets
+            .iter()
+            .map(|offset| OffsetRange::new(*offset, offset + 1))
+            .collect();
+        let known = base.state().unwrap().job(&job()).unwrap();
+        let letters = LettersOf {
+            job: job(),
+            identity: known.identity.clone(),
+            generation: known.generation,
+            offsets: Offsets::from([(0, set)]),
+        };
+        let mut plan = Redrive {
+            lake: &self.0,
+            lookup: Lookup::new("orders".into(), letters.offsets.clone()),
+            letters: &letters,
+            rows: &unit,
+            followers: &[],
+            reason: "ticket 42".to_owned(),
+        };
+        self.commit(&mut plan).await.snapshot.is_some()
     }
 
     async fn drain_letters(&self) {
@@ -136,4 +173,41 @@ async fn letters_that_somebody_deleted_stay_deleted_when_others_are_removed() {
     table.commit(&mut table.truncate(0, &[(0, 6)])).await;
     table.drain_letters().await;
     assert_eq!(table.letters().await, [0, 1, 3, 4, 5]);
+}
+
+#[tokio::test]
+async fn letters_become_rows_once_whether_they_wait_or_not() {
+    let table = Table::new().await;
+    table.set_aside(10).await;
+    assert!(table.redrive(&[2, 5]).await, "they are on the way");
+    assert!(!table.redrive(&[2]).await, "it is a row");
+    assert!(!table.redrive(&[5, 6]).await, "one of them is a row");
+    table.drain_letters().await;
+    assert!(table.redrive(&[6]).await);
+    assert!(!table.redrive(&[10]).await, "it was not read yet");
+    let places: Vec<_> = table.rows().await.into_iter().collect();
+    let row = |offset| (Some((0, offset)), vec![offset]);
+    assert_eq!(places, [row(2), row(5), row(6)]);
+    assert_eq!(table.letters().await, (0..10).collect::<Vec<i64>>());
+    let base = table.base().await;
+    let counts = Counts {
+        dead_letters: 10,
+        ..Counts::of_rows(3, 13)
+    };
+    assert_eq!(base.state().unwrap().partition(&job(), 0).unwrap().counts, counts);
+}
+
+#[tokio::test]
+async fn letters_that_are_about_to_go_stay_letters() {
+    let table = Table::new().await;
+    table.set_aside(10).await;
+    table.drain_letters().await;
+    table.commit(&mut table.truncate(0, &[(0, 6)])).await;
+    // Other records took their offsets; only one of them is a row.
+    let file = table.file("north", &rows(0, 6..7)).await;
+    table.append(vec![file], &[(0, 6, 10)]).await;
+    assert!(!table.redrive(&[8]).await, "its removal waits");
+    table.drain_letters().await;
+    assert!(!table.redrive(&[8]).await);
+    assert!(table.redrive(&[3]).await);
 }

@@ -1,6 +1,8 @@
 //! Which offsets a table holds, read from its rows: the last word where snapshots and summaries are not enough
 //! (section 4 and the `resolve` commands of the commit protocol).
 
+mod lookup;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
@@ -14,6 +16,9 @@ use iceberg::scan::{ArrowRecordBatchStream, FileScanTask};
 use iceberg::table::Table;
 use tabletopic_catalog::LoadedTable;
 use tabletopic_offsets::OffsetRange;
+
+pub(crate) use lookup::within;
+pub use lookup::{Lookup, Offsets};
 
 use crate::commit::CommitError;
 use crate::lake::Lake;

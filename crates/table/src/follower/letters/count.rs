@@ -7,10 +7,9 @@ use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
 use tabletopic_offsets::{JobId, Outbox, PendingRemoval};
 
-use super::entry;
-use super::removal;
-use super::state::FollowerState;
 use crate::commit::{Base, CommitError};
+use crate::follower::state::FollowerState;
+use crate::follower::{entry, removal};
 use crate::lake::Lake;
 use crate::rows::iceberg_table;
 use crate::truncated::{Cuts, at_or_above};
@@ -54,7 +53,7 @@ pub async fn count(
             of.job == *log.job && cut.is_some_and(|cut| of.range.end > *cut)
         });
         if above {
-            let file = entry::read(&pending.entry, letters.metadata())?;
+            let file = entry::read(&pending.entry, letters.metadata().current_schema())?;
             let batch = removal::read(lake, letters, file.file_path()).await?;
             add(&batch, log, &[], &mut counted)?;
         }
