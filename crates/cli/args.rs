@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
+use tabletopic_decode::Reason;
+use tabletopic_ingest::dead_letters::Records;
+
+use crate::when::When;
 
 /// Turns Kafka topics into Apache Iceberg tables, exactly once.
 #[derive(Debug, Parser)]
@@ -43,6 +48,10 @@ pub enum Command {
     /// Answer a halt: say how a table goes on
     #[command(after_help = RESOLVE_EXAMPLE)]
     Resolve(Resolve),
+
+    /// The records that could not become rows: why, which, and rows of them once the cause is mended
+    #[command(after_help = DEAD_LETTERS_EXAMPLE)]
+    DeadLetters(DeadLetters),
 
     /// How far the tables are, how far behind, and what stands still; needs no running service
     #[command(after_help = STATUS_EXAMPLE)]
@@ -104,6 +113,100 @@ pub struct Resolve {
     /// Why, in your own words: it stands in the ledger for good
     #[arg(long, default_value = "")]
     pub reason: String,
+
+    /// How to print what is done
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// Dead letters that are listed unless somebody asks for another number.
+pub const LISTED: usize = 10;
+
+#[derive(Debug, Arguments)]
+pub struct DeadLetters {
+    /// The table, as the configuration names it
+    pub table: String,
+
+    #[command(flatten)]
+    pub letters: Letters,
+
+    /// List so many of them, the newest
+    #[arg(long, value_name = "NUMBER", default_value_t = LISTED)]
+    pub limit: usize,
+
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+
+    #[command(subcommand)]
+    pub command: Option<LettersCommand>,
+}
+
+/// Which letters are meant: those that meet all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Arguments)]
+pub struct Letters {
+    /// Only letters of this reason; may be given again
+    #[arg(long, value_name = "REASON", value_parser = PossibleValuesParser::new(Reason::ALL.map(Reason::as_str)))]
+    #[arg(hide_possible_values = true)]
+    pub reason: Vec<String>,
+
+    /// Only letters of this topic
+    #[arg(long)]
+    pub topic: Option<String>,
+
+    /// Only letters of this topic partition number
+    #[arg(long, value_name = "NUMBER")]
+    pub partition: Option<i32>,
+
+    /// Only letters of these records, such as orders/3@1042, or orders/3@1000-1100 without its end; may be given again
+    #[arg(long, value_name = "RECORDS")]
+    pub offset: Vec<Records>,
+
+    /// Only records that are not older: a time such as 2026-01-31T00:00:00Z, or how long ago, such as 2h
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<When>,
+
+    /// Only records that are older
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<When>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LettersCommand {
+    /// Show one letter whole: the reason, and the record with key, value and headers
+    Show(ShowLetter),
+
+    /// Make rows of letters, with their own offsets, each once: after the cause was mended
+    Redrive(RedriveLetters),
+}
+
+#[derive(Debug, Arguments)]
+pub struct ShowLetter {
+    /// The record, such as orders/3@1042
+    #[arg(value_name = "RECORD")]
+    pub record: Records,
+
+    /// Write the bytes of the value to standard output, and nothing else
+    #[arg(long, conflicts_with = "output")]
+    pub raw: bool,
+
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+#[derive(Debug, Arguments)]
+pub struct RedriveLetters {
+    #[command(flatten)]
+    pub letters: Letters,
+
+    /// Say what would become of them, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
 
     /// How to print what is done
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -216,6 +319,20 @@ Examples:
 A running service notices and goes on by itself.
 
 Exit codes: 0 done, 1 refused or failed, 2 usage";
+
+const DEAD_LETTERS_EXAMPLE: &str = "\
+Examples:
+  tabletopic dead-letters shop.orders                       (how many of each reason, and the newest)
+  tabletopic dead-letters shop.orders --reason wrong_type --since 2h --limit 50
+  tabletopic dead-letters shop.orders show orders/3@1042
+  tabletopic dead-letters shop.orders show orders/3@1042 --raw > value.json
+  tabletopic dead-letters shop.orders redrive --reason wrong_type --dry-run
+
+A redrive decodes the records as the configuration and the table are now. A letter that became a row stays in the
+dead-letter table, and is counted as redriven. `run` may go on meanwhile.
+
+Exit codes: 0 done; 1 failed, or letters stay that were to be redriven; 2 configuration or usage; 4 the table is halted;
+5 something cannot be reached now";
 
 const STATUS_EXAMPLE: &str = "\
 Examples:

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use tabletopic_catalog::CatalogError;
+use tabletopic_ingest::dead_letters::DeadLettersError;
 use tabletopic_ingest::observe::look::LookError;
 use tabletopic_ingest::prepare::PrepareError;
 use tabletopic_ingest::run::RunError;
@@ -11,6 +12,7 @@ use tabletopic_query::QueryError;
 use tabletopic_query::script::ScriptError;
 use tabletopic_registry::SettingsError;
 use tabletopic_source::BrokerError;
+use tabletopic_table::commit::CommitError;
 
 use crate::config::ConfigError;
 
@@ -57,10 +59,23 @@ impl Exit {
                 Some(RunError::Prepare(PrepareError::Commit(error))) => error.is_transient(),
                 _ => false,
             }
-            || matches!(error.downcast_ref(), Some(LookError::Commit(error)) if error.is_transient());
+            || matches!(error.downcast_ref(), Some(LookError::Commit(error)) if error.is_transient())
+            || match error.downcast_ref() {
+                Some(DeadLettersError::Registry { .. }) => true,
+                Some(DeadLettersError::Commit(error)) => error.is_transient(),
+                _ => false,
+            };
+        let halted = matches!(
+            error.downcast_ref(),
+            Some(DeadLettersError::Commit(CommitError::Halt(_)))
+        );
         let misconfigured = error.is::<ConfigError>()
             || error.is::<UsageError>()
             || error.is::<SettingsError>()
+            || matches!(
+                error.downcast_ref(),
+                Some(DeadLettersError::NoRegistry { .. } | DeadLettersError::Write { .. })
+            )
             || matches!(
                 error.downcast_ref(),
                 Some(
@@ -78,6 +93,8 @@ impl Exit {
             Self::Configuration
         } else if unavailable {
             Self::Later
+        } else if halted {
+            Self::Halted
         } else {
             Self::Failed
         }

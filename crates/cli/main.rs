@@ -9,6 +9,7 @@ mod jobs;
 mod logging;
 mod parts;
 mod progress;
+mod when;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,8 @@
 //! One file for each command.
 
 mod check;
+mod columns;
+mod dead_letters;
 mod demo;
 mod plan;
 mod resolve;
@@ -8,9 +10,11 @@ mod run;
 mod sql;
 mod status;
 
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::{bail, ensure};
 use tabletopic_ingest::Job;
 
 use crate::args::{Args, Command};
@@ -25,6 +29,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Plan(plan) => plan::run(&args.config, plan),
         Command::Check(check) => check::run(&args.config, check),
         Command::Resolve(resolve) => resolve::run(&args.config, resolve),
+        Command::DeadLetters(letters) => dead_letters::run(&args.config, letters),
         Command::Status(status) => status::run(&args.config, status),
         Command::Sql(sql) => sql::run(&args.config, sql),
     }
@@ -49,6 +54,31 @@ fn jobs_of(config: &Config, table: Option<&str>) -> anyhow::Result<Vec<Arc<Job>>
         return Err(UsageError(message).into());
     }
     Ok(jobs)
+}
+
+/// Opening a catalog would make it.
+fn catalog_is_there(config: &Config) -> anyhow::Result<()> {
+    ensure!(
+        config.catalog.uri.exists(),
+        "the catalog {} is not there yet; `tabletopic run` makes it",
+        config.catalog.uri.display()
+    );
+    Ok(())
+}
+
+/// Asks on a terminal; refuses where nobody can answer.
+fn confirm(table: &str) -> anyhow::Result<()> {
+    if !io::stdin().is_terminal() {
+        bail!("nothing was done: add --yes to do this to table {table} without being asked");
+    }
+    print!("Do this to table {table}? [y/N] ");
+    io::stdout().flush()?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    match line.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => bail!("nothing was done"),
+    }
 }
 
 /// How a command line begins that answers a halt under this configuration, wherever it is typed.

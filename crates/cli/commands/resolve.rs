@@ -1,16 +1,15 @@
 //! `resolve`: an operator's answer to a halt.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::bail;
 use serde_json::json;
 use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::resolve::{Answer, Effect, Files, Resolution, resolve};
 use tabletopic_offsets::Counts;
 
-use super::{environment, jobs_of, runtime};
+use super::{confirm, environment, jobs_of, runtime};
 use crate::args::{Output, Resolve};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -133,19 +132,4 @@ fn as_json(resolution: &Resolution) -> serde_json::Value {
         "partitions": effects,
         "files": { "removed": resolution.files.removed, "written": resolution.files.written },
     })
-}
-
-/// Asks on a terminal; refuses where nobody can answer.
-fn confirm(table: &str) -> anyhow::Result<()> {
-    if !io::stdin().is_terminal() {
-        bail!("nothing was done: add --yes to do this to table {table} without being asked");
-    }
-    print!("Do this to table {table}? [y/N] ");
-    io::stdout().flush()?;
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
-    match line.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => bail!("nothing was done"),
-    }
 }

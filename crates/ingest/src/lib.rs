@@ -3,6 +3,7 @@
 
 pub mod ask_broker;
 pub mod committer;
+pub mod dead_letters;
 mod diagnose;
 pub mod halts;
 pub mod job;

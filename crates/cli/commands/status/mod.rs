@@ -1,19 +1,18 @@
 //! `status`: how far the tables are, how far behind, and what stands still, from the tables and the brokers alone.
 
-mod columns;
 mod text;
 
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use tabletopic_ingest::Job;
 use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::observe::Report;
 use tabletopic_ingest::observe::look::look;
 
-use super::{environment, jobs_of, resolve_command, runtime};
+use super::{catalog_is_there, environment, jobs_of, resolve_command, runtime};
 use crate::args::{Output, Status};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -34,12 +33,7 @@ pub fn run(file: &Path, asked: &Status) -> anyhow::Result<Exit> {
 
 async fn report(config: &Config, asked: &Status, resolve: String) -> anyhow::Result<Report> {
     let jobs: Vec<Arc<Job>> = jobs_of(config, asked.table.as_deref())?;
-    // Opening a catalog would make it.
-    ensure!(
-        config.catalog.uri.exists(),
-        "the catalog {} is not there yet; `tabletopic run` makes it",
-        config.catalog.uri.display()
-    );
+    catalog_is_there(config)?;
     let lake = parts::lake(config, Arc::default()).await?;
     let broker = OnThreads(Arc::new(parts::broker(&config.kafka)?));
     let report = look(&lake, &broker, jobs, resolve).await;

@@ -8,7 +8,7 @@ use tabletopic_ingest::observe::{
     HaltReport, JobReport, PartitionReport, Report, Standing, TableReport, ToRetention,
 };
 
-use super::columns::{Cell, Columns};
+use crate::commands::columns::{Cell, Columns};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const CLOSE: Style = AnsiColor::Yellow.on_default();

@@ -25,6 +25,7 @@ pub use error::WriteError;
 pub use message::{Effect, Grant, Message, Reply, TableVersion};
 use partition::{Partition, Phase};
 use slot::Slot;
+pub(crate) use unpartitionable::set_aside;
 
 use crate::job::Job;
 use crate::memory_budget::Part;

@@ -81,7 +81,7 @@ impl Collected {
 }
 
 /// Values are what somebody has sent: what a terminal would obey is shown instead.
-fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
