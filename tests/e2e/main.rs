@@ -11,6 +11,7 @@
 mod admin;
 mod avro;
 mod data;
+mod dead_letters;
 mod demo;
 mod environment;
 mod feed;

@@ -17,6 +17,7 @@ mod mutants;
 mod operator;
 mod oracle;
 mod process;
+mod redrive;
 mod replay;
 mod schedule;
 mod truth;

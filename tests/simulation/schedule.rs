@@ -120,6 +120,13 @@ pub enum Step {
     },
     /// Somebody answers what stands still.
     Operate,
+    /// Somebody redrives the dead letters, from a host of their own: this share of its requests goes wrong, in
+    /// percent, and it may die at its n-th request.
+    Redrive {
+        seed: u64,
+        percent: u32,
+        dies_in: Option<u32>,
+    },
 }
 
 /// Which rare events a schedule has at all. Most schedules lack most of them, so that nothing may halt there.

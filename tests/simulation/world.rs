@@ -27,6 +27,7 @@ use tabletopic_testkit::{FaultyCatalog, FaultyStore, Weather};
 use tokio::time::Instant;
 
 use crate::process::{Parts, Process};
+use crate::redrive::Redriver;
 use crate::schedule::Step;
 use crate::truth::Truth;
 use crate::{foreign, operator, oracle};
@@ -77,6 +78,23 @@ impl Clock for Virtual {
     }
 }
 
+/// Where a process runs: its network, its clock and its randomness.
+struct Host {
+    weather: u64,
+    clock_off: Millis,
+    entropy: u64,
+}
+
+impl Host {
+    fn draw(rng: &mut fastrand::Rng) -> Self {
+        Self {
+            weather: rng.u64(..),
+            clock_off: rng.i64(-20_000..20_000),
+            entropy: rng.u64(..),
+        }
+    }
+}
+
 /// The steps taken, which outlive a panic.
 pub type Log = Rc<RefCell<Vec<String>>>;
 
@@ -88,6 +106,7 @@ pub struct Happened {
     pub recreated: bool,
     pub cut: bool,
     pub rolled_back: bool,
+    pub redriven: bool,
 }
 
 /// See the module.
@@ -116,6 +135,7 @@ pub struct World {
     /// Followers whose tag somebody took, and where it was.
     cut_off: Vec<(Follower, i64)>,
     processes: Vec<Process>,
+    redrivers: Vec<Redriver>,
     /// The process that the group gave each partition to.
     owners: BTreeMap<i32, String>,
     /// Processes that still believe to own what they were robbed of.
@@ -170,6 +190,7 @@ impl World {
             jumped,
             cut_off: Vec::new(),
             processes: Vec::new(),
+            redrivers: Vec::new(),
             owners: BTreeMap::new(),
             robbed: Vec::new(),
             started: 0,
@@ -355,6 +376,18 @@ impl World {
             Step::ClocksJump { hours } => {
                 self.jumped.fetch_add(hours * 3_600_000, Ordering::SeqCst);
             }
+            Step::Redrive {
+                seed,
+                percent,
+                dies_in,
+            } => {
+                self.happened.redriven = true;
+                let (lake, weather) =
+                    self.reach("redriver", &Host::draw(&mut fastrand::Rng::with_seed(seed)));
+                weather.set_trouble(f64::from(percent) / 100.0);
+                dies_in.into_iter().for_each(|requests| weather.die_in(requests));
+                self.redrivers.push(Redriver::start(lake, weather, &self.job));
+            }
             // Commands ask the broker too, and wait for it.
             Step::Operate => {
                 if !self.outage {
@@ -389,6 +422,9 @@ impl World {
         for process in &self.processes {
             process.weather().calm_down();
         }
+        for redriver in &self.redrivers {
+            redriver.weather.calm_down();
+        }
         self.bury_the_dead();
         self.tell_robbed();
         // A log that was cut below what a late commit still brought into the table is noticed by its next record.
@@ -414,13 +450,29 @@ impl World {
     /// Every process leaves in an orderly way.
     pub async fn leave(&mut self) -> Result<(), String> {
         for _ in 0..30 {
-            if self.processes.is_empty() {
+            let redriven = self.hear_redrivers().await?;
+            if self.processes.is_empty() && redriven {
                 return Ok(());
             }
             self.processes.iter_mut().for_each(Process::leave);
             self.run(Duration::from_secs(10)).await;
         }
-        Err(format!("{} does not get to leave", self.processes[0].name()))
+        let names: Vec<&str> = self.processes.iter().map(Process::name).collect();
+        let redrivers = self.redrivers.len();
+        Err(format!("{names:?} and {redrivers} redrivers do not get to leave"))
+    }
+
+    /// Whether all redrivers have ended, or died.
+    async fn hear_redrivers(&mut self) -> Result<bool, String> {
+        let (ended, others) = std::mem::take(&mut self.redrivers)
+            .into_iter()
+            .partition(Redriver::is_over);
+        self.redrivers = others;
+        for redriver in ended {
+            let said = redriver.said().await?;
+            self.say(said);
+        }
+        Ok(self.redrivers.is_empty())
     }
 
     /// Rows and dead letters of the topic as it is now are there to stay: it is about to be another one.
@@ -478,20 +530,8 @@ impl World {
     fn start(&mut self) {
         let name = format!("process-{}", self.started);
         self.started += 1;
-        let weather = Arc::new(Weather::new(self.rng.u64(..)));
-        let catalog = Arc::new(FaultyCatalog::new(self.catalog.clone(), weather.clone()));
-        let store = Arc::new(FaultyStore::new(self.store.clone(), weather.clone()));
-        let lake = Lake {
-            catalog,
-            file_io: file_io(store, "memory:///", Arc::new(RequestCounts::default())),
-            clock: Arc::new(Virtual {
-                began: self.began,
-                off: self.rng.i64(-20_000..20_000),
-                jumped: self.jumped.clone(),
-            }),
-            entropy: Arc::new(SeededEntropy::new(self.rng.u64(..))),
-            actor: name.as_str().into(),
-        };
+        let host = Host::draw(&mut self.rng);
+        let (lake, weather) = self.reach(&name, &host);
         let (job, broker) = (self.job.clone(), self.broker.clone());
         let (batch, memory) = (self.rng.usize(1..20), [1 << 10, 1 << 20][self.rng.usize(..2)]);
         self.processes.push(Process::start(Parts {
@@ -504,6 +544,25 @@ impl World {
             memory,
         }));
         self.deal_out();
+    }
+
+    /// Catalog and store as a host reaches them.
+    fn reach(&self, name: &str, host: &Host) -> (Lake, Arc<Weather>) {
+        let weather = Arc::new(Weather::new(host.weather));
+        let catalog = Arc::new(FaultyCatalog::new(self.catalog.clone(), weather.clone()));
+        let store = Arc::new(FaultyStore::new(self.store.clone(), weather.clone()));
+        let lake = Lake {
+            catalog,
+            file_io: file_io(store, "memory:///", Arc::new(RequestCounts::default())),
+            clock: Arc::new(Virtual {
+                began: self.began,
+                off: host.clock_off,
+                jumped: self.jumped.clone(),
+            }),
+            entropy: Arc::new(SeededEntropy::new(host.entropy)),
+            actor: name.into(),
+        };
+        (lake, weather)
     }
 
     fn with(&mut self, process: usize, act: impl FnOnce(&mut Process)) {
