@@ -329,7 +329,7 @@ fn a_check_says_what_does_not_fit_and_where() {
         check(&lake.configure("spec", &topic, "", &format!("{JSON}\npartition_by = [\"paid\"]")));
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("warn  table shop.orders: is partitioned by [created_at_day], not by [paid]"),
+        said.contains("warn  table shop.orders: is partitioned by [day(created_at)], and will be by [paid]"),
         "{said}"
     );
 

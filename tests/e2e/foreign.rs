@@ -1,9 +1,12 @@
 //! Other writers in the same table, which know nothing of us: nothing stands still, and nothing of either is lost.
 
+use std::process::Command;
 use std::thread;
 
+use serde_json::{Value, json};
 use tabletopic_testkit::{Service, Topic, eventually};
 
+use crate::TABLETOPIC;
 use crate::feed::{Feed, JSON, never_halted, reference};
 
 #[test]
@@ -72,6 +75,17 @@ fn schema_changes_and_deletes_of_others_stay_and_lose_nothing() {
     feed.wait_for_rows(&service, first + beside + more);
     never_halted(&service.terminate());
 
+    let told = changes(&feed);
+    let theirs =
+        json!({ "changed_by": "another writer", "topic": null, "offset": null, "committed_at": null });
+    for change in [
+        "add column extra string",
+        "widen column quantity from int to long",
+    ] {
+        assert_eq!(told[change], theirs, "{told:#}");
+    }
+    assert_eq!(told.as_object().map(serde_json::Map::len), Some(2), "{told:#}");
+
     let columns = feed.show()["columns"].clone();
     assert_eq!(
         (&columns["quantity"], &columns["extra"]),
@@ -81,6 +95,24 @@ fn schema_changes_and_deletes_of_others_stay_and_lose_nothing() {
     feed.holds(&["--start", "0=150"]);
     feed.lake
         .must("audit", &["--audit", "duplicates", "--audit", "gaps"]);
+}
+
+/// The rows of `$schemas`, by what changed.
+fn changes(feed: &Feed) -> Value {
+    let query = r#"SELECT change, changed_by, topic, "offset", committed_at FROM "orders$schemas""#;
+    let output = Command::new(TABLETOPIC)
+        .args(["sql", "--output", "json", "-c", query, "--config"])
+        .arg(&feed.config)
+        .output()
+        .expect("tabletopic starts");
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let by_change = rows.into_iter().map(|mut row| {
+        let change = row["change"].as_str().expect("a text").to_owned();
+        row.as_object_mut().expect("a row").remove("change");
+        (change, row)
+    });
+    by_change.collect()
 }
 
 /// One partition, into a table whose columns can be widened; inference takes the widest type at once.

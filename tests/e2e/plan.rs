@@ -132,10 +132,10 @@ fn a_field_that_the_table_lacks_is_shown_with_the_record_that_brings_it() {
     let changes = plan_before["changes"].as_array().expect("a list");
     let mut changed: Vec<&str> = changes
         .iter()
-        .filter_map(|change| change["column"].as_str())
+        .filter_map(|change| change["change"].as_str())
         .collect();
     changed.sort_unstable();
-    assert_eq!(changed, ["coupon", "to.zip"]);
+    assert_eq!(changed, ["add column coupon string", "add column to.zip long"]);
     assert!(changes.iter().all(|change| change["offset"] == 3), "{changes:#?}");
     let becomes = |name: &str| {
         let columns = plan_before["columns"].as_array().expect("a list").iter();

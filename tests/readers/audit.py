@@ -46,6 +46,18 @@ def show_main(db, table, topic, reader):
                "WHERE _kafka_offset IS NOT NULL")
 
 
+def findings(catalog, name, audits, reader="duckdb", topic=None):
+    """The rows of each of these audits of a table."""
+    db, main_table = lake.open_duckdb(), catalog.load_table(name)
+    try:
+        show(db, "dead_letters", catalog.load_table(name + "__dead_letters"), reader)
+    except NoSuchTableError:
+        db.execute(f"CREATE VIEW dead_letters AS {NO_DEAD_LETTERS}")
+    show(db, "ledger", catalog.load_table(name + "__ledger"), reader)
+    show_main(db, main_table, topic, reader)
+    return {audit: lake.rows(db.execute(AUDITS[audit].read_text())) for audit in audits}
+
+
 def main():
     parser = lake.arguments(__doc__)
     parser.add_argument("--audit", choices=AUDITS, action="append", help="by default all")
@@ -53,16 +65,8 @@ def main():
     parser.add_argument("--topic", help="that feeds the table, where its rows do not say")
     options = parser.parse_args()
 
-    catalog, db = lake.open_catalog(options), lake.open_duckdb()
-    main_table = catalog.load_table(options.table)
-    try:
-        show(db, "dead_letters", catalog.load_table(options.table + "__dead_letters"), options.reader)
-    except NoSuchTableError:
-        db.execute(f"CREATE VIEW dead_letters AS {NO_DEAD_LETTERS}")
-    show(db, "ledger", catalog.load_table(options.table + "__ledger"), options.reader)
-    show_main(db, main_table, options.topic, options.reader)
-
-    audits = {name: lake.rows(db.execute(AUDITS[name].read_text())) for name in options.audit or AUDITS}
+    catalog = lake.open_catalog(options)
+    audits = findings(catalog, options.table, options.audit or AUDITS, options.reader, options.topic)
     ok = not any(found for name, found in audits.items() if name not in REPORTS)
     lake.answer({"table": options.table, "audits": audits, "ok": ok})
     sys.exit(0 if ok else lake.DIFFERS)

@@ -16,7 +16,7 @@ use tabletopic_catalog::{Catalog, MemoryCatalog};
 use tabletopic_clock::{Clock, Entropy, Millis, SeededEntropy};
 use tabletopic_decode::{DecodeSettings, Format, OnBadRecord};
 use tabletopic_ingest::halts::Scope;
-use tabletopic_ingest::job::{Job, Start};
+use tabletopic_ingest::job::{Job, PartitionBy, Start};
 use tabletopic_offsets::{Follower, JobId, TopicPartition};
 use tabletopic_source::{Broker, BrokerError, LogOffsets, MemoryBroker, TopicDescription};
 use tabletopic_table::Lake;
@@ -695,8 +695,8 @@ fn job(rng: &mut fastrand::Rng) -> Job {
         decode,
         ddl: None,
         partition_by: match rng.bool() {
-            true => vec!["day(_kafka_timestamp)".to_owned()],
-            false => Vec::new(),
+            true => PartitionBy::Said(vec!["day(_kafka_timestamp)".to_owned()]),
+            false => PartitionBy::Said(Vec::new()),
         },
         start: Start::Earliest,
         partitions: None,

@@ -102,6 +102,31 @@ fn offsets_are_those_of_the_ledger_and_of_what_it_does_not_hold_yet() {
 }
 
 #[test]
+fn schemas_tell_each_change_with_the_record_that_asked_for_it() {
+    let lake = lake();
+    let rows = lake.rows(
+        r#"SELECT s.schema_id, s.topic, s."partition", s."offset", s.change, s.changed_by, h.operation
+           FROM "orders$schemas" s JOIN "orders$snapshots" h
+             ON h.snapshot_id = s.snapshot_id AND h.committed_at = s.committed_at
+           ORDER BY s.change"#,
+    );
+    let changes = [
+        "add column address.country string",
+        "add column note string",
+        "widen column quantity from int to long",
+    ];
+    let expected = changes.map(|change| {
+        json!({
+            "schema_id": 1, "topic": "orders", "partition": 0, "offset": 500, "change": change,
+            "changed_by": "tabletopic", "operation": "append",
+        })
+    });
+    assert_eq!(rows, expected);
+    // A table that nobody of ours has written to.
+    assert_eq!(lake.value(r#"SELECT count(*) FROM "returns$schemas""#), 0);
+}
+
+#[test]
 fn dead_letters_are_their_table() {
     assert_eq!(lake().value(r#"SELECT count(*) FROM "orders$dead_letters""#), 0);
 }

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use iceberg::TableIdent;
 use iceberg::spec::{ListType, NestedField, PrimitiveType, Schema, StructType, Type};
 use serde_json::{Value, json};
-use tabletopic_offsets::{Counts, Follower, Generation, JobId, OffsetRange, TopicIdentity, UnitRange};
+use tabletopic_offsets::{
+    Counts, Follower, Generation, JobId, OffsetRange, RecordAt, TopicIdentity, UnitRange,
+};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Anchor, Append, ChangeSchema, Fate, LogWaiting, Look, Unit, commit};
 use tabletopic_table::file::{FileNames, FileSchema, FileSettings, OpenFiles};
@@ -121,7 +123,13 @@ async fn change_schema(lake: &Lake) {
         lake,
         made_for: loaded.metadata.current_schema_id(),
         changes: &changes,
-        cause: "the test".to_owned(),
+        cause: RecordAt {
+            job: job(),
+            topic: topic().topic,
+            topic_id: topic().topic_id,
+            partition: 0,
+            offset: 5 * DAILY,
+        },
     };
     commit(lake, &table(), &mut change, &LogWaiting).await.unwrap();
 }

@@ -21,10 +21,12 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
+
+use tabletopic_ingest::PartitionBy;
 
 pub use admin::Admin;
 pub use catalog::Catalog;
@@ -193,10 +195,11 @@ fn required<T>(
     value.ok_or_else(|| document.problem_in(section, key, format!("is missing; {advice}")))
 }
 
-/// A topic is read once and a job's progress is kept once.
+/// A topic is read once, a job's progress is kept once, and a table has one partition spec.
 fn repeated(document: &Document<'_>, places: &[Range<usize>], topics: &[Topic]) -> Vec<Problem> {
     let mut names = HashSet::new();
     let mut jobs = HashSet::new();
+    let mut partitioned = BTreeMap::new();
     let mut problems = Vec::new();
     for (place, topic) in places.iter().zip(topics) {
         let taken = if !names.insert(&topic.name) {
@@ -208,6 +211,16 @@ fn repeated(document: &Document<'_>, places: &[Range<usize>], topics: &[Topic]) 
             Some((
                 "topic.job",
                 format!("`{}` is another topic's job; write a job of its own", topic.job),
+            ))
+        } else if let PartitionBy::Said(fields) = &topic.partition_by
+            && *partitioned.entry(&topic.table).or_insert(fields) != fields
+        {
+            Some((
+                "topic.partition_by",
+                format!(
+                    "table {} is partitioned otherwise by another topic; write the same for both, or once",
+                    topic.table
+                ),
             ))
         } else {
             None

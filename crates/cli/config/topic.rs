@@ -9,6 +9,7 @@ use std::time::Duration;
 use iceberg::spec::Schema;
 use serde::Deserialize;
 use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, ProtobufEnums};
+use tabletopic_ingest::PartitionBy;
 use tabletopic_table::partition::{PartitionError, parse_partition_by};
 use toml::Spanned;
 
@@ -37,8 +38,7 @@ pub struct Topic {
     pub schema_file: Option<PathBuf>,
     /// Which message of a Protobuf `schema_file` the records are; `None` if it has only one.
     pub message: Option<String>,
-    /// The partition spec of a table that is created, such as `day(created_at)`; empty for none.
-    pub partition_by: Vec<String>,
+    pub partition_by: PartitionBy,
     pub decode: DecodeSettings,
     pub commit: Commit,
 }
@@ -63,6 +63,10 @@ pub enum SchemaStep {
     Add,
     /// Wider types.
     Widen,
+    /// Nulls in columns that had to have a value.
+    Optional,
+    /// Other names, by aliases.
+    Rename,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,11 +156,11 @@ impl Topic {
         let partitions = partitions(document, raw.partitions, kafka.assignment, section)?;
         let event_time = raw.event_time.map(Spanned::into_inner);
         let partition_by = match raw.partition_by {
-            Some(fields) => partition_fields(document, fields)?,
-            None => vec![format!(
+            Some(fields) => PartitionBy::Said(partition_fields(document, fields)?),
+            None => PartitionBy::Usual(vec![format!(
                 "day({})",
                 event_time.as_deref().unwrap_or("_kafka_timestamp")
-            )],
+            )]),
         };
         let kafka_columns = raw.kafka_columns.unwrap_or_default();
         let deepest = match raw.ddl {
@@ -244,11 +248,20 @@ fn schema(
     let follows = Evolution {
         add: steps.contains(&SchemaStep::Add),
         widen: steps.contains(&SchemaStep::Widen),
+        optional: steps.contains(&SchemaStep::Optional),
+        rename: steps.contains(&SchemaStep::Rename),
     };
     let without_schemas = format_of_schemas(format).is_none();
     let only_schemas = "is for format = \"avro\" or \"protobuf\"; remove it";
     if let Some(file) = file.as_ref().filter(|_| without_schemas) {
         return Err(document.problem_at(file.span(), only_schemas.to_owned()));
+    }
+    if let Some(evolution) = &evolution
+        && format == Format::Protobuf
+        && (follows.optional || follows.rename)
+    {
+        let message = "`optional` and `rename` are for format = \"avro\"; remove them";
+        return Err(document.problem_at(evolution.span(), message.to_owned()));
     }
     if let Some(evolution) = evolution.filter(|_| without_schemas && follows != Evolution::default()) {
         return Err(document.problem_at(evolution.span(), only_schemas.to_owned()));

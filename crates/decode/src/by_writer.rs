@@ -233,10 +233,7 @@ impl<F: WrittenFormat> Writers<F> {
             }
             Some(Found::Unusable(problem)) => return Err(unusable(format!("{}: {problem}", named(id)))),
         };
-        let own = self.schema.as_struct().fields().iter();
-        let own: Vec<&NestedFieldRef> = own
-            .filter(|field| KafkaColumn::by_name(&field.name).is_none())
-            .collect();
+        let own = own(&self.schema);
         let (plan, growth) =
             F::resolve(&schema, selector, &own, &self.schema, &self.settings).map_err(|mut fault| {
                 fault.detail = format!("{}: {}", named(id), fault.detail);
@@ -249,6 +246,14 @@ impl<F: WrittenFormat> Writers<F> {
             growth,
         }))
     }
+}
+
+/// The columns that records fill.
+pub(crate) fn own(table: &Schema) -> Vec<&NestedFieldRef> {
+    let fields = table.as_struct().fields().iter();
+    fields
+        .filter(|field| KafkaColumn::by_name(&field.name).is_none())
+        .collect()
 }
 
 fn named(id: Option<SchemaId>) -> String {

@@ -21,6 +21,8 @@ mod by_writer;
 mod columns;
 mod ddl;
 mod error;
+mod forecast;
+mod former_names;
 mod frame;
 mod json;
 pub mod kafka_columns;
@@ -34,6 +36,8 @@ mod writer_schemas;
 pub use bad::{BadRecord, Reason};
 pub use ddl::{DdlError, parse_ddl};
 pub use error::DecodeError;
+pub use forecast::{Forecast, Misfit, forecast};
+pub use former_names::FormerNames;
 pub use protobuf::schema::Import;
 pub use schema::{PLACEHOLDER_ID, create_schema};
 pub use settings::{
@@ -98,6 +102,10 @@ pub enum Change {
     },
     /// int to long, float to double, or a decimal of more digits.
     Widen { path: Vec<String>, to: PrimitiveType },
+    /// A required column takes nulls.
+    MakeOptional { path: Vec<String> },
+    /// A column gets the name that its field has now.
+    Rename { path: Vec<String>, to: String },
 }
 
 /// Decodes the records of one topic for one version of its table's schema.

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+use crate::former_names::FormerNames;
 use crate::writer_schemas::WriterSchemas;
 
 /// How the bytes of a record's value are written.
@@ -118,6 +119,10 @@ pub struct Evolution {
     pub add: bool,
     /// int to long, float to double, and decimals of more digits.
     pub widen: bool,
+    /// Required columns take nulls where the schema makes their fields nullable, or leaves them out.
+    pub optional: bool,
+    /// A column takes the name of the field that has the column's name among its aliases.
+    pub rename: bool,
 }
 
 impl Default for Evolution {
@@ -125,6 +130,10 @@ impl Default for Evolution {
         Self {
             add: true,
             widen: true,
+            // A promise that somebody made to readers of the table.
+            optional: false,
+            // Whatever asks for the column by its name would have to change at that moment.
+            rename: false,
         }
     }
 }
@@ -201,6 +210,8 @@ pub struct DecodeSettings {
     pub evolution: Evolution,
     /// What is known of these schemas.
     pub writers: WriterSchemas,
+    /// Of the table's columns, as it is now.
+    pub former_names: FormerNames,
     pub kafka_columns: KafkaColumns,
 }
 
@@ -220,6 +231,7 @@ impl DecodeSettings {
             infer: true,
             evolution: Evolution::default(),
             writers: WriterSchemas::default(),
+            former_names: FormerNames::default(),
             kafka_columns: KafkaColumns::default(),
         }
     }

@@ -74,7 +74,15 @@ impl WriterSchemas {
     /// # Errors
     /// What is wrong with the schema.
     pub fn of_avro_file(text: &str) -> Result<Self, String> {
-        parse(text, &[]).map(|fields| Self(Origin::File(WriterSchema::Avro(fields))))
+        Self::of_avro(text, &[])
+    }
+
+    /// As of a file, with the schemas whose types it uses.
+    ///
+    /// # Errors
+    /// What is wrong with the schema.
+    pub fn of_avro(text: &str, references: &[String]) -> Result<Self, String> {
+        parse(text, references).map(|fields| Self(Origin::File(WriterSchema::Avro(fields))))
     }
 
     /// Every record is a message of this `.proto` file, and has no frame. `message` is its full name, which may be left

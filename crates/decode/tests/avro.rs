@@ -9,8 +9,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use iceberg::spec::{NestedFieldRef, Schema, Type};
 use proptest::prelude::*;
 use tabletopic_decode::{
-    Awaited, Change, DecodeSettings, Decoded, Evolution, Format, OnBadRecord, Reason, SchemaId,
-    WriterSchemas, create_schema, decoder, infer, parse_ddl,
+    Awaited, Change, DecodeSettings, Decoded, Evolution, Forecast, Format, FormerNames, OnBadRecord, Reason,
+    SchemaId, WriterSchemas, create_schema, decoder, forecast, infer, parse_ddl,
 };
 use tabletopic_records::{NoHeaders, Record};
 
@@ -217,17 +217,21 @@ fn records_of_two_schemas_in_turns_each_have_their_own_fields() {
     );
 }
 
-fn added(decoded: &Decoded) -> Vec<(String, usize)> {
-    let shown = |change: &Change| match change {
+fn shown(change: &Change) -> String {
+    match change {
         Change::AddColumn { parent, name, ty } => {
             let parent = parent.iter().map(|part| format!("{part}.")).collect::<String>();
             format!("{parent}{name} {}", type_name(ty))
         }
         Change::Widen { path, to } => format!("{} -> {to}", path.join(".")),
-    };
-    decoded
-        .grown
-        .iter()
+        Change::MakeOptional { path } => format!("optional {}", path.join(".")),
+        Change::Rename { path, to } => format!("rename {} to {to}", path.join(".")),
+    }
+}
+
+fn added(decoded: &Decoded) -> Vec<(String, usize)> {
+    let grown = decoded.grown.iter();
+    grown
         .map(|grown| (shown(&grown.change), grown.caused_by))
         .collect()
 }
@@ -331,6 +335,7 @@ fn what_evolution_leaves_out_is_bad() {
         evolution: Evolution {
             add: false,
             widen: false,
+            ..Evolution::default()
         },
         ..settings
     };
@@ -351,6 +356,226 @@ fn what_evolution_leaves_out_is_bad() {
     let decoded = decode(&lenient, &table("id BIGINT"), &values);
     assert_eq!(longs(&decoded, "id"), [Some(1), Some(2)]);
     assert!(decoded.bad.iter().all(|bad| bad.nulled));
+}
+
+/// What a decoder asks for.
+fn asked(decoded: &Decoded) -> Vec<String> {
+    decoded.grown.iter().map(|grown| shown(&grown.change)).collect()
+}
+
+/// A table with other names for its columns, by id.
+fn renamed(schema: &Schema, names: &[(i32, &str)]) -> Schema {
+    let fields = schema.as_struct().fields().iter().map(|field| {
+        let mut field = (**field).clone();
+        if let Some((_, name)) = names.iter().find(|(id, _)| *id == field.id) {
+            field.name = (*name).to_owned();
+        }
+        field.into()
+    });
+    Schema::builder().with_fields(fields).build().unwrap()
+}
+
+fn following(settings: DecodeSettings, evolution: Evolution) -> DecodeSettings {
+    DecodeSettings {
+        evolution,
+        ..settings
+    }
+}
+
+const RENAME: Evolution = Evolution {
+    add: true,
+    widen: true,
+    optional: false,
+    rename: true,
+};
+
+#[test]
+fn a_column_takes_the_name_of_a_field_that_has_it_as_an_alias() {
+    const TITLE: &str = r#"{"name": "title", "type": "string", "aliases": ["subject", "note"]}"#;
+    let schemas = [
+        record(&format!("{ID}, {NOTE}")),
+        record(&format!("{ID}, {TITLE}")),
+    ];
+    let settings = registered(&[&schemas[0], &schemas[1]]);
+    let before = table("id BIGINT, note VARCHAR");
+    let values = [
+        framed(1, &[long(1), text("a")].concat()),
+        framed(2, &[long(2), text("b")].concat()),
+    ];
+    let add = decode(&settings, &before, &values);
+    assert_eq!(asked(&add), ["title string"], "unless it is told to");
+
+    let settings = following(settings, RENAME);
+    let decoded = decode(&settings, &before, &values);
+    assert_eq!(asked(&decoded), ["rename note to title"]);
+    assert_eq!(decoded.grown[0].caused_by, 1);
+
+    // Both fill it from then on, in whichever order they come, also where nothing but the table remembers.
+    let after = renamed(&before, &[(2, "title")]);
+    let settings = DecodeSettings {
+        former_names: FormerNames::of(&after, [&before, &after].into_iter()),
+        ..settings
+    };
+    for turn in [[0, 1], [1, 0]] {
+        let values = turn.map(|number: usize| values[number].clone());
+        let decoded = decode(&settings, &after, &values);
+        assert_eq!((asked(&decoded), reasons(&decoded)), (vec![], vec![]));
+        let titles: Vec<_> = column(&decoded, "title")
+            .as_string::<i32>()
+            .iter()
+            .flatten()
+            .collect();
+        assert_eq!(titles, turn.map(|number| ["a", "b"][number]));
+    }
+}
+
+#[test]
+fn a_column_that_got_a_name_never_gets_its_former_one_back() {
+    const BACK: &str = r#"{"name": "note", "type": "string", "aliases": ["title"]}"#;
+    const NEWEST: &str = r#"{"name": "text", "type": "string", "aliases": ["note"]}"#;
+    let schemas = [
+        record(&format!("{ID}, {BACK}")),
+        record(&format!("{ID}, {NEWEST}")),
+    ];
+    let settings = following(registered(&[&schemas[0], &schemas[1]]), RENAME);
+    let before = table("id BIGINT, note VARCHAR");
+    let after = renamed(&before, &[(2, "title")]);
+    let settings = DecodeSettings {
+        former_names: FormerNames::of(&after, [&before].into_iter()),
+        ..settings
+    };
+    for id in [1, 2] {
+        let decoded = decode(&settings, &after, &[framed(id, &[long(1), text("a")].concat())]);
+        assert_eq!(
+            (asked(&decoded), reasons(&decoded)),
+            (vec![], vec![]),
+            "schema {id}"
+        );
+        assert_eq!(show(column(&decoded, "title"), 0), "a");
+    }
+}
+
+#[test]
+fn a_rename_goes_as_deep_as_the_table_and_stops_at_names_that_are_not_free() {
+    let inner = r#"{"type": "record", "name": "R", "fields": [
+        {"name": "street", "type": "string", "aliases": ["road"]}, {"name": "floor", "type": "long"}
+    ]}"#;
+    let schema = record(&format!(
+        r#"{ID}, {{"name": "places", "type": {{"type": "array", "items": {inner}}}, "aliases": ["stops"]}},
+           {{"name": "_kafka_offset", "type": "string", "aliases": ["a"]}},
+           {{"name": "ID", "type": "string", "aliases": ["b"]}},
+           {{"name": "made", "type": "long", "aliases": ["at"]}}"#
+    ));
+    let settings = DecodeSettings {
+        event_time: Some("at".to_owned()),
+        ..following(registered(&[&schema]), RENAME)
+    };
+    let before = table("id BIGINT, stops STRUCT<road VARCHAR>[], a VARCHAR, b VARCHAR, at TIMESTAMPTZ");
+    let body = [
+        long(1),
+        long(1),
+        text("x"),
+        long(3),
+        long(0),
+        text("no"),
+        text("no"),
+        long(1_769_851_616_123),
+    ];
+    let decoded = decode(&settings, &before, &[framed(1, &body.concat())]);
+    assert_eq!(reasons(&decoded), []);
+    assert_eq!(
+        asked(&decoded),
+        [
+            "rename stops.element.road to street",
+            "stops.element.floor long",
+            "rename stops to places"
+        ]
+    );
+    assert_eq!(decoded.unknown_fields, 2, "{decoded:?}");
+}
+
+#[test]
+fn a_required_column_takes_nulls_once_its_field_may_be_one_or_is_gone() {
+    let schemas = [
+        record(ID),
+        record(&format!(
+            r#"{ID}, {{"name": "n", "type": ["null", "long"]}}, {{"name": "m", "type": "long"}}"#
+        )),
+    ];
+    let values = [
+        framed(1, &long(1)),
+        framed(2, &[long(1), long(0), long(5)].concat()),
+    ];
+    let settings = registered(&[&schemas[0], &schemas[1]]);
+    let strict = table("id BIGINT, n BIGINT NOT NULL, m BIGINT NOT NULL");
+    let decoded = decode(&settings, &strict, &values);
+    assert_eq!(
+        (asked(&decoded), reasons(&decoded)),
+        (
+            vec![],
+            vec![(0, Reason::MissingRequired), (1, Reason::MissingRequired)]
+        )
+    );
+    let settings = following(
+        settings,
+        Evolution {
+            optional: true,
+            ..Evolution::default()
+        },
+    );
+    assert_eq!(
+        asked(&decode(&settings, &strict, &values[..1])),
+        ["optional n", "optional m"]
+    );
+    assert_eq!(asked(&decode(&settings, &strict, &values[1..])), ["optional n"]);
+}
+
+#[test]
+fn a_schema_is_judged_before_any_record_has_it() {
+    let judged = |evolution, columns: &str, fields: &str| {
+        let settings = DecodeSettings {
+            writers: WriterSchemas::of_avro_file(&record(fields)).unwrap(),
+            event_time: Some("at".to_owned()),
+            evolution,
+            ..DecodeSettings::new("orders", Format::Avro)
+        };
+        let Forecast {
+            changes,
+            misfits,
+            left_out,
+        } = forecast(&settings, &table(columns)).unwrap();
+        let misfits: Vec<String> = misfits.iter().map(|misfit| misfit.column.clone()).collect();
+        (changes.len(), misfits, left_out)
+    };
+    let none = Vec::<String>::new;
+    let columns = "at TIMESTAMPTZ, id BIGINT, n INT NOT NULL, r STRUCT<a INT>";
+    const AT: &str = r#"{"name": "at", "type": "long"}"#;
+    const N: &str = r#"{"name": "n", "type": "int"}"#;
+    assert_eq!(
+        judged(RENAME, columns, &format!("{AT}, {N}")),
+        (0, none(), none())
+    );
+    let fields = format!(
+        r#"{ID}, {{"name": "n", "type": ["null", "string"]}}, {{"name": "_kafka_x", "type": "int"}},
+           {{"name": "r", "type": {{"type": "record", "name": "R", "fields": [
+               {{"name": "a", "type": ["int", "string"]}}, {{"name": "b", "type": "int"}}
+           ]}}}}"#
+    );
+    let bad = ["n", "n", "r.a", "at"].map(str::to_owned).to_vec();
+    assert_eq!(
+        judged(RENAME, columns, &fields),
+        (1, bad, vec!["_kafka_x".to_owned()])
+    );
+    let strict = Evolution {
+        add: false,
+        ..Evolution::default()
+    };
+    let added = format!("{AT}, {N}, {NOTE}");
+    assert_eq!(
+        judged(strict, columns, &added),
+        (0, vec!["note".to_owned()], none())
+    );
+    assert!(forecast(&DecodeSettings::new("orders", Format::Json), &table(columns)).is_none());
 }
 
 #[test]

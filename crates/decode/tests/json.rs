@@ -310,6 +310,7 @@ fn growth_names_paths_and_refuses_collisions() {
                 format!("{} + {name} {ty} @{}", parent.join("."), proposal.caused_by)
             }
             Change::Widen { path, to } => format!("{} -> {to} @{}", path.join("."), proposal.caused_by),
+            other => format!("{other:?}"),
         })
         .collect();
     let expected = [

@@ -240,6 +240,7 @@ fn added(decoded: &Decoded) -> Vec<(String, usize)> {
             format!("{parent}{name} {}", type_name(ty))
         }
         Change::Widen { path, to } => format!("{} -> {to}", path.join(".")),
+        other => format!("{other:?}"),
     };
     decoded
         .grown
@@ -293,6 +294,7 @@ fn the_table_follows_a_schema_wherever_it_grows() {
         evolution: Evolution {
             add: false,
             widen: false,
+            ..Evolution::default()
         },
         ..settings
     };

@@ -19,14 +19,31 @@ pub struct Job {
     pub decode: DecodeSettings,
     /// The columns of a DDL file; else the table's own, or inference.
     pub ddl: Option<Vec<NestedFieldRef>>,
-    /// Such as `day(created_at)`; empty for a table without partitions.
-    pub partition_by: Vec<String>,
+    pub partition_by: PartitionBy,
     pub start: Start,
     /// What this process reads under a static assignment; `None` is all partitions.
     pub partitions: Option<Vec<i32>>,
     pub files: FileSettings,
     /// Oldest record that may wait in open files before they are cut.
     pub commit_interval: Duration,
+}
+
+/// How a table is partitioned: fields such as `day(created_at)`, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartitionBy {
+    /// The configuration says so. A table that is there gets it as its next spec.
+    Said(Vec<String>),
+    /// The configuration says nothing. A table that is there keeps what it has.
+    Usual(Vec<String>),
+}
+
+impl PartitionBy {
+    /// Of a table that is made.
+    pub fn fields(&self) -> &[String] {
+        match self {
+            Self::Said(fields) | Self::Usual(fields) => fields,
+        }
+    }
 }
 
 /// Where a partition starts that the table does not know yet.

@@ -16,5 +16,5 @@ pub mod run;
 mod schema_lookups;
 pub mod worker;
 
-pub use job::{Job, Start};
+pub use job::{Job, PartitionBy, Start};
 pub use schema_lookups::{SchemaLookups, learn};

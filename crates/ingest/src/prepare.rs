@@ -9,10 +9,10 @@ use tabletopic_records::Record;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::follower::create;
-use tabletopic_table::partition::{PartitionError, parse_partition_by};
+use tabletopic_table::partition::{PartitionError, changed_spec, parse_partition_by};
 use thiserror::Error;
 
-use crate::job::Job;
+use crate::job::{Job, PartitionBy};
 
 /// Records that the columns of a new table are inferred from.
 pub const SAMPLE: usize = 10_000;
@@ -42,6 +42,23 @@ pub async fn exists(lake: &Lake, job: &Job) -> Result<Option<LoadedTable>, Commi
         Ok(table) => Ok(Some(table)),
         Err(CatalogError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a table that is there can be partitioned as the configuration says. Only the first commit does it.
+///
+/// # Errors
+/// Those of `partition_by`.
+pub fn can_be_partitioned(job: &Job, table: &LoadedTable) -> Result<(), PrepareError> {
+    let PartitionBy::Said(fields) = &job.partition_by else {
+        return Ok(());
+    };
+    match changed_spec(fields, &table.metadata) {
+        Ok(_) => Ok(()),
+        Err(source) => Err(PrepareError::Partition {
+            job: job.id.to_string(),
+            source,
+        }),
     }
 }
 
@@ -100,7 +117,7 @@ pub async fn create_table(
 ) -> Result<LoadedTable, PrepareError> {
     let schema = new_schema(job, sample)?;
     let nothing_to_infer_from = sample.is_empty() && job.ddl.is_none();
-    let spec = parse_partition_by(&job.partition_by, &schema).map_err(|source| {
+    let spec = parse_partition_by(job.partition_by.fields(), &schema).map_err(|source| {
         let job = job.id.to_string();
         match source {
             PartitionError::NoSuchColumn { .. } if nothing_to_infer_from => {

@@ -146,6 +146,7 @@ mod tests {
 
     use async_trait::async_trait;
     use tabletopic_clock::SystemClock;
+    use tabletopic_registry::Versioned;
     use tokio::sync::mpsc;
 
     use super::*;
@@ -178,6 +179,10 @@ mod tests {
                 }),
                 _ => Answer::NoSuchId,
             })
+        }
+
+        async fn version(&self, _subject: &str, _version: Option<u32>) -> Result<Versioned, Outage> {
+            Ok(Versioned::NoSuchVersion)
         }
     }
 

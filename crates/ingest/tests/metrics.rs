@@ -20,7 +20,7 @@ use tabletopic_ingest::observe::{
     ToRetention,
 };
 use tabletopic_ingest::run::{Assignment, Ended, Parts, Settings, Sources, Stop, run};
-use tabletopic_ingest::{Job, Start};
+use tabletopic_ingest::{Job, PartitionBy, Start};
 use tabletopic_offsets::{JobId, TopicPartition};
 use tabletopic_source::{MemoryBroker, MemoryRecord, Retention, Source, SourceError};
 use tabletopic_table::Lake;
@@ -77,7 +77,7 @@ impl Feed {
             table: TableIdent::from_strs(["shop", "orders"]).unwrap(),
             decode,
             ddl: Some(parse_ddl("CREATE TABLE orders (n BIGINT)").unwrap()),
-            partition_by: Vec::new(),
+            partition_by: PartitionBy::Said(Vec::new()),
             start: Start::Earliest,
             partitions: None,
             files: FileSettings::default(),

@@ -85,6 +85,9 @@ impl TableState {
                 added.map(|added| (added.partition, text::added(added.range, added.counts))),
             );
         }
+        if let Some(evolved) = &self.evolved {
+            writer.put("evolved", pending::evolved(evolved).to_string());
+        }
         encode_outbox(&mut writer, &self.outbox);
         writer.0
     }
@@ -125,12 +128,19 @@ impl TableState {
             }
             jobs.insert(id, job);
         }
+        let evolved = match reader.take("evolved") {
+            Some(value) => {
+                Some(pending::parse_evolved(value).map_err(|why| malformed("evolved", value, &why))?)
+            }
+            None => None,
+        };
         let outbox = decode_outbox(&mut reader)?;
         reader.finish()?;
         Ok(Some(TableState {
             kind,
             jobs,
             added,
+            evolved,
             outbox,
         }))
     }

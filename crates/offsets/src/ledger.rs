@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Counts, JobId, Kind, OffsetRange, SnapshotRef};
+use crate::{Counts, Evolved, JobId, Kind, OffsetRange, RecordAt, SnapshotRef};
 
 /// What is known about a snapshot just before it is encoded, apart from its ranges.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,7 @@ pub struct LedgerEntry {
     pub stamp: Stamp,
     pub kind: Kind,
     pub ranges: Vec<LedgerRange>,
+    pub evolved: Option<Evolved>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,23 +39,38 @@ pub struct LedgerRange {
     pub counts: Counts,
 }
 
-/// A row as the ledger table has it. `range` is `None` for a snapshot that added no range.
+/// A row as the ledger table has it: about a range, about a change of the table, or about neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LedgerRow<'a> {
     pub stamp: &'a Stamp,
     pub kind: Kind,
     pub range: Option<&'a LedgerRange>,
+    pub change: Option<&'a str>,
+    /// The record that asked for the change.
+    pub cause: Option<&'a RecordAt>,
 }
 
 impl LedgerEntry {
-    /// One row for each range, and one for a snapshot without ranges: every snapshot has a row.
+    /// One row for each range and each change, and one for a snapshot without either: every snapshot has a row.
     pub fn rows(&self) -> impl Iterator<Item = LedgerRow<'_>> {
-        let row = |range| LedgerRow {
+        let bare = LedgerRow {
             stamp: &self.stamp,
             kind: self.kind,
-            range,
+            range: None,
+            change: None,
+            cause: None,
         };
-        let bare = self.ranges.is_empty().then(|| row(None));
-        self.ranges.iter().map(move |range| row(Some(range))).chain(bare)
+        let ranges = self.ranges.iter().map(move |range| LedgerRow {
+            range: Some(range),
+            ..bare
+        });
+        let changes = self.evolved.iter().flat_map(|evolved| &evolved.changes);
+        let is_bare = self.ranges.is_empty() && changes.clone().next().is_none();
+        let changes = changes.map(move |change| LedgerRow {
+            change: Some(change),
+            cause: self.evolved.as_ref().and_then(|evolved| evolved.cause.as_ref()),
+            ..bare
+        });
+        ranges.chain(changes).chain(is_bare.then_some(bare))
     }
 }

@@ -8,6 +8,7 @@
 mod command;
 mod counts;
 mod encoding;
+mod evolved;
 mod guard;
 mod identity;
 mod ledger;
@@ -20,6 +21,7 @@ mod state;
 pub use command::{Abandoned, CommandError, Cut, Gap, Held, LedgerPrefix, PrefixError, Recorded, refuse_cut};
 pub use counts::Counts;
 pub use encoding::{PREFIX, StateError};
+pub use evolved::{Evolved, RecordAt};
 pub use guard::{FenceReason, Fenced, UnitRange};
 pub use identity::{Generation, JobId, TopicIdentity, TopicPartition};
 pub use ledger::{LedgerEntry, LedgerRange, LedgerRow, Stamp};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Counts, Generation, JobId, LedgerEntry, LedgerRange, Offset, OffsetRange, Outbox, Progress, RangeSet,
-    Stamp, TopicIdentity, TopicPartition,
+    Counts, Evolved, Generation, JobId, LedgerEntry, LedgerRange, Offset, OffsetRange, Outbox, Progress,
+    RangeSet, Stamp, TopicIdentity, TopicPartition,
 };
 
 /// Why a snapshot was made.
@@ -110,6 +110,8 @@ pub struct TableState {
     pub jobs: BTreeMap<JobId, JobState>,
     /// Sorted by job, partition and start; ranges that meet are one.
     pub added: Vec<AddedRange>,
+    /// What this very snapshot changed in the table's columns or partitions.
+    pub evolved: Option<Evolved>,
     pub outbox: Outbox,
 }
 
@@ -148,6 +150,7 @@ impl TableState {
             kind: Kind::Anchor,
             jobs: BTreeMap::new(),
             added: Vec::new(),
+            evolved: None,
             outbox: Outbox::default(),
         }
     }
@@ -158,6 +161,7 @@ impl TableState {
         Self {
             kind,
             added: Vec::new(),
+            evolved: None,
             ..self.clone()
         }
     }
@@ -265,7 +269,7 @@ impl TableState {
     }
 
     /// The last step before encoding: puts this snapshot into the outbox, with a ledger entry that
-    /// names the ranges it added.
+    /// names the ranges it added, and what it changed.
     pub fn record(&mut self, stamp: Stamp) {
         let ranges = self.added.iter().map(|added| LedgerRange {
             job: added.job.clone(),
@@ -284,6 +288,7 @@ impl TableState {
         self.outbox.ledger.push(LedgerEntry {
             kind: self.kind,
             ranges: ranges.collect(),
+            evolved: self.evolved.clone(),
             stamp: stamp.clone(),
         });
         self.outbox.snapshots.push(stamp.snapshot);

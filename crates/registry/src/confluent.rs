@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::settings::{Credentials, RegistrySettings, SettingsError};
-use crate::{Answer, Outage, ReferencedSchema, RegisteredSchema, Registry};
+use crate::{Answer, Outage, ReferencedSchema, RegisteredSchema, Registry, Versioned};
 
 /// Bytes of one answer.
 const LONGEST_ANSWER: usize = 4 << 20;
@@ -27,6 +27,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 const NO_SUBJECT: u32 = 40_401;
 const NO_VERSION: u32 = 40_402;
 const NO_SCHEMA: u32 = 40_403;
+
+/// Versions that were deleted since are still what records were written with.
+const DELETED: Option<&str> = Some("deleted=true");
 
 /// See the module.
 #[derive(Debug)]
@@ -64,12 +67,17 @@ impl Confluent {
 
     /// Asks the URLs in turn for what is under `path`. It is not there if all that answer say so: one of several may
     /// be behind the others.
-    async fn get<T: DeserializeOwned>(&self, path: &[&str], absent: &[u32]) -> Result<Option<T>, Outage> {
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        absent: &[u32],
+        query: Option<&str>,
+    ) -> Result<Option<T>, Outage> {
         let first = self.preferred.load(Ordering::Relaxed);
         let (mut is_absent, mut outages) = (false, Vec::new());
         for turn in 0..self.urls.len() {
             let number = (first + turn) % self.urls.len();
-            match self.get_from(&self.urls[number], path, absent).await {
+            match self.get_from(&self.urls[number], path, absent, query).await {
                 Ok(Some(found)) => {
                     self.preferred.store(number, Ordering::Relaxed);
                     return Ok(Some(found));
@@ -89,6 +97,7 @@ impl Confluent {
         base: &Url,
         path: &[&str],
         absent: &[u32],
+        query: Option<&str>,
     ) -> Result<Option<T>, Outage> {
         let outage = |problem: String| Outage(format!("registry {base}: {problem}"));
         let mut url = base.clone();
@@ -96,8 +105,7 @@ impl Confluent {
             Ok(mut segments) => drop(segments.pop_if_empty().extend(path)),
             Err(()) => return Err(outage("its URL has no path".to_owned())),
         }
-        // Versions that were deleted since are still what records were written with.
-        url.set_query(Some("deleted=true"));
+        url.set_query(query);
         let request = self.client.get(url);
         let request = match &self.credentials {
             None => request,
@@ -133,12 +141,35 @@ impl Confluent {
 impl Registry for Confluent {
     async fn schema(&self, id: u32) -> Result<Answer, Outage> {
         let number = id.to_string();
-        let Some(root) = self
-            .get::<Schema>(&["schemas", "ids", &number], &[NO_SCHEMA])
+        let path = ["schemas", "ids", &number];
+        match self.get::<Schema>(&path, &[NO_SCHEMA], DELETED).await? {
+            Some(root) => self.whole(root).await,
+            None => Ok(Answer::NoSuchId),
+        }
+    }
+
+    async fn version(&self, subject: &str, version: Option<u32>) -> Result<Versioned, Outage> {
+        let number = version.map(|version| version.to_string());
+        let path = [
+            "subjects",
+            subject,
+            "versions",
+            number.as_deref().unwrap_or("latest"),
+        ];
+        // What was deleted is not what comes next.
+        match self
+            .get::<SubjectVersion>(&path, &[NO_SUBJECT, NO_VERSION], None)
             .await?
-        else {
-            return Ok(Answer::NoSuchId);
-        };
+        {
+            Some(found) => Ok(Versioned::Version(found.version, self.whole(found.schema).await?)),
+            None => Ok(Versioned::NoSuchVersion),
+        }
+    }
+}
+
+impl Confluent {
+    /// A schema with everything that it refers to.
+    async fn whole(&self, root: Schema) -> Result<Answer, Outage> {
         let mut references = Vec::new();
         let mut known = BTreeSet::new();
         let mut left = VecDeque::from(root.references);
@@ -158,7 +189,10 @@ impl Registry for Confluent {
             }
             let number = version.to_string();
             let path = ["subjects", subject, "versions", &number];
-            let Some(schema) = self.get::<Schema>(&path, &[NO_SUBJECT, NO_VERSION]).await? else {
+            let Some(schema) = self
+                .get::<Schema>(&path, &[NO_SUBJECT, NO_VERSION], DELETED)
+                .await?
+            else {
                 let problem = format!(
                     "it refers to version {version} of subject {subject}, which the registry does not have"
                 );
@@ -177,6 +211,13 @@ impl Registry for Confluent {
             references,
         }))
     }
+}
+
+#[derive(Deserialize)]
+struct SubjectVersion {
+    version: u32,
+    #[serde(flatten)]
+    schema: Schema,
 }
 
 #[derive(Deserialize)]

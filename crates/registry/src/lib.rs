@@ -24,6 +24,13 @@ pub trait Registry: Debug + Send + Sync {
     /// # Errors
     /// No answer that can be believed: ask again later. It says nothing of the id.
     async fn schema(&self, id: u32) -> Result<Answer, Outage>;
+
+    /// Looks a version of a subject up, with everything that its schema refers to; the newest one if none is named.
+    /// Tries once.
+    ///
+    /// # Errors
+    /// As [`schema`](Self::schema).
+    async fn version(&self, subject: &str, version: Option<u32>) -> Result<Versioned, Outage>;
 }
 
 /// What a registry has under an id.
@@ -33,6 +40,14 @@ pub enum Answer {
     NoSuchId,
     /// It has something that cannot be used, for this reason.
     Unusable(String),
+}
+
+/// What a registry has as a version of a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Versioned {
+    /// The number of the version, and what is there.
+    Version(u32, Answer),
+    NoSuchVersion,
 }
 
 /// A schema as it was registered.

@@ -85,6 +85,41 @@ async fn a_schema_comes_with_everything_that_it_refers_to() {
 }
 
 #[tokio::test]
+async fn a_version_of_a_subject_comes_with_its_number_and_what_it_refers_to() {
+    let (url, heads) = serve(&[
+        (
+            "/subjects/a/versions/latest",
+            "200 OK",
+            r#"{"subject":"a","id":9,"version":4,"schema":"A","references":[{"name":"B","subject":"b","version":3}]}"#,
+        ),
+        ("/subjects/a/versions/2", "200 OK", r#"{"subject":"a","id":5,"version":2,"schema":"older"}"#),
+        ("/subjects/b/versions/3", "200 OK", r#"{"subject":"b","id":1,"version":3,"schema":"B"}"#),
+        (
+            "/subjects/a/versions/7",
+            "404 Not Found",
+            r#"{"error_code":40402,"message":"Version not found"}"#,
+        ),
+    ])
+    .await;
+    let client = client(&[&url], None);
+    let newest = client.version("a", None).await;
+    assert_eq!(newest, Ok(Versioned::Version(4, schema("A", &[("B", "B")]))));
+    // What was deleted is no subject's newest version, and still what another one refers to.
+    let asked: Vec<bool> = heads
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|head| head.contains("deleted"))
+        .collect();
+    assert_eq!(asked, [false, true]);
+    assert_eq!(
+        client.version("a", Some(2)).await,
+        Ok(Versioned::Version(2, schema("older", &[])))
+    );
+    assert_eq!(client.version("a", Some(7)).await, Ok(Versioned::NoSuchVersion));
+}
+
+#[tokio::test]
 async fn a_missing_reference_makes_a_schema_unusable() {
     let (url, _) = serve(&[
         (

@@ -8,14 +8,20 @@
 
 use std::sync::Arc;
 
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::Int64Type;
+use futures::TryStreamExt;
 use iceberg::TableIdent;
 use iceberg::spec::{NestedField, PrimitiveType, Schema, Type};
 use tabletopic_catalog::MemoryCatalog;
 use tabletopic_clock::{ManualClock, SeededEntropy};
-use tabletopic_offsets::{JobId, TableState, TopicIdentity};
+use tabletopic_offsets::{Follower, JobId, RecordAt, TableState, TopicIdentity};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Anchor, ChangeSchema, CommitError, Committed, LogWaiting, commit};
-use tabletopic_table::follower::create;
+use tabletopic_table::follower::drain::drain;
+use tabletopic_table::follower::{create, ident, ledger};
+use tabletopic_table::rows::iceberg_table;
 use tabletopic_table::schema::SchemaChange;
 use tabletopic_table::storage::{DurableLocal, RequestCounts, file_io};
 use tempfile::TempDir;
@@ -76,9 +82,19 @@ async fn add(
             name: name.to_owned(),
             ty: Type::Primitive(ty),
         }],
-        cause: "orders/0 offset 7".to_owned(),
+        cause: cause(),
     };
     commit(lake, &table(), &mut plan, &LogWaiting).await
+}
+
+fn cause() -> RecordAt {
+    RecordAt {
+        job: JobId::new("orders"),
+        topic: "orders".into(),
+        topic_id: None,
+        partition: 0,
+        offset: 7,
+    }
 }
 
 fn columns(committed: &Committed<TableState>) -> Vec<&str> {
@@ -108,6 +124,76 @@ async fn what_was_asked_of_an_older_schema_is_answered_with_the_newer_one() {
 
     let next = add(&lake, 1, "w", PrimitiveType::Long).await.unwrap();
     assert_eq!(columns(&next), ["id", "v", "w"]);
+}
+
+#[tokio::test]
+async fn a_change_is_told_by_its_snapshot_and_by_a_ledger_of_an_earlier_release() {
+    let folder = TempDir::new().unwrap();
+    let lake = anchored(&folder).await;
+    let ident = ident(&table(), Follower::Ledger);
+    let columns = ledger::schema().unwrap().as_struct().fields()[..18].to_vec();
+    let earlier = Schema::builder().with_fields(columns).build().unwrap();
+    create::table(&lake, &ident, earlier, None).await.unwrap();
+
+    let changed = add(&lake, 0, "v", PrimitiveType::Long).await.unwrap();
+    let told = changed.base.state().unwrap().evolved.clone().unwrap();
+    assert_eq!(told.changes, ["add column v long"]);
+    assert_eq!(
+        told.cause.map(|cause| cause.to_string()).unwrap(),
+        "orders/0 offset 7"
+    );
+    drain(&lake, &changed.base, Follower::Ledger, &LogWaiting)
+        .await
+        .unwrap();
+
+    let ledger = lake.catalog.load(&ident).await.unwrap();
+    let ledger = iceberg_table(&lake, &ledger).unwrap();
+    let scan = ledger.scan().select_all().build().unwrap();
+    let rows: Vec<RecordBatch> = scan.to_arrow().await.unwrap().try_collect().await.unwrap();
+    let rows = concat_batches(&rows[0].schema(), &rows).unwrap();
+    let [change, topic, offset] = ["change", "topic", "record_offset"].map(|name| rows[name].clone());
+    assert_eq!(
+        change.as_string::<i32>().iter().collect::<Vec<_>>(),
+        [None, Some("add column v long")]
+    );
+    assert_eq!(topic.as_string::<i32>().value(1), "orders");
+    assert_eq!(
+        offset.as_primitive::<Int64Type>().iter().collect::<Vec<_>>(),
+        [None, Some(7)]
+    );
+}
+
+#[tokio::test]
+async fn thousands_of_changes_are_cut_short() {
+    let folder = TempDir::new().unwrap();
+    let lake = anchored(&folder).await;
+    let changes: Vec<SchemaChange> = (0..2_000)
+        .map(|number| SchemaChange::AddColumn {
+            parent: Vec::new(),
+            name: format!("{number}-{}", "ä".repeat(1_000)),
+            ty: Type::Primitive(PrimitiveType::Long),
+        })
+        .collect();
+    let mut plan = ChangeSchema {
+        lake: &lake,
+        made_for: 0,
+        changes: &changes,
+        cause: cause(),
+    };
+    let changed = commit(&lake, &table(), &mut plan, &LogWaiting).await.unwrap();
+    let state = changed.base.state().unwrap();
+    let told = &state.evolved.as_ref().unwrap().changes;
+    assert_eq!((told.len(), told[50].as_str()), (51, "1950 more"));
+    assert!(
+        told[0].starts_with("add column 0-ää") && told[0].ends_with("ä…"),
+        "{}",
+        told[0]
+    );
+    assert!(
+        state.outbox.encoded_bytes() < 32 * 1024,
+        "{}",
+        state.outbox.encoded_bytes()
+    );
 }
 
 #[tokio::test]

@@ -21,7 +21,8 @@ use object_store::memory::InMemory;
 use tabletopic_catalog::{Catalog, CatalogError, CommitOutcome, LoadedTable, MemoryCatalog, TableChange};
 use tabletopic_clock::{OsEntropy, SystemClock};
 use tabletopic_offsets::{
-    Counts, Follower, FollowerPosition, Generation, JobId, OffsetRange, TableState, TopicIdentity, UnitRange,
+    Counts, Follower, FollowerPosition, Generation, JobId, OffsetRange, RecordAt, TableState, TopicIdentity,
+    UnitRange,
 };
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Anchor, Append, Base, ChangeSchema, Dropped, Fate, LogWaiting, Unit, commit};
@@ -304,7 +305,13 @@ async fn manifests_from_before_a_promotion_keep_no_others_from_being_merged() {
             path: vec!["shelf".to_owned()],
             to: PrimitiveType::Long,
         }],
-        cause: "a test".to_owned(),
+        cause: RecordAt {
+            job: JobId::new("orders"),
+            topic: "orders".into(),
+            topic_id: None,
+            partition: 0,
+            offset: 5,
+        },
     };
     let widened = commit(&kept.lake, &table(), &mut widen, &LogWaiting)
         .await

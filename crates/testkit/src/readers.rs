@@ -90,6 +90,14 @@ impl Topic {
         Self::create_on(&provided("TABLETOPIC_TEST_BOOTSTRAP"), name, partitions, configs)
     }
 
+    /// A topic on the broker of the test run, under a name of its own, that somebody else creates.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: unique(name),
+            bootstrap: provided("TABLETOPIC_TEST_BOOTSTRAP"),
+        }
+    }
+
     /// Creates a topic on another broker.
     pub fn create_on(bootstrap: &str, name: &str, partitions: u32, configs: &[&str]) -> Self {
         let topic = Self {

@@ -5,7 +5,8 @@ use iceberg::io::FileIO;
 use iceberg::spec::{NestedFieldRef, Schema};
 use tabletopic_catalog::{Catalog, CatalogError, LoadedTable};
 use tabletopic_decode::{Format, WriterSchemas, create_schema, decoder, infer, parse_ddl};
-use tabletopic_table::partition::parse_partition_by;
+use tabletopic_ingest::PartitionBy;
+use tabletopic_table::partition::{changed_spec, describe_partition_by, parse_partition_by};
 
 use super::finding::Finding;
 use crate::config::{Config, Topic};
@@ -96,7 +97,7 @@ fn columns(topic: &Topic) -> Result<Option<Vec<NestedFieldRef>>, Finding> {
 /// Event time, partition fields and column types, against a schema.
 fn fits(topic: &Topic, schema: &Schema) -> Result<(), Finding> {
     decoder(&topic.decode, schema).map_err(|error| misfit(topic, error))?;
-    parse_partition_by(&topic.partition_by, schema).map_err(|error| misfit(topic, error))?;
+    parse_partition_by(topic.partition_by.fields(), schema).map_err(|error| misfit(topic, error))?;
     Ok(())
 }
 
@@ -113,7 +114,7 @@ async fn compare(catalog: &impl Catalog, topic: &Topic) -> Result<Finding, Findi
         Err(error) => return Err(Finding::fail(exit_of(&error), subject(topic), error.to_string())),
     };
     let schema = table.metadata.current_schema();
-    fits(topic, schema)?;
+    decoder(&topic.decode, schema).map_err(|error| misfit(topic, error))?;
     let differences = [undeclared(topic, schema)?, repartitioned(topic, &table)?];
     let differences: Vec<String> = differences.into_iter().flatten().collect();
     Ok(if differences.is_empty() {
@@ -155,26 +156,20 @@ fn undeclared(topic: &Topic, schema: &Schema) -> Result<Option<String>, Finding>
     }))
 }
 
-/// Whether the table's partition spec is another one than `partition_by`.
+/// Whether the table's partition spec is another one than the configuration says.
 fn repartitioned(topic: &Topic, table: &LoadedTable) -> Result<Option<String>, Finding> {
-    let asked = parse_partition_by(&topic.partition_by, table.metadata.current_schema())
-        .map_err(|error| misfit(topic, error))?;
-    let asked = asked
-        .fields()
-        .iter()
-        .map(|field| (field.source_id, field.transform));
-    let there = table.metadata.default_partition_spec();
-    let differs = !there
-        .fields()
-        .iter()
-        .map(|field| (field.source_id, field.transform))
-        .eq(asked);
-    Ok(differs.then(|| {
-        let names: Vec<&str> = there.fields().iter().map(|field| field.name.as_str()).collect();
+    let PartitionBy::Said(fields) = &topic.partition_by else {
+        return Ok(None);
+    };
+    let changed = changed_spec(fields, &table.metadata).map_err(|error| misfit(topic, error))?;
+    Ok(changed.map(|_| {
+        let schema = table.metadata.current_schema();
+        let now = table.metadata.default_partition_spec().fields().iter();
+        let now = describe_partition_by(now.map(|field| (field.transform, field.source_id)), schema);
         format!(
-            "is partitioned by [{}], not by [{}]: partition_by is used only to make a table",
-            names.join(", "),
-            topic.partition_by.join(", ")
+            "is partitioned by [{}], and will be by [{}] from the next commit on; files that are there stay as they are",
+            now.join(", "),
+            fields.join(", ")
         )
     }))
 }

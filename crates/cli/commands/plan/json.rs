@@ -5,7 +5,8 @@ use arrow::array::RecordBatch;
 use arrow::json::WriterBuilder;
 use arrow::json::writer::JsonArray;
 use serde_json::{Value, json};
-use tabletopic_ingest::plan::{Action, Column, ColumnPlan, Fault, Plan, Wish, type_name};
+use tabletopic_ingest::plan::{Action, Column, ColumnPlan, Fault, Plan, Wish};
+use tabletopic_table::schema::type_name;
 
 use crate::exit::Exit;
 
@@ -28,7 +29,8 @@ fn topic(plan: &Plan) -> anyhow::Result<Value> {
         "sampled": plan.sampled,
         "columns": plan.columns.iter().map(column).collect::<Vec<_>>(),
         "changes": plan.wishes.iter().map(change).collect::<Vec<_>>(),
-        "partition_by": plan.partition_by,
+        "partition_by": plan.partitioning.now,
+        "partition_by_then": plan.partitioning.then,
         "properties": plan.properties,
         "rows": rows(&plan.rows)?,
         "set_aside": plan.faults.iter().map(fault).collect::<Vec<_>>(),
@@ -54,9 +56,7 @@ fn column(column: &Column) -> Value {
 
 fn change(wish: &Wish) -> Value {
     json!({
-        "column": wish.column,
-        "from": wish.from,
-        "to": wish.ty,
+        "change": wish.change,
         "partition": wish.partition,
         "offset": wish.offset,
     })

@@ -1,6 +1,7 @@
-//! `plan`: what `run` would make of the topics, without doing it.
+//! `plan`: what `run` would make of the topics, or of a schema, without doing it.
 
 mod json;
+mod schema;
 mod text;
 
 use std::io::{self, Write};
@@ -23,6 +24,9 @@ use crate::{jobs, logging, parts};
 pub fn run(file: &Path, asked: &Asked) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
     logging::start(&config.log, std::io::stderr);
+    if let Some(asked_for) = schema::asked(asked) {
+        return schema::run(&config, asked, &asked_for);
+    }
     let plans = runtime()?.block_on(look(&config, asked))?;
     let exit = match plans.iter().all(|plan| plan.halts.is_empty()) {
         true => Exit::Done,

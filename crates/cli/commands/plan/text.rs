@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use console::{pad_str, style, truncate_str};
 use tabletopic_decode::OnBadRecord;
-use tabletopic_ingest::plan::{Action, Column, ColumnPlan, Fault, Origin, Plan, Wish, type_name};
+use tabletopic_ingest::plan::{Action, Column, ColumnPlan, Fault, Origin, Partitioning, Plan, Wish};
+use tabletopic_table::schema::type_name;
 
 /// Rows beside each other.
 const ROWS: usize = 2;
@@ -40,7 +41,16 @@ pub fn print(plan: &Plan, out: &mut dyn Write) -> anyhow::Result<()> {
         writeln!(out, "  {} {warning}", style("mind:").yellow().bold())?;
     }
     columns(plan, out)?;
-    writeln!(out, "  partitioned by [{}]", plan.partition_by.join(", "))?;
+    let Partitioning { now, then } = &plan.partitioning;
+    write!(out, "  partitioned by [{}]", now.join(", "))?;
+    match then {
+        None => writeln!(out)?,
+        Some(then) => writeln!(
+            out,
+            "{}",
+            style(format!(", from the next commit on by [{}]", then.join(", "))).yellow()
+        )?,
+    }
     if plan.action == Action::Create {
         for (name, value) in &plan.properties {
             writeln!(out, "  {}", style(format!("{name} = {value}")).dim())?;
@@ -104,7 +114,7 @@ fn cell(text: &str, width: usize) -> String {
 }
 
 /// What came with a record, without the characters by which it could steer the terminal.
-fn harmless(text: &str) -> String {
+pub fn harmless(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
@@ -130,21 +140,15 @@ fn origins(columns: &[Column], sampled: usize) -> String {
 
 fn changes(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     for Wish {
-        column,
-        ty,
-        from,
+        change,
         partition,
         offset,
     } in &plan.wishes
     {
-        let column = harmless(column);
-        let what = match from {
-            Some(from) => format!("column {column} is widened from {from} to {ty}"),
-            None => format!("column {column} {ty} is added"),
-        };
         writeln!(
             out,
-            "  {what}: {}/{partition} offset {offset} has it",
+            "  {}: for {}/{partition} offset {offset}",
+            harmless(change),
             plan.job.topic
         )?;
     }

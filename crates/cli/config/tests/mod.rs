@@ -7,6 +7,7 @@ use tabletopic_decode::{
     DecodeSettings, Evolution, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, ProtobufEnums,
     TimestampUnit, WriterSchemas,
 };
+use tabletopic_ingest::PartitionBy;
 use tabletopic_server::Listen;
 use tabletopic_source::GroupProtocol;
 
@@ -80,7 +81,10 @@ fn the_smallest_file_has_these_values() {
         }
     );
     assert_eq!(topic.job, "orders");
-    assert_eq!(topic.partition_by, ["day(_kafka_timestamp)"]);
+    assert_eq!(
+        topic.partition_by,
+        PartitionBy::Usual(vec!["day(_kafka_timestamp)".to_owned()])
+    );
     assert_eq!(topic.commit.interval, Duration::from_secs(60));
 }
 
@@ -101,7 +105,7 @@ timeout = "2s"
 name = "orders"
 table = "shop.orders"
 format = "avro"
-schema.evolution = ["widen"]
+schema.evolution = ["widen", "optional", "rename"]
 
 [[topic]]
 name = "payments"
@@ -129,6 +133,8 @@ schema.message = "shop.Refund"
     let widen = Evolution {
         add: false,
         widen: true,
+        optional: true,
+        rename: true,
     };
     assert_eq!((&orders.schema_file, orders.decode.evolution), (&None, widen));
     assert_eq!(
@@ -243,7 +249,9 @@ level = "debug"
             ddl: Some("/etc/tabletopic/sql/orders.sql".into()),
             schema_file: None,
             message: None,
-            partition_by: vec!["hour(created_at)".to_owned(), "bucket(16, id)".to_owned()],
+            partition_by: PartitionBy::Said(
+                vec!["hour(created_at)".to_owned(), "bucket(16, id)".to_owned(),]
+            ),
             decode: DecodeSettings {
                 topic: "orders".to_owned(),
                 format: Format::Json,
@@ -391,6 +399,11 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "14: topic.protobuf: is for format = \"protobuf\"; remove it",
     ),
     (
+        "format = \"json\"",
+        "format = \"protobuf\"\nschema.file = \"order.proto\"\nschema.evolution = [\"rename\"]",
+        "15: topic.schema.evolution: `optional` and `rename` are for format = \"avro\"; remove them",
+    ),
+    (
         "[catalog]",
         "[registry]\nurls = [\"http://registry:8081\"]\ntls.ca = \"ca.pem\"\n\n[catalog]",
         "7: registry.tls: none of `urls` begins with https://, so tls has no meaning; remove it",
@@ -483,6 +496,12 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "format = \"json\"",
         "format = \"json\"\n[[topic]]\nname = \"other\"\njob = \"orders\"\ntable = \"shop.again\"\nformat = \"raw\"",
         "14: topic.job: `orders` is another topic's job; write a job of its own",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\npartition_by = [\"day(at)\"]\n[[topic]]\nname = \"other\"\ntable = \"shop.orders\"\nformat = \"json\"\npartition_by = []",
+        "15: topic.partition_by: table shop.orders is partitioned otherwise by another topic; write the same for both, or \
+         once",
     ),
     (
         "\"localhost:9092\"",

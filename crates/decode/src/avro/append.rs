@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::cursor::Cursor;
-use super::resolve::{FieldRead, Read, StructRead};
+use super::read::{FieldRead, Read, StructRead};
+use super::resolve::NO_COLUMN;
 use crate::bad::{Fault, Reason};
 use crate::columns::{Column, ListColumn, MapColumn, Outcome, Reading, Slot, StructColumn};
 
@@ -94,6 +95,9 @@ impl StructColumn {
                 self.slots[*slot].pad();
             }
         }
+        for slot in &read.later {
+            self.slots[*slot].pad();
+        }
         for slot in &read.absent {
             let absent = self.slots[*slot].append_absent();
             if outcome.is_ok() && absent.is_err() {
@@ -121,8 +125,7 @@ impl StructColumn {
             }
             FieldRead::Refused(ty, path) => {
                 reading.skip(ty, bytes)?;
-                let detail = "the table has no such column, and `evolution` lets it get none";
-                let mut fault = Fault::of_value(Reason::WrongType, detail);
+                let mut fault = Fault::of_value(Reason::WrongType, NO_COLUMN);
                 fault.field = Some(path.clone());
                 if reading.rules.null_field {
                     reading.nulled.push(*fault);

@@ -4,7 +4,7 @@ use arrow::array::FixedSizeBinaryBuilder;
 use uuid::Uuid;
 
 use super::cursor::Cursor;
-use super::resolve::Scalar;
+use super::read::Scalar;
 use super::schema::{Timestamp, Unit};
 use crate::bad::{Fault, Reason};
 use crate::columns::leaf::{Leaf, beyond, check_event_time, epoch, micros_of_nanos};

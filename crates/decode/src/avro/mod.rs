@@ -6,23 +6,26 @@ use std::sync::Arc;
 use iceberg::spec::{NestedFieldRef, Schema};
 use tabletopic_records::Record;
 
-use crate::Change;
-use crate::by_writer::{WrittenFormat, unusable};
+use crate::by_writer::{WrittenFormat, own, unusable};
 use crate::columns::{Outcome, Reading, StructColumn};
 use crate::frame::schema_ids;
 use crate::settings::DecodeSettings;
 use crate::writer_schemas::{Found, WriterSchema};
+use crate::{Change, Forecast};
 
 mod append;
 mod cursor;
 mod leaf;
+mod places;
+mod read;
 mod resolve;
 pub(crate) mod schema;
 mod skip;
 mod types;
 
 use cursor::Cursor;
-use resolve::{StructRead, resolve};
+use read::StructRead;
+use resolve::resolve;
 
 pub(crate) struct Avro;
 
@@ -58,6 +61,19 @@ impl WrittenFormat for Avro {
         columns.append_avro(plan, &mut record, reading)?;
         record.finish()
     }
+}
+
+/// What a table would make of records of the schema that the settings have.
+pub(crate) fn forecast(settings: &DecodeSettings, table: &Schema) -> Option<Forecast> {
+    let Some(Found::Schema(WriterSchema::Avro(fields))) = settings.writers.find(None) else {
+        return None;
+    };
+    let resolved = resolve(&fields, &own(table), table, settings);
+    Some(Forecast {
+        changes: resolved.growth,
+        misfits: resolved.misfits,
+        left_out: resolved.left_out,
+    })
 }
 
 /// The columns of a new table: those of the newest schema in the sample, which is the one with the highest id. What

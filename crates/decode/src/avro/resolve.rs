@@ -7,78 +7,14 @@ use std::collections::HashSet;
 
 use iceberg::spec::{NestedFieldRef, PrimitiveType, Schema, StructType, Type};
 
-use super::schema::{Avro, Branch, Decimal, Field, Timestamp};
+use super::places::{Place, Written, places};
+use super::read::{FieldRead, Read, Scalar, StructRead};
+use super::schema::{Avro, Branch, Field};
 use super::types::{DURATION, column_type, several};
 use crate::kafka_columns::KafkaColumn;
 use crate::schema::{columns_of, is_reserved};
 use crate::settings::{DecodeSettings, Evolution};
-use crate::{Change, DecodeSettings as Settings};
-
-/// How a value is read into the column that it is resolved against.
-#[derive(Debug, Clone)]
-pub(super) enum Read {
-    Scalar(Scalar),
-    /// An enum's symbols, as text.
-    Enum(std::sync::Arc<[Box<str>]>),
-    Struct(StructRead),
-    List(Box<Read>),
-    Map(Box<Read>),
-    /// By branch. One of them is chosen by the record.
-    Union(Box<[Read]>),
-    /// The member of a struct that holds this branch of a union.
-    Member(usize, Box<Read>),
-    /// A branch that has no member: it holds nothing.
-    NoMember(Avro),
-    Duration,
-    /// Null: there is no value.
-    Nothing,
-    /// The table will have another type for it, once the change that it asks for is made.
-    Later(Avro),
-    /// The column can't hold it. The text says why.
-    Unfit(Avro, Box<str>),
-}
-
-/// A value of a type without parts, as its bytes are to be understood.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Scalar {
-    Boolean,
-    Int,
-    Long,
-    Float,
-    Double,
-    Bytes,
-    Text,
-    Fixed(usize),
-    Date,
-    TimeMillis,
-    TimeMicros,
-    Timestamp(Timestamp),
-    /// An int or a long of the configured unit.
-    Epoch,
-    UuidText,
-    UuidBytes,
-    Decimal(Decimal),
-}
-
-/// The fields of a record in the writer's order.
-#[derive(Debug, Clone)]
-pub(crate) struct StructRead {
-    pub(super) fields: Box<[FieldRead]>,
-    /// Members of the column that the writer does not have.
-    pub(super) absent: Box<[usize]>,
-}
-
-#[derive(Debug, Clone)]
-pub(super) enum FieldRead {
-    /// The number of the member that takes it.
-    Into(usize, Read),
-    /// Nothing is kept, and nothing is missed: it is null, or it gets a column first.
-    Past(Avro),
-    /// It has no column, and gets none.
-    Unknown(Avro),
-    /// It has no column, and may not get one. The path, for messages.
-    Refused(Avro, Box<str>),
-}
+use crate::{Change, DecodeSettings as Settings, Misfit};
 
 /// A writer's schema as a table takes it.
 #[derive(Debug)]
@@ -86,6 +22,10 @@ pub(super) struct Resolved {
     pub record: StructRead,
     /// What the table lacks for it.
     pub growth: Vec<Change>,
+    /// What it has that makes records bad, or some of them.
+    pub misfits: Vec<Misfit>,
+    /// Fields that get no column, by their paths.
+    pub left_out: Vec<String>,
 }
 
 /// `own` are the columns of the table that the record fills, which are numbered in their order.
@@ -97,58 +37,152 @@ pub(super) fn resolve(
 ) -> Resolved {
     let mut resolving = Resolving {
         settings,
+        schema,
         columns: schema.field_id_to_fields().len(),
         growth: Vec::new(),
+        misfits: Vec::new(),
+        left_out: Vec::new(),
         path: Vec::new(),
     };
-    let members = own
-        .iter()
-        .map(|field| (field.name.as_str(), field.field_type.as_ref()));
-    let record = resolving.record(
-        fields.iter().map(|field| (&*field.name, &field.ty)),
-        &members.collect::<Vec<_>>(),
-    );
+    let record = resolving.record(&written(fields), own);
     Resolved {
         record,
         growth: resolving.growth,
+        misfits: resolving.misfits,
+        left_out: resolving.left_out,
     }
 }
 
+/// Why a field without a column is a fault.
+pub(super) const NO_COLUMN: &str = "the table has no such column, and `evolution` lets it get none";
+
 struct Resolving<'s> {
     settings: &'s Settings,
+    schema: &'s Schema,
     /// Columns that the table has, those asked for included.
     columns: usize,
     growth: Vec<Change>,
+    misfits: Vec<Misfit>,
+    left_out: Vec<String>,
+    /// As the table has it before any change.
     path: Vec<String>,
 }
 
 impl Resolving<'_> {
-    fn record<'a>(
-        &mut self,
-        fields: impl Iterator<Item = (&'a str, &'a Avro)>,
-        members: &[(&str, &Type)],
-    ) -> StructRead {
-        let mut taken: HashSet<String> = members.iter().map(|(name, _)| name.to_lowercase()).collect();
+    fn record(&mut self, fields: &[Written<'_>], members: &[&NestedFieldRef]) -> StructRead {
+        let Settings { infer, evolution, .. } = *self.settings;
+        let former = (infer && evolution.rename).then(|| self.settings.former_names.clone());
+        let mut taken: HashSet<String> = members.iter().map(|member| member.name.to_lowercase()).collect();
         let mut filled = vec![false; members.len()];
-        let mut reads = Vec::new();
-        for (name, ty) in fields {
-            let read = match members.iter().position(|(member, _)| *member == name) {
-                Some(member) => {
-                    filled[member] = true;
-                    self.path.push(name.to_owned());
-                    let read = self.value(ty, members[member].1);
-                    self.path.pop();
-                    FieldRead::Into(member, read)
+        let mut reads = Vec::with_capacity(fields.len());
+        for (field, place) in fields.iter().zip(places(fields, members, former.as_ref())) {
+            let place = match place {
+                Some(Place::Renamed(member)) if self.is_event_time(members[member]) => {
+                    Some(Place::Of(member))
                 }
-                None => self.column(name, ty, &mut taken),
+                Some(Place::Renamed(member)) if !self.may_rename(members[member], field.name, &taken) => None,
+                place => place,
             };
-            reads.push(read);
+            let (Some(Place::Of(member)) | Some(Place::Renamed(member))) = place else {
+                reads.push(self.column(field.name, field.ty, &mut taken));
+                continue;
+            };
+            filled[member] = true;
+            reads.push(FieldRead::Into(member, self.fill(field.ty, members[member])));
+            if let Some(Place::Renamed(_)) = place {
+                taken.insert(field.name.to_lowercase());
+                self.growth.push(Change::Rename {
+                    path: self.path_of(&members[member].name),
+                    to: field.name.to_owned(),
+                });
+            }
         }
-        let absent = (0..members.len()).filter(|member| !filled[*member]);
+        let unfilled = (0..members.len()).filter(|member| !filled[*member]);
+        let (later, absent): (Vec<usize>, Vec<usize>) =
+            unfilled.partition(|member| self.makes_optional(members[*member]));
+        for member in &absent {
+            self.misses(members[*member]);
+        }
         StructRead {
             fields: reads.into(),
-            absent: absent.collect(),
+            absent: absent.into(),
+            later: later.into(),
         }
+    }
+
+    /// The value of a field for the member that takes it.
+    fn fill(&mut self, ty: &Avro, member: &NestedFieldRef) -> Read {
+        self.path.push(member.name.clone());
+        let read = self.value(ty, &member.field_type);
+        self.path.pop();
+        if !is_nullable(ty) {
+            return read;
+        }
+        if self.makes_optional(member) {
+            return Read::Later(ty.clone());
+        }
+        if member.required {
+            self.misfit(
+                self.path_of(&member.name),
+                "it may be null, and its column is required",
+            );
+        }
+        read
+    }
+
+    /// The writer has nothing for a member.
+    fn misses(&mut self, member: &NestedFieldRef) {
+        let why = match (self.is_event_time(member), member.required) {
+            (true, _) => "the event time is missing",
+            (_, true) => "a required column is missing",
+            _ => return,
+        };
+        self.misfit(self.path_of(&member.name), why);
+    }
+
+    fn misfit(&mut self, path: Vec<String>, why: &str) {
+        self.misfits.push(Misfit {
+            column: path.join("."),
+            why: why.to_owned(),
+        });
+    }
+
+    /// Asks for nulls in a member that has to have them and may not, where the table follows that.
+    fn makes_optional(&mut self, member: &NestedFieldRef) -> bool {
+        let makes = member.required
+            && self.settings.infer
+            && self.settings.evolution.optional
+            && !self.is_event_time(member)
+            && self.schema.identifier_field_ids().all(|id| id != member.id);
+        if makes {
+            self.growth.push(Change::MakeOptional {
+                path: self.path_of(&member.name),
+            });
+        }
+        makes
+    }
+
+    /// Whether a member may be called `name`: no column of ours is, nor another one, in whichever case.
+    fn may_rename(&self, member: &NestedFieldRef, name: &str, taken: &HashSet<String>) -> bool {
+        let lower = name.to_lowercase();
+        !self.is_reserved(name) && (!taken.contains(&lower) || member.name.to_lowercase() == lower)
+    }
+
+    fn is_reserved(&self, name: &str) -> bool {
+        self.path.is_empty() && (is_reserved(name) || KafkaColumn::by_name(name).is_some())
+    }
+
+    /// Whether a member is the event time, or holds it: the configuration has its name.
+    fn is_event_time(&self, member: &NestedFieldRef) -> bool {
+        let path = self.path_of(&member.name).join(".");
+        let rest = |event_time: &str| event_time.strip_prefix(&path).map(str::to_owned);
+        let rest = self.settings.event_time.as_deref().and_then(rest);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    fn path_of(&self, name: &str) -> Vec<String> {
+        let path = self.path.iter().map(String::as_str);
+        path.chain([name]).map(str::to_owned).collect()
     }
 
     /// A field that the table has no column for.
@@ -156,23 +190,18 @@ impl Resolving<'_> {
         let Some(column) = column_type(ty) else {
             return FieldRead::Past(ty.clone());
         };
-        let reserved = self.path.is_empty() && (is_reserved(name) || KafkaColumn::by_name(name).is_some());
         let columns = self.columns + columns_of(&column);
         if !self.settings.infer
-            || reserved
+            || self.is_reserved(name)
             || taken.contains(&name.to_lowercase())
             || columns > self.settings.limits.max_columns
         {
+            self.left_out.push(self.path_of(name).join("."));
             return FieldRead::Unknown(ty.clone());
         }
         if !self.settings.evolution.add {
-            let path = self
-                .path
-                .iter()
-                .map(String::as_str)
-                .chain([name])
-                .collect::<Vec<_>>();
-            return FieldRead::Refused(ty.clone(), path.join(".").into());
+            self.misfit(self.path_of(name), NO_COLUMN);
+            return FieldRead::Refused(ty.clone(), self.path_of(name).join(".").into());
         }
         taken.insert(name.to_lowercase());
         self.columns = columns;
@@ -190,30 +219,20 @@ impl Resolving<'_> {
             (Avro::Union(branches), column) => self.union(branches, column),
             (Avro::Enum(symbols), Type::Primitive(PrimitiveType::String)) => Read::Enum(symbols.clone()),
             (ty, Type::Primitive(column)) => self.scalar(ty, column),
-            (Avro::Record(fields), Type::Struct(members)) => Read::Struct(self.record(
-                fields.iter().map(|field| (&*field.name, &field.ty)),
-                &members_of(members),
-            )),
-            (Avro::Array(items), Type::List(list)) => Read::List(Box::new(self.inner(
-                "element",
-                items,
-                &list.element_field.field_type,
-            ))),
+            (Avro::Record(fields), Type::Struct(members)) => {
+                Read::Struct(self.record(&written(fields), &members_of(members)))
+            }
+            (Avro::Array(items), Type::List(list)) => {
+                Read::List(Box::new(self.fill(items, &list.element_field)))
+            }
             (Avro::Map(values), Type::Map(map))
                 if map.key_field.field_type.as_primitive_type() == Some(&PrimitiveType::String) =>
             {
-                Read::Map(Box::new(self.inner("value", values, &map.value_field.field_type)))
+                Read::Map(Box::new(self.fill(values, &map.value_field)))
             }
             (Avro::Duration, Type::Struct(members)) if holds_duration(members) => Read::Duration,
-            (ty, column) => unfit(ty, column),
+            (ty, column) => self.unfit(ty, column),
         }
-    }
-
-    fn inner(&mut self, part: &str, ty: &Avro, column: &Type) -> Read {
-        self.path.push(part.to_owned());
-        let read = self.value(ty, column);
-        self.path.pop();
-        read
     }
 
     fn union(&mut self, branches: &[Branch], column: &Type) -> Read {
@@ -222,20 +241,15 @@ impl Resolving<'_> {
             return Read::Union(reads.collect());
         }
         let Type::Struct(members) = column else {
+            let why = format!("a union of several types becomes a struct, and the column is {column}");
+            self.misfit(self.path.clone(), &why);
             let reads = branches.iter().map(|branch| match branch.ty {
                 Avro::Null => Read::Nothing,
-                _ => Read::Unfit(
-                    branch.ty.clone(),
-                    format!("a union of several types becomes a struct, and the column is {column}").into(),
-                ),
+                _ => Read::Unfit(branch.ty.clone(), why.as_str().into()),
             });
             return Read::Union(reads.collect());
         };
-        let members = members_of(members);
-        let record = self.record(
-            branches.iter().map(|branch| (&*branch.name, &branch.ty)),
-            &members,
-        );
+        let record = self.record(&written(branches), &members_of(members));
         let reads = branches
             .iter()
             .zip(record.fields)
@@ -295,11 +309,11 @@ impl Resolving<'_> {
                     scale: *scale,
                 }
             }
-            _ => return unfit(ty, &Type::Primitive(column.clone())),
+            _ => return self.unfit(ty, &Type::Primitive(column.clone())),
         };
         let Evolution { widen, .. } = self.settings.evolution;
         if !self.settings.infer || !widen {
-            return unfit(ty, &Type::Primitive(column.clone()));
+            return self.unfit(ty, &Type::Primitive(column.clone()));
         }
         self.growth.push(Change::Widen {
             path: self.path.clone(),
@@ -307,28 +321,37 @@ impl Resolving<'_> {
         });
         Read::Later(ty.clone())
     }
+
+    fn unfit(&mut self, ty: &Avro, column: &Type) -> Read {
+        let written = column_type(ty).map_or_else(|| "nothing".to_owned(), |ty| ty.to_string());
+        let why = format!("written as what would be {written}, and the column is {column}");
+        self.misfit(self.path.clone(), &why);
+        Read::Unfit(ty.clone(), why.into())
+    }
 }
 
-fn unfit(ty: &Avro, column: &Type) -> Read {
-    let written = column_type(ty).map_or_else(|| "nothing".to_owned(), |ty| ty.to_string());
-    Read::Unfit(
-        ty.clone(),
-        format!("written as what would be {written}, and the column is {column}").into(),
-    )
+fn members_of(members: &StructType) -> Vec<&NestedFieldRef> {
+    members.fields().iter().collect()
 }
 
-fn members_of(members: &StructType) -> Vec<(&str, &Type)> {
-    let members = members.fields().iter();
-    members
-        .map(|field| (field.name.as_str(), field.field_type.as_ref()))
-        .collect()
+fn written<'s, T>(fields: &'s [T]) -> Vec<Written<'s>>
+where
+    Written<'s>: From<&'s T>,
+{
+    fields.iter().map(Written::from).collect()
+}
+
+fn is_nullable(ty: &Avro) -> bool {
+    match ty {
+        Avro::Union(branches) => branches.iter().any(|branch| branch.ty == Avro::Null),
+        ty => *ty == Avro::Null,
+    }
 }
 
 fn holds_duration(members: &StructType) -> bool {
-    let members = members_of(members);
-    members.len() == DURATION.len()
-        && members
-            .iter()
-            .zip(DURATION)
-            .all(|((name, ty), wanted)| *name == wanted && **ty == Type::Primitive(PrimitiveType::Long))
+    let members = members.fields();
+    let is_part = |(member, name): (&NestedFieldRef, &str)| {
+        member.name == name && *member.field_type == Type::Primitive(PrimitiveType::Long)
+    };
+    members.len() == DURATION.len() && members.iter().zip(DURATION).all(is_part)
 }

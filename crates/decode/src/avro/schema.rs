@@ -50,6 +50,8 @@ pub(crate) enum Avro {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Field {
     pub name: Box<str>,
+    /// Under which schemas before this one had it.
+    pub aliases: Box<[Box<str>]>,
     pub ty: Avro,
 }
 
@@ -261,8 +263,11 @@ impl<'v> Parser<'v> {
             let parsed = self.parse(ty, &inner, around + 1)?;
             types += parsed.types;
             depth = depth.max(parsed.depth);
+            let aliases = member.get("aliases").and_then(Value::as_array);
+            let aliases = aliases.into_iter().flatten().filter_map(Value::as_str);
             fields.push(Field {
                 name: field.into(),
+                aliases: aliases.map(Into::into).collect(),
                 ty: parsed.ty,
             });
         }

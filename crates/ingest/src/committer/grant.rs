@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tabletopic_catalog::{CatalogError, LoadedTable};
+use tabletopic_decode::FormerNames;
 use tabletopic_offsets::{Follower, Generation, JobId, Offset, TableState, TopicIdentity};
 use tabletopic_source::Position;
-use tabletopic_table::commit::{Anchor, Base, CommitError, Halt, LogWaiting, Look, commit, load_patiently};
+use tabletopic_table::commit::{
+    Anchor, Base, ChangePartitions, CommitError, Halt, LogWaiting, Look, commit, load_patiently,
+};
 use tabletopic_table::file::{FileNames, FileSchema};
 use tabletopic_table::follower::{create, ident};
 use tokio::time::Instant;
@@ -15,7 +18,7 @@ use super::{Committer, log_line};
 use crate::ask_broker::{patiently, starts};
 use crate::diagnose;
 use crate::halts::Scope;
-use crate::job::Job;
+use crate::job::{Job, PartitionBy};
 use crate::worker::{Grant, TableVersion};
 
 impl Committer {
@@ -36,6 +39,7 @@ impl Committer {
             self.drain_all().await;
         }
         let base = self.anchored(&job, &identity, partitions).await?;
+        let base = self.partitioned(&job, base).await?;
         self.observed.saw(&base);
         let Some(state) = base.state().and_then(|state| state.job(&job.id)) else {
             return Ok(None);
@@ -70,6 +74,29 @@ impl Committer {
             generation: state.generation,
             positions,
         }))
+    }
+
+    /// The table with the partition spec that the configuration says, once for each job.
+    async fn partitioned(
+        &mut self,
+        job: &Job,
+        base: Base<TableState>,
+    ) -> Result<Base<TableState>, CommitError> {
+        let PartitionBy::Said(partition_by) = &job.partition_by else {
+            return Ok(base);
+        };
+        if base.state().is_none() || self.partitioned.contains(&job.id) {
+            return Ok(base);
+        }
+        let mut plan = ChangePartitions {
+            lake: &self.lake,
+            partition_by,
+        };
+        let began = Instant::now();
+        let changed = commit(&self.lake, &self.table, &mut plan, &LogWaiting).await?;
+        log_line::committed(&self.table, &changed, began.elapsed());
+        self.partitioned.insert(job.id.clone());
+        Ok(changed.base)
     }
 
     /// What the topic is now; a topic that is gone halts.
@@ -171,9 +198,11 @@ impl Committer {
             letters.metadata.default_partition_spec().clone(),
         )
         .map_err(|error| CommitError::Encode(error.to_string()))?;
+        let schema = table.metadata.current_schema();
         Ok(Arc::new(TableVersion {
-            schema: table.metadata.current_schema().clone(),
+            schema: schema.clone(),
             spec: table.metadata.default_partition_spec().clone(),
+            former_names: FormerNames::of(schema, table.metadata.schemas_iter().map(AsRef::as_ref)),
             files: FileNames::new(table.metadata.location()),
             dead_letter_schema,
             dead_letter_files: FileNames::new(letters.metadata.location()),

@@ -21,6 +21,11 @@ pub(super) fn committed(table: &TableIdent, committed: &Committed<TableState>, t
         return;
     };
     let counts = commit.counts();
+    let evolved = commit.entry.evolved.as_ref();
+    let changes = evolved.map(|evolved| evolved.changes.join("; "));
+    let cause = evolved
+        .and_then(|evolved| evolved.cause.as_ref())
+        .map(ToString::to_string);
     macro_rules! line {
         ($message:literal) => {
             tracing::info!(
@@ -34,6 +39,8 @@ pub(super) fn committed(table: &TableIdent, committed: &Committed<TableState>, t
                 attempts = committed.attempts,
                 duration_ms = took.as_millis() as u64,
                 ranges = %ranges(&commit.entry.ranges),
+                changes,
+                cause,
                 $message
             )
         };

@@ -56,6 +56,8 @@ pub struct Committer {
     ahead: BTreeSet<(usize, JobId)>,
     /// The meaning of offsets that the workers were told.
     generations: BTreeMap<JobId, Generation>,
+    /// Jobs whose `partition_by` the table has had since this process started: others may have changed it again.
+    partitioned: BTreeSet<JobId>,
     /// Positions that the broker refused, whose partitions stand still.
     refused: BTreeMap<(JobId, i32), Offset>,
     followers: Vec<(Follower, FollowerPosition)>,
@@ -90,6 +92,7 @@ impl Committer {
             void: BTreeMap::new(),
             ahead: BTreeSet::new(),
             generations: BTreeMap::new(),
+            partitioned: BTreeSet::new(),
             refused: BTreeMap::new(),
             followers: Vec::new(),
             standstill: None,

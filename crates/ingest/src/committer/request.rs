@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::Sender;
 
-use tabletopic_offsets::{JobId, Offset};
+use tabletopic_offsets::{JobId, Offset, RecordAt};
 use tabletopic_source::PartitionError;
 use tabletopic_table::commit::Unit;
 use tabletopic_table::schema::SchemaChange;
@@ -48,7 +48,7 @@ pub enum Request {
         job: JobId,
         made_for: i32,
         changes: Vec<SchemaChange>,
-        cause: String,
+        cause: RecordAt,
     },
     Diagnose {
         from: From,

@@ -167,6 +167,7 @@ mod tests {
                 },
                 kind: Kind::Append,
                 ranges: Vec::new(),
+                evolved: None,
             },
             files: 0,
             bytes: 0,

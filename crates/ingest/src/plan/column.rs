@@ -1,6 +1,6 @@
 //! The columns that a table would have, and where each comes from.
 
-use iceberg::spec::{NestedFieldRef, Schema, Type};
+use iceberg::spec::{NestedFieldRef, Schema};
 use tabletopic_decode::Format;
 use tabletopic_decode::kafka_columns::KafkaColumn;
 
@@ -87,26 +87,5 @@ fn origin(job: &Job, field: &NestedFieldRef, is_there: bool) -> Origin {
         Origin::Schema
     } else {
         Origin::Inferred
-    }
-}
-
-/// A type with everything in it, such as `list<struct<sku: string, count: long>>`.
-pub fn type_name(ty: &Type) -> String {
-    match ty {
-        Type::Primitive(primitive) => primitive.to_string(),
-        Type::Struct(fields) => {
-            let fields: Vec<String> = fields
-                .fields()
-                .iter()
-                .map(|field| format!("{}: {}", field.name, type_name(&field.field_type)))
-                .collect();
-            format!("struct<{}>", fields.join(", "))
-        }
-        Type::List(list) => format!("list<{}>", type_name(&list.element_field.field_type)),
-        Type::Map(map) => format!(
-            "map<{}, {}>",
-            type_name(&map.key_field.field_type),
-            type_name(&map.value_field.field_type)
-        ),
     }
 }

@@ -3,6 +3,8 @@
 
 mod begin;
 mod column;
+mod next_schema;
+mod partitioning;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -13,9 +15,10 @@ use tabletopic_records::Record;
 use tabletopic_registry::Registry;
 use tabletopic_table::Lake;
 use tabletopic_table::follower::create;
-use tabletopic_table::partition::{describe_partition_by, parse_partition_by};
 
-pub use column::{Column, ColumnPlan, Origin, type_name};
+pub use column::{Column, ColumnPlan, Origin};
+pub use next_schema::{NextSchema, next_schema};
+pub use partitioning::Partitioning;
 pub use trial::{Fault, Wish};
 
 use crate::ask_broker::AskBroker;
@@ -51,8 +54,7 @@ pub struct Plan {
     pub columns: Vec<Column>,
     /// The schema changes that records ask for, in the order of these records.
     pub wishes: Vec<Wish>,
-    /// As `partition_by` has them; empty for a table without partitions.
-    pub partition_by: Vec<String>,
+    pub partitioning: Partitioning,
     pub properties: BTreeMap<String, String>,
     /// A few records as the table would hold them; those that make it change come first.
     pub rows: RecordBatch,
@@ -102,7 +104,14 @@ pub async fn plan(
         || before.highest_field_id(),
         |table| table.metadata.last_column_id(),
     );
-    let tried = trial::of(job, before.clone(), last_column_id, &records);
+    let earlier = table.as_ref().map_or_else(Vec::new, |table| {
+        table
+            .metadata
+            .schemas_iter()
+            .map(|schema| schema.as_ref().clone())
+            .collect()
+    });
+    let tried = trial::of(job, before.clone(), earlier, last_column_id, &records);
     let Trial {
         schema,
         wishes,
@@ -116,42 +125,15 @@ pub async fn plan(
     })?;
     halts.extend(stopped);
 
-    let asked = parse_partition_by(&job.partition_by, &schema).map_err(|source| PrepareError::Partition {
-        job: job.id.to_string(),
-        source,
-    })?;
-    let asked = describe_partition_by(
-        asked
-            .fields()
-            .iter()
-            .map(|field| (field.transform, field.source_id)),
-        &schema,
-    );
-    let partition_by = match &table {
-        None => asked.clone(),
-        Some(table) => {
-            let spec = table.metadata.default_partition_spec().fields();
-            describe_partition_by(
-                spec.iter().map(|field| (field.transform, field.source_id)),
-                &schema,
-            )
-        }
-    };
+    let partitioning = partitioning::of(job, table.as_ref(), &schema)?;
     let action = match &table {
         None => Action::Create,
-        Some(_) if schema.as_struct() != before.as_struct() => Action::Change,
+        Some(_) if schema.as_struct() != before.as_struct() || partitioning.then.is_some() => Action::Change,
         Some(_) => Action::Nothing,
     };
     let mut warnings = Vec::new();
     if action == Action::Create {
         warnings.extend(prepare::nothing_inferred(job, &schema, records.len()));
-    }
-    if partition_by != asked {
-        warnings.push(format!(
-            "the table is partitioned by [{}], not by [{}]: `partition_by` is used only to make a table",
-            partition_by.join(", "),
-            asked.join(", ")
-        ));
     }
     if unknown_fields > 0 {
         warnings.push(format!(
@@ -166,7 +148,7 @@ pub async fn plan(
         sampled: records.len(),
         columns: column::columns(job, table.is_some(), &before, &schema),
         wishes,
-        partition_by,
+        partitioning,
         properties: match table {
             Some(table) => table.metadata.properties().clone().into_iter().collect(),
             None => create::properties().into_iter().collect(),

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 use iceberg::spec::Schema;
-use tabletopic_decode::{BadRecord, Change, DecodeError, OnBadRecord, Reason, decoder};
+use tabletopic_decode::{
+    BadRecord, Change, DecodeError, DecodeSettings, FormerNames, OnBadRecord, Reason, decoder,
+};
 use tabletopic_offsets::Offset;
 use tabletopic_records::Record;
-use tabletopic_table::schema::evolve;
+use tabletopic_table::schema::{differences, evolve};
 
-use super::column::type_name;
 use crate::job::Job;
 use crate::worker::{bad_record, schema_change};
 
@@ -35,12 +36,8 @@ pub struct Trial {
 /// A schema change that a record asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
-    /// The whole path.
-    pub column: String,
-    /// Its type then.
-    pub ty: String,
-    /// Its type now, if it is there.
-    pub from: Option<String>,
+    /// Such as `add column shipping.zip string`.
+    pub change: String,
     /// The first record that asks for it.
     pub partition: i32,
     pub offset: Offset,
@@ -60,16 +57,24 @@ pub struct Fault {
     pub detail: String,
 }
 
+/// `earlier` are all schemas that the table has had.
+///
 /// # Errors
 /// The job's settings do not fit the table.
 pub fn of(
     job: &Job,
     schema: Schema,
+    earlier: Vec<Schema>,
     last_column_id: i32,
     records: &[Record<'_>],
 ) -> Result<Trial, DecodeError> {
     let mut trying = Trying {
         job,
+        settings: DecodeSettings {
+            former_names: FormerNames::of(&schema, earlier.iter()),
+            ..job.decode.clone()
+        },
+        earlier,
         schema,
         last_column_id,
         wishes: Vec::new(),
@@ -81,11 +86,13 @@ pub fn of(
         refused: None,
     };
     // An empty sample has to pass the decoder's checks, too.
-    decoder(&job.decode, &trying.schema)?;
+    decoder(&trying.settings, &trying.schema)?;
     for batch in records.chunks(BATCH) {
         trying.take(batch)?;
     }
-    let rows = decoder(&job.decode, &trying.schema)?.decode(&trying.shown)?.batch;
+    let rows = decoder(&trying.settings, &trying.schema)?
+        .decode(&trying.shown)?
+        .batch;
     Ok(Trial {
         schema: trying.schema,
         wishes: trying.wishes,
@@ -98,6 +105,9 @@ pub fn of(
 
 struct Trying<'t, 'r> {
     job: &'t Job,
+    settings: DecodeSettings,
+    /// The table's schemas, and those of the trial that had other names.
+    earlier: Vec<Schema>,
     schema: Schema,
     last_column_id: i32,
     wishes: Vec<Wish>,
@@ -120,7 +130,7 @@ impl<'r> Trying<'_, 'r> {
         }
         let mut causes = BTreeSet::new();
         let decoded = loop {
-            let decoded = decoder(&self.job.decode, &self.schema)?.decode(records)?;
+            let decoded = decoder(&self.settings, &self.schema)?.decode(records)?;
             if decoded.grown.is_empty() {
                 break decoded;
             }
@@ -164,7 +174,6 @@ impl<'r> Trying<'_, 'r> {
     }
 
     fn grow(&mut self, change: &Change, record: &Record<'_>) -> Result<(), String> {
-        let wish = self.wish(change, record);
         let grown = evolve(&self.schema, self.last_column_id, &[schema_change(change)]);
         let (schema, last_column_id) = grown.map_err(|error| {
             format!(
@@ -172,29 +181,19 @@ impl<'r> Trying<'_, 'r> {
                 self.job.topic, record.partition, record.offset
             )
         })?;
-        (self.schema, self.last_column_id) = (schema, last_column_id);
-        self.wishes.push(wish);
-        Ok(())
-    }
-
-    fn wish(&self, change: &Change, record: &Record<'_>) -> Wish {
-        let (column, ty) = match change {
-            Change::AddColumn { parent, name, ty } => {
-                let path: Vec<&str> = parent.iter().chain([name]).map(String::as_str).collect();
-                (path.join("."), type_name(ty))
-            }
-            Change::Widen { path, to } => (path.join("."), to.to_string()),
-        };
-        Wish {
-            from: self
-                .schema
-                .field_by_name(&column)
-                .map(|field| type_name(&field.field_type)),
-            column,
-            ty,
+        let changes = differences(&self.schema, &schema).into_iter();
+        self.wishes.extend(changes.map(|change| Wish {
+            change,
             partition: record.partition,
             offset: record.offset,
+        }));
+        let before = std::mem::replace(&mut self.schema, schema);
+        self.last_column_id = last_column_id;
+        if matches!(change, Change::Rename { .. }) {
+            self.earlier.push(before);
+            self.settings.former_names = FormerNames::of(&self.schema, self.earlier.iter());
         }
+        Ok(())
     }
 
     fn note(&mut self, record: &Record<'_>, bad: &BadRecord) {
@@ -232,7 +231,7 @@ mod tests {
     use tabletopic_table::file::FileSettings;
 
     use super::*;
-    use crate::job::Start;
+    use crate::job::{PartitionBy, Start};
 
     fn job() -> Job {
         Job {
@@ -241,7 +240,7 @@ mod tests {
             table: TableIdent::from_strs(["shop", "orders"]).unwrap(),
             decode: DecodeSettings::new("orders", Format::Json),
             ddl: None,
-            partition_by: Vec::new(),
+            partition_by: PartitionBy::Said(Vec::new()),
             start: Start::Earliest,
             partitions: None,
             files: FileSettings::default(),
@@ -269,7 +268,14 @@ mod tests {
                 headers: &NoHeaders,
             })
             .collect();
-        let trial = of(&job, schema.clone(), schema.highest_field_id(), &records).unwrap();
+        let trial = of(
+            &job,
+            schema.clone(),
+            Vec::new(),
+            schema.highest_field_id(),
+            &records,
+        )
+        .unwrap();
         let ids = trial.rows["id"].as_primitive::<Int64Type>();
         (trial.wishes.len(), ids.values().to_vec())
     }

@@ -104,7 +104,8 @@ pub async fn prepare(parts: &Parts, broker: &dyn AskBroker, jobs: &[Arc<Job>]) -
     let patience = Instant::now() + REGISTRY;
     for job in jobs {
         let exists = prepare::exists(&parts.lake, job).await;
-        if exists.map_err(prepare::PrepareError::from)?.is_some() {
+        if let Some(table) = exists.map_err(prepare::PrepareError::from)? {
+            prepare::can_be_partitioned(job, &table)?;
             followers(parts, job).await?;
             continue;
         }

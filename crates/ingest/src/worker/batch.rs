@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tabletopic_clock::{Entropy, Millis};
 use tabletopic_decode::{BadRecord, Change, Decoded, OnBadRecord, Proposal, SchemaId};
-use tabletopic_offsets::Offset;
+use tabletopic_offsets::{Offset, RecordAt};
 use tabletopic_records::Record;
 use tabletopic_table::schema::SchemaChange;
 
@@ -188,7 +188,16 @@ fn grow(
             .iter()
             .map(|proposal| schema_change(&proposal.change))
             .collect(),
-        cause: format!("{}/{} offset {}", slot.job.topic, record.partition, record.offset),
+        cause: RecordAt {
+            job: slot.job.id.clone(),
+            topic: slot.job.topic.clone(),
+            topic_id: slot
+                .identity
+                .as_ref()
+                .and_then(|identity| identity.topic_id.clone()),
+            partition: record.partition,
+            offset: record.offset,
+        },
     });
 }
 
@@ -201,6 +210,11 @@ pub fn schema_change(change: &Change) -> SchemaChange {
             ty: ty.clone(),
         },
         Change::Widen { path, to } => SchemaChange::Widen {
+            path: path.clone(),
+            to: to.clone(),
+        },
+        Change::MakeOptional { path } => SchemaChange::MakeOptional { path: path.clone() },
+        Change::Rename { path, to } => SchemaChange::Rename {
             path: path.clone(),
             to: to.clone(),
         },

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use iceberg::spec::{PartitionSpecRef, SchemaRef};
-use tabletopic_decode::SchemaId;
-use tabletopic_offsets::{Generation, JobId, Offset, TopicIdentity, TopicPartition};
+use tabletopic_decode::{FormerNames, SchemaId};
+use tabletopic_offsets::{Generation, JobId, Offset, RecordAt, TopicIdentity, TopicPartition};
 use tabletopic_source::{PartitionError, Position};
 use tabletopic_table::commit::Unit;
 use tabletopic_table::file::{EncodedFile, FileNames, FileSchema};
@@ -16,6 +16,7 @@ use tabletopic_table::schema::SchemaChange;
 pub struct TableVersion {
     pub schema: SchemaRef,
     pub spec: PartitionSpecRef,
+    pub former_names: FormerNames,
     pub files: FileNames,
     pub dead_letter_schema: Arc<FileSchema>,
     pub dead_letter_files: FileNames,
@@ -86,7 +87,7 @@ pub enum Effect {
         incarnation: u64,
         made_for: i32,
         changes: Vec<SchemaChange>,
-        cause: String,
+        cause: RecordAt,
     },
     /// Have the registry say what schema records with this id were written with.
     FindSchema {

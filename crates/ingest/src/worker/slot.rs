@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use iceberg::spec::SchemaRef;
 use tabletopic_clock::{Entropy, Millis};
-use tabletopic_decode::Decoder;
+use tabletopic_decode::{DecodeSettings, Decoder};
 use tabletopic_offsets::{Generation, Offset, PendingRange, TopicIdentity, TopicPartition, UnitRange};
 use tabletopic_records::Record;
 use tabletopic_table::commit::{DeadLetterFile, Unit};
@@ -32,8 +32,12 @@ pub struct Writing {
 impl Writing {
     pub fn new(job: &Job, version: Arc<TableVersion>) -> Result<Self, WriteError> {
         let schema = tabletopic_table::file::FileSchema::new(version.schema.clone(), version.spec.clone())?;
+        let settings = DecodeSettings {
+            former_names: version.former_names.clone(),
+            ..job.decode.clone()
+        };
         Ok(Self {
-            decoder: tabletopic_decode::decoder(&job.decode, &version.schema)?,
+            decoder: tabletopic_decode::decoder(&settings, &version.schema)?,
             splitter: Splitter::new(&version.spec, &version.schema)?,
             open: OpenFiles::new(job.files.clone(), schema, version.files.clone()),
             letters: DeadLetters::new(version.dead_letter_schema.arrow().clone())?,

@@ -1,4 +1,4 @@
-//! The outbox's entries, as JSON. The shapes here are the wire's own: what is in memory may change,
+//! The outbox's entries and what a snapshot changed, as JSON. The shapes here are the wire's own: what is in memory may change,
 //! while what was written must stay readable.
 
 use serde::Deserialize;
@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::text;
 use crate::{
-    JobId, Kind, LedgerEntry, LedgerRange, PendingFile, PendingRange, PendingRemoval, SnapshotRef, Stamp,
+    Evolved, JobId, Kind, LedgerEntry, LedgerRange, PendingFile, PendingRange, PendingRemoval, RecordAt,
+    SnapshotRef, Stamp,
 };
 
 #[derive(Deserialize)]
@@ -42,6 +43,24 @@ struct EntryOnWire {
     abandons_since: Option<String>,
     /// Job, topic, topic id, and ranges with counts by partition.
     ranges: Vec<(String, String, Option<String>, String)>,
+    evolved: Option<EvolvedOnWire>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct EvolvedOnWire {
+    cause: Option<RecordOnWire>,
+    changes: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RecordOnWire {
+    job: String,
+    topic: String,
+    topic_id: Option<String>,
+    partition: i32,
+    offset: i64,
 }
 
 pub(super) fn dead_letters(files: &[PendingFile]) -> String {
@@ -104,8 +123,32 @@ pub(super) fn ledger(entries: &[LedgerEntry]) -> String {
         if let Some(since) = entry.stamp.abandons_since {
             object["abandons-since"] = text::snapshot(since).into();
         }
+        if let Some(changed) = &entry.evolved {
+            object["evolved"] = evolved(changed);
+        }
         object
     }))
+}
+
+pub(super) fn evolved(evolved: &Evolved) -> Value {
+    let mut object = json!({ "changes": evolved.changes });
+    if let Some(RecordAt {
+        job,
+        topic,
+        topic_id,
+        partition,
+        offset,
+    }) = &evolved.cause
+    {
+        object["cause"] = json!({
+            "job": job.as_str(),
+            "topic": &**topic,
+            "topic-id": topic_id,
+            "partition": partition,
+            "offset": offset,
+        });
+    }
+    object
 }
 
 /// Nothing at all for an empty list, so that it has no key.
@@ -174,8 +217,41 @@ pub(super) fn parse_ledger(value: &str) -> Result<Vec<LedgerEntry>, String> {
             abandons_since: entry.abandons_since.map(|since| snapshot(&since)).transpose()?,
         };
         let kind = Kind::from_name(&entry.kind).ok_or_else(|| unreadable(&entry.kind))?;
-        Ok(LedgerEntry { stamp, kind, ranges })
+        Ok(LedgerEntry {
+            stamp,
+            kind,
+            ranges,
+            evolved: entry.evolved.map(Evolved::from),
+        })
     })
+}
+
+/// Refuses what we would have written otherwise, as the lists do.
+pub(super) fn parse_evolved(value: &str) -> Result<Evolved, String> {
+    let wire: EvolvedOnWire = serde_json::from_str(value).map_err(|error| error.to_string())?;
+    let read = Evolved::from(wire);
+    let written = evolved(&read).to_string();
+    if written == value {
+        Ok(read)
+    } else {
+        Err(unreadable(value))
+    }
+}
+
+impl From<EvolvedOnWire> for Evolved {
+    fn from(wire: EvolvedOnWire) -> Self {
+        let cause = wire.cause.map(|cause| RecordAt {
+            job: JobId::new(cause.job),
+            topic: cause.topic.into(),
+            topic_id: cause.topic_id,
+            partition: cause.partition,
+            offset: cause.offset,
+        });
+        Self {
+            changes: wire.changes,
+            cause,
+        }
+    }
 }
 
 fn parse<W: for<'de> Deserialize<'de>, T>(

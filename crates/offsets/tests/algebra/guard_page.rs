@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use tabletopic_offsets::{
-    Counts, FenceReason, Follower, FollowerPosition, Gap, Generation, JobId, Kind, OffsetRange, PendingFile,
-    Progress, Refusal, Stamp, TableState, TopicIdentity, UnitRange,
+    Counts, Evolved, FenceReason, Follower, FollowerPosition, Gap, Generation, JobId, Kind, OffsetRange,
+    PendingFile, Progress, Refusal, Stamp, TableState, TopicIdentity, UnitRange,
 };
 
 use crate::{anchored, generation, life, orders, partition, partition_mut, range, set, snapshot, unit};
@@ -254,6 +254,10 @@ fn the_grammar_names_every_key() {
         entry: String::new(),
         ranges: Vec::new(),
         time_ms: 0,
+    });
+    state.evolved = Some(Evolved {
+        changes: vec!["add column note string".into()],
+        cause: None,
     });
     let mut written: Vec<String> = [example(), state]
         .iter()

@@ -7,9 +7,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tabletopic_offsets::{
-    AddedRange, Counts, Follower, FollowerPosition, Generation, JobId, JobState, Kind, LedgerEntry,
+    AddedRange, Counts, Evolved, Follower, FollowerPosition, Generation, JobId, JobState, Kind, LedgerEntry,
     LedgerRange, OffsetRange, Outbox, PartitionState, PastTopic, PendingFile, PendingRange, PendingRemoval,
-    Progress, RangeSet, SnapshotRef, Stamp, TableState, TopicIdentity,
+    Progress, RangeSet, RecordAt, SnapshotRef, Stamp, TableState, TopicIdentity,
 };
 
 use crate::{anchored, range, read_back};
@@ -207,11 +207,31 @@ fn ledger_entry() -> impl Strategy<Value = LedgerEntry> {
                 abandons_since,
             },
         );
-    (stamp, select(Kind::ALL.to_vec()), vec(each, 0..4)).prop_map(|(stamp, kind, ranges)| LedgerEntry {
+    let parts = (
+        stamp,
+        select(Kind::ALL.to_vec()),
+        vec(each, 0..4),
+        option::of(evolved()),
+    );
+    parts.prop_map(|(stamp, kind, ranges, evolved)| LedgerEntry {
         stamp,
         kind,
         ranges,
+        evolved,
     })
+}
+
+fn evolved() -> impl Strategy<Value = Evolved> {
+    let cause = (name(), name(), option::of(name()), partition(), 0i64..).prop_map(
+        |(job, topic, topic_id, partition, offset)| RecordAt {
+            job: JobId::new(job),
+            topic: topic.into(),
+            topic_id,
+            partition,
+            offset,
+        },
+    );
+    (option::of(cause), vec(name(), 0..3)).prop_map(|(cause, changes)| Evolved { changes, cause })
 }
 
 fn outbox() -> impl Strategy<Value = Outbox> {
@@ -243,7 +263,8 @@ fn outbox() -> impl Strategy<Value = Outbox> {
 
 fn table_state() -> impl Strategy<Value = TableState> {
     let jobs = btree_map(name().prop_map(JobId::new), job(), 0..4);
-    (select(Kind::ALL.to_vec()), jobs, outbox()).prop_map(|(kind, jobs, outbox)| {
+    let parts = (select(Kind::ALL.to_vec()), jobs, option::of(evolved()), outbox());
+    parts.prop_map(|(kind, jobs, evolved, outbox)| {
         let added = jobs.iter().flat_map(|(id, (job, added))| {
             let partitions: Vec<_> = job.partitions.keys().copied().collect();
             let known = added.iter().filter(move |_| !job.partitions.is_empty());
@@ -260,6 +281,7 @@ fn table_state() -> impl Strategy<Value = TableState> {
             kind,
             jobs,
             added,
+            evolved,
             outbox,
         }
     })

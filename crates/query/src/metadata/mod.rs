@@ -1,5 +1,5 @@
 //! Metadata tables: what a table's own files say about it, under the names and columns of Iceberg's Spark tables, and
-//! what we know besides: `offsets` and `dead_letters`.
+//! what we know besides: `offsets`, `schemas` and `dead_letters`.
 
 mod files;
 mod history;
@@ -7,7 +7,9 @@ mod manifest_entries;
 mod manifests;
 mod offsets;
 mod partitions;
+mod recorded;
 mod refs;
+mod schemas;
 mod snapshots;
 
 use std::sync::Arc;
@@ -33,11 +35,12 @@ pub enum Kind {
     Files,
     Partitions,
     Offsets,
+    Schemas,
     DeadLetters,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Snapshots,
         Kind::History,
         Kind::Refs,
@@ -45,6 +48,7 @@ impl Kind {
         Kind::Files,
         Kind::Partitions,
         Kind::Offsets,
+        Kind::Schemas,
         Kind::DeadLetters,
     ];
 
@@ -57,6 +61,7 @@ impl Kind {
             Kind::Files => "files",
             Kind::Partitions => "partitions",
             Kind::Offsets => "offsets",
+            Kind::Schemas => "schemas",
             Kind::DeadLetters => "dead_letters",
         }
     }
@@ -80,6 +85,7 @@ pub async fn provider(
     let metadata = &table.metadata;
     let batch = match kind {
         Kind::Offsets => return offsets::provider(namespace, file_io, &table).await,
+        Kind::Schemas => return schemas::provider(namespace, file_io, &table).await,
         Kind::DeadLetters => {
             let letters = follower::ident(&table.ident, Follower::DeadLetters);
             let letters = namespace.load(&letters.name).await?;

@@ -1,8 +1,8 @@
-//! Changes the schema in a commit of its own, before the data that needs it (section 8). The commit's note names
-//! the record that caused it.
+//! Changes the schema in a commit of its own, before the data that needs it (section 8). The commit's state says what
+//! was changed, and names the record that caused it.
 
 use async_trait::async_trait;
-use tabletopic_offsets::{Kind, TableState};
+use tabletopic_offsets::{Evolved, Kind, RecordAt, TableState};
 
 use super::append::never_anchored;
 use super::base::Base;
@@ -12,7 +12,14 @@ use super::error::CommitError;
 use super::halt::Halt;
 use super::tag_state::{Note, SnapshotAt};
 use crate::lake::Lake;
-use crate::schema::{SchemaChange, evolve};
+use crate::schema::{SchemaChange, differences, evolve};
+
+/// Changes that a commit tells of one by one. It is said once in the table's state, and in each until the ledger has
+/// taken it over.
+const MOST_CHANGES: usize = 50;
+
+/// Characters of one of them.
+const LONGEST_CHANGE: usize = 200;
 
 /// A proposal only means something for the schema that it was made for. Where the table has another one by now,
 /// changed by another worker or process, nothing is committed: the proposer takes the new schema and decodes again,
@@ -23,8 +30,7 @@ pub struct ChangeSchema<'a> {
     /// The id of the schema that the changes were derived from.
     pub made_for: i32,
     pub changes: &'a [SchemaChange],
-    /// Such as `orders/3 offset 1200`.
-    pub cause: String,
+    pub cause: RecordAt,
 }
 
 #[async_trait]
@@ -53,12 +59,33 @@ impl Plan<TableState> for ChangeSchema<'_> {
         }
         let note = Note {
             actor: self.lake.actor.to_string(),
-            reason: self.cause.clone(),
+            reason: self.cause.to_string(),
             ..Note::default()
         };
+        let mut next = state.next(Kind::Schema);
+        next.evolved = Some(Evolved {
+            changes: told(differences(current, &schema)),
+            cause: Some(self.cause.clone()),
+        });
         Ok(Some(Change {
             schema: Some(schema),
-            ..Change::empty(state.next(Kind::Schema), note)
+            ..Change::empty(next, note)
         }))
     }
+}
+
+/// What fits into the table's state: thousands of columns at once, or names without end, are cut short.
+fn told(mut changes: Vec<String>) -> Vec<String> {
+    let more = changes.len().saturating_sub(MOST_CHANGES);
+    changes.truncate(MOST_CHANGES);
+    for change in &mut changes {
+        if let Some((end, _)) = change.char_indices().nth(LONGEST_CHANGE) {
+            change.truncate(end);
+            change.push('…');
+        }
+    }
+    if more > 0 {
+        changes.push(format!("{more} more"));
+    }
+    changes
 }

@@ -1,13 +1,14 @@
 //! The commit protocol: how units become snapshots, exactly once (`docs/protocol/`).
 //!
 //! [`commit`] is the one loop that talks to the catalog. What a commit does is a [`Plan`], decided again on every
-//! base: [`Append`] for units, [`Anchor`] for starts, [`ChangeSchema`] for columns, [`Redrive`] for dead letters,
-//! [`Renew`] for the tag, and one plan for each command of `resolve`.
+//! base: [`Append`] for units, [`Anchor`] for starts, [`ChangeSchema`] for columns, [`ChangePartitions`] for the spec,
+//! [`Redrive`] for dead letters, [`Renew`] for the tag, and one plan for each command of `resolve`.
 
 mod anchor;
 mod append;
 mod base;
 mod change;
+mod change_partitions;
 mod change_schema;
 mod engine;
 mod error;
@@ -29,6 +30,7 @@ pub use anchor::Anchor;
 pub use append::{Append, Dropped, Fate, make_room};
 pub use base::{Base, TAG, Tagged, WITNESS};
 pub use change::{Change, Leaving};
+pub use change_partitions::ChangePartitions;
 pub use change_schema::ChangeSchema;
 pub use engine::{Committed, Plan, commit, load_patiently, next_snapshot};
 pub use error::CommitError;

@@ -4,10 +4,11 @@
 //! before is gone, and the ledger says so itself: its first row is then not an anchor but a `maintenance` row of the
 //! last snapshot that is missing from it. `sql/audit_gaps.sql` finds that.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;
-use iceberg::spec::{DataFile, Operation};
+use iceberg::spec::{DataFile, Operation, TableMetadata};
 use tabletopic_catalog::CatalogError;
 use tabletopic_offsets::{
     Follower, FollowerPosition, Kind, LedgerEntry, LedgerRow, Outbox, PendingFile, SnapshotRef, Stamp,
@@ -119,10 +120,17 @@ impl Drain<'_> {
             },
             kind: Kind::Maintenance,
             ranges: Vec::new(),
+            evolved: None,
         }
     }
 
-    async fn files(&self, base: &Base<FollowerState>, above: i64) -> Result<FileChange, CommitError> {
+    /// `under` is what the files are written under: the follower, with the columns that it gets on the way.
+    async fn files(
+        &self,
+        base: &Base<FollowerState>,
+        under: &TableMetadata,
+        above: i64,
+    ) -> Result<FileChange, CommitError> {
         let waits = |snapshot: SnapshotRef| snapshot.sequence_number > above;
         match self.follower {
             Follower::DeadLetters => {
@@ -152,7 +160,7 @@ impl Drain<'_> {
                 let gone = self.missing.map(|missing| self.gone(missing));
                 let rows: Vec<LedgerRow<'_>> =
                     gone.iter().chain(entries).flat_map(LedgerEntry::rows).collect();
-                let file = write::store(self.lake, base.metadata(), &ledger::batch(&rows)?).await?;
+                let file = write::store(self.lake, under, &ledger::batch(&rows)?).await?;
                 Ok(FileChange {
                     add: vec![(0, file)],
                     remove: BTreeSet::new(),
@@ -204,7 +212,18 @@ impl Plan<FollowerState> for Drain<'_> {
                 missing.sequence_number
             }
         };
-        let files = self.files(base, drained).await?;
+        let schema = match self.follower {
+            Follower::Ledger => ledger::grown(base.metadata())?,
+            Follower::DeadLetters => None,
+        };
+        let under = match &schema {
+            Some(schema) => {
+                let builder = base.metadata().clone().into_builder(None);
+                Cow::Owned(builder.add_current_schema(schema.clone())?.build()?.metadata)
+            }
+            None => Cow::Borrowed(base.metadata()),
+        };
+        let files = self.files(base, &under, drained).await?;
         let operation = if files.remove.is_empty() {
             Operation::Append
         } else {
@@ -216,6 +235,7 @@ impl Plan<FollowerState> for Drain<'_> {
         Ok(Some(Change {
             operation,
             files,
+            schema,
             ..Change::empty(state, Note::default())
         }))
     }

@@ -1,8 +1,9 @@
 //! Partitioning: from `partition_by = ["day(created_at)"]` to a partition spec, and from a batch of
-//! rows to the rows of each partition value.
+//! rows to the rows of each partition value; and to the next spec, when `partition_by` was changed.
 //!
 //! Transforms are the iceberg crate's own, so that a row lands where every other engine looks for it.
 
+mod changed_spec;
 mod partition_spec;
 mod path;
 mod splitter;
@@ -11,6 +12,7 @@ mod tests;
 
 use thiserror::Error;
 
+pub use self::changed_spec::changed_spec;
 pub use self::partition_spec::{describe_partition_by, parse_partition_by};
 pub use self::path::partition_path;
 pub use self::splitter::Splitter;

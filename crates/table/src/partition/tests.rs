@@ -9,12 +9,13 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Int64Type};
 use iceberg::spec::{
-    Datum, Literal, NestedField, PartitionSpec, PrimitiveType, Schema, Struct, StructType, Transform, Type,
+    Datum, FormatVersion, Literal, NestedField, PartitionSpec, PrimitiveType, Schema, SortOrder, Struct,
+    StructType, TableMetadata, TableMetadataBuilder, Transform, Type,
 };
 use iceberg::transform::create_transform_function;
 use proptest::prelude::*;
 
-use super::{PartitionError, Splitter, parse_partition_by, partition_path};
+use super::{PartitionError, Splitter, changed_spec, parse_partition_by, partition_path};
 use crate::schema::arrow_schema;
 
 fn table(columns: Vec<(&str, Type)>) -> Arc<Schema> {
@@ -405,5 +406,99 @@ proptest! {
         let union = concat_batches(&input.schema(), parts.iter().map(|(_, part)| part)).unwrap();
         let ids = arrow::compute::sort_to_indices(union.column(1), None, None).unwrap();
         prop_assert_eq!(arrow::compute::take_record_batch(&union, &ids).unwrap(), input);
+    }
+}
+
+fn metadata(schema: &Schema, partition_by: &[&str]) -> TableMetadata {
+    let spec = parse_partition_by(partition_by, schema).unwrap();
+    let (order, version) = (SortOrder::unsorted_order(), FormatVersion::V2);
+    let builder = TableMetadataBuilder::new(
+        schema.clone(),
+        spec,
+        order,
+        "memory:///t".to_owned(),
+        version,
+        Default::default(),
+    );
+    builder.unwrap().build().unwrap().metadata
+}
+
+/// The table after its `partition_by` was changed, and the names and ids of its partition fields.
+fn repartitioned(metadata: &TableMetadata, partition_by: &[&str]) -> (TableMetadata, Vec<(String, i32)>) {
+    let spec = changed_spec(partition_by, metadata).unwrap().expect("a change");
+    let builder = metadata.clone().into_builder(None);
+    let metadata = builder
+        .add_default_partition_spec(spec)
+        .unwrap()
+        .build()
+        .unwrap()
+        .metadata;
+    let fields = metadata.default_partition_spec().fields().iter();
+    let fields = fields.map(|field| (field.name.clone(), field.field_id)).collect();
+    (metadata, fields)
+}
+
+#[test]
+fn a_changed_spec_keeps_what_it_has_in_common_with_any_before() {
+    let first = metadata(&events(), &["day(created_at)", "bucket(8, id)"]);
+    assert!(
+        changed_spec(&["day(created_at)", "bucket(8, id)"], &first)
+            .unwrap()
+            .is_none()
+    );
+
+    let (second, fields) = repartitioned(&first, &["bucket(16, id)", "day(created_at)"]);
+    assert_eq!(
+        fields,
+        [
+            ("id_bucket_16".to_owned(), 1002),
+            ("created_at_day".to_owned(), 1000)
+        ]
+    );
+    let (third, fields) = repartitioned(&second, &[]);
+    assert_eq!(fields, []);
+    let (fourth, fields) = repartitioned(&third, &["day(created_at)", "bucket(8, id)"]);
+    assert_eq!(
+        fields,
+        [
+            ("created_at_day".to_owned(), 1000),
+            ("id_bucket".to_owned(), 1001)
+        ]
+    );
+    assert_eq!(
+        fourth.default_partition_spec_id(),
+        first.default_partition_spec_id()
+    );
+    assert_eq!(fourth.partition_specs_iter().count(), 3);
+}
+
+#[test]
+fn a_changed_spec_finds_columns_by_the_names_that_they_had() {
+    let before = metadata(&events(), &["day(created_at)"]);
+    let renamed = table(vec![
+        ("made_at", PrimitiveType::Timestamptz.into()),
+        ("id", PrimitiveType::Long.into()),
+    ]);
+    let builder = before.clone().into_builder(None);
+    let after = builder
+        .add_current_schema((*renamed).clone())
+        .unwrap()
+        .build()
+        .unwrap()
+        .metadata;
+    for same in ["day(created_at)", "day(made_at)"] {
+        assert!(changed_spec(&[same], &after).unwrap().is_none(), "{same}");
+    }
+    let (_, fields) = repartitioned(&after, &["hour(created_at)"]);
+    assert_eq!(fields, [("created_at_hour".to_owned(), 1001)]);
+    // A column that is gone is no longer known by any name.
+    for gone in ["country", "day(nowhere)"] {
+        assert!(
+            matches!(
+                changed_spec(&[gone], &after),
+                Err(PartitionError::NoSuchColumn { .. })
+            ),
+            "{gone}"
+        );
     }
 }

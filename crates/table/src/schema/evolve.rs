@@ -27,6 +27,10 @@ pub enum SchemaChange {
     },
     /// Promote the primitive column at `path`.
     Widen { path: Vec<String>, to: PrimitiveType },
+    /// Let the column at `path` hold nulls.
+    MakeOptional { path: Vec<String> },
+    /// Call the field of a struct at `path` something else. It keeps its id, and so its values.
+    Rename { path: Vec<String>, to: String },
 }
 
 /// Applies `changes` in order. Returns the new schema (with the schema id of the old one: the
@@ -47,22 +51,28 @@ pub fn evolve(
     for change in changes {
         table = match change {
             SchemaChange::AddColumn { parent, name, ty } => {
-                if name.is_empty() {
-                    return Err(SchemaError::EmptyName {
-                        parent: parent.join("."),
-                    });
-                }
-                change_struct(&table, &Path::root(), parent, &mut |fields, at| {
+                named(parent, name)?;
+                change_struct(&table, parent, |fields, at| {
                     add_column(fields, at, name, ty, &mut ids)
                 })?
             }
             SchemaChange::Widen { path, to } => {
-                let Some((name, parent)) = path.split_last() else {
-                    return Err(SchemaError::NoSuchColumn {
-                        column: String::new(),
-                    });
-                };
-                widen_in_struct(&table, &Path::root(), parent, name, to)?
+                change_field(&table, &Path::root(), path, &mut |field, at| widen(field, at, to))?
+            }
+            SchemaChange::MakeOptional { path } => {
+                change_field(&table, &Path::root(), path, &mut |field, _| {
+                    Ok(Arc::new(NestedField {
+                        required: false,
+                        ..field.clone()
+                    }))
+                })?
+            }
+            SchemaChange::Rename { path, to } => {
+                let (name, parent) = path.split_last().ok_or_else(|| SchemaError::NoSuchColumn {
+                    column: String::new(),
+                })?;
+                named(parent, to)?;
+                change_struct(&table, parent, |fields, at| rename(fields, at, name, to))?
             }
         };
     }
@@ -74,19 +84,30 @@ pub fn evolve(
         .with_identifier_field_ids(schema.identifier_field_ids())
         .with_fields(table.fields().iter().cloned())
         .build()?;
-    check_names(&evolved, last_column_id)?;
+    check_names(schema, &evolved)?;
     Ok((evolved, ids.last))
 }
 
-/// No new column (one with an id above `last_column_id`) may have another's path but for case. What the table has
-/// already is its owner's.
-fn check_names(schema: &Schema, last_column_id: i32) -> Result<(), SchemaError> {
-    let mut columns: Vec<(&i32, &String)> = schema.field_id_to_name_map().iter().collect();
+fn named(parent: &[String], name: &str) -> Result<(), SchemaError> {
+    match name {
+        "" => Err(SchemaError::EmptyName {
+            parent: parent.join("."),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// No path that is new may be another's but for case. What the table has already is its owner's.
+fn check_names(before: &Schema, schema: &Schema) -> Result<(), SchemaError> {
+    let columns = schema.field_id_to_name_map().iter();
+    let mut columns: Vec<(bool, &i32, &String)> = columns
+        .map(|(id, column)| (before.name_by_field_id(*id) != Some(column.as_str()), id, column))
+        .collect();
     columns.sort_unstable();
     let mut taken = HashMap::new();
-    for (id, column) in columns {
+    for (is_new, _, column) in columns {
         if let Some(taken) = taken.insert(column.to_lowercase(), column)
-            && *id > last_column_id
+            && is_new
         {
             return Err(SchemaError::NameTaken {
                 column: column.clone(),
@@ -167,112 +188,111 @@ impl Path {
     }
 }
 
-type Change<'a> = dyn FnMut(&StructType, &Path) -> Result<StructType, SchemaError> + 'a;
-
-/// Applies `change` to the struct that `path` leads to from `fields`.
+/// Applies `change` to the struct at `path`; none: to the table itself.
 fn change_struct(
+    table: &StructType,
+    path: &[String],
+    mut change: impl FnMut(&StructType, &Path) -> Result<StructType, SchemaError>,
+) -> Result<StructType, SchemaError> {
+    if path.is_empty() {
+        return change(table, &Path::root());
+    }
+    change_field(
+        table,
+        &Path::root(),
+        path,
+        &mut |field, at| match &*field.field_type {
+            Type::Struct(fields) => Ok(with_type(field, Type::Struct(change(fields, at)?))),
+            other => Err(SchemaError::NotAParent {
+                column: at.0.clone(),
+                found: other.clone(),
+                part: "a column".to_owned(),
+            }),
+        },
+    )
+}
+
+type Change<'a> = dyn FnMut(&NestedField, &Path) -> Result<NestedFieldRef, SchemaError> + 'a;
+
+/// Applies `change` to the field that `path` leads to from `fields`.
+fn change_field(
     fields: &StructType,
     at: &Path,
     path: &[String],
     change: &mut Change<'_>,
 ) -> Result<StructType, SchemaError> {
-    let Some((part, rest)) = path.split_first() else {
-        return change(fields, at);
-    };
-    replace_field(fields, at, part, |ty, at| change_type(ty, at, rest, change))
-}
-
-fn change_type(ty: &Type, at: &Path, path: &[String], change: &mut Change<'_>) -> Result<Type, SchemaError> {
-    match (ty, path.split_first()) {
-        (Type::Struct(fields), _) => Ok(Type::Struct(change_struct(fields, at, path, change)?)),
-        (Type::List(list), Some((part, rest))) if part == "element" => {
-            let element = &list.element_field;
-            let ty = change_type(&element.field_type, &at.join(part), rest, change)?;
-            Ok(Type::List(ListType::new(with_type(element, ty))))
-        }
-        (Type::Map(map), Some((part, rest))) if part == "value" => {
-            let value = &map.value_field;
-            let ty = change_type(&value.field_type, &at.join(part), rest, change)?;
-            Ok(Type::Map(MapType::new(
-                Arc::clone(&map.key_field),
-                with_type(value, ty),
-            )))
-        }
-        (other, next) => Err(SchemaError::NotAParent {
-            column: at.0.clone(),
-            found: other.clone(),
-            part: next.map_or_else(|| "a column".to_owned(), |(part, _)| part.clone()),
-        }),
-    }
-}
-
-fn widen_in_struct(
-    fields: &StructType,
-    at: &Path,
-    path: &[String],
-    name: &str,
-    to: &PrimitiveType,
-) -> Result<StructType, SchemaError> {
-    let (first, rest): (&str, Vec<&str>) = match path.split_first() {
-        None => (name, Vec::new()),
-        Some((first, rest)) => (
-            first,
-            rest.iter()
-                .map(String::as_str)
-                .chain(std::iter::once(name))
-                .collect(),
-        ),
-    };
-    replace_field(fields, at, first, |ty, at| widen(ty, at, &rest, to))
-}
-
-fn widen(ty: &Type, at: &Path, path: &[&str], to: &PrimitiveType) -> Result<Type, SchemaError> {
-    match (ty, path.split_first()) {
-        (Type::Primitive(from), None) if promotes(to, from) => Ok(ty.clone()),
-        (Type::Primitive(from), None) if promotes(from, to) => Ok(Type::Primitive(to.clone())),
-        (_, None) => Err(SchemaError::NotAPromotion {
-            column: at.0.clone(),
-            from: ty.clone(),
-            to: Type::Primitive(to.clone()),
-        }),
-        (Type::Struct(fields), Some((part, rest))) => {
-            Ok(Type::Struct(replace_field(fields, at, part, |ty, at| {
-                widen(ty, at, rest, to)
-            })?))
-        }
-        (Type::List(list), Some((part, rest))) if *part == "element" => {
-            let ty = widen(&list.element_field.field_type, &at.join(part), rest, to)?;
-            Ok(Type::List(ListType::new(with_type(&list.element_field, ty))))
-        }
-        (Type::Map(map), Some((part, rest))) if *part == "value" => {
-            let ty = widen(&map.value_field.field_type, &at.join(part), rest, to)?;
-            Ok(Type::Map(MapType::new(
-                Arc::clone(&map.key_field),
-                with_type(&map.value_field, ty),
-            )))
-        }
-        (_, Some((part, _))) => Err(SchemaError::NotAParent {
-            column: at.0.clone(),
-            found: ty.clone(),
-            part: (*part).to_owned(),
-        }),
-    }
-}
-
-/// `fields` with the type of the one called `name` replaced by what `change` makes of it.
-fn replace_field(
-    fields: &StructType,
-    at: &Path,
-    name: &str,
-    change: impl FnOnce(&Type, &Path) -> Result<Type, SchemaError>,
-) -> Result<StructType, SchemaError> {
+    let (name, rest) = path
+        .split_first()
+        .ok_or_else(|| SchemaError::NoSuchColumn { column: at.0.clone() })?;
     let at = at.join(name);
-    let Some(position) = fields.fields().iter().position(|field| field.name == name) else {
+    let Some(position) = fields.fields().iter().position(|field| &field.name == name) else {
         return Err(SchemaError::NoSuchColumn { column: at.0 });
     };
     let mut changed = fields.fields().to_vec();
-    let ty = change(&changed[position].field_type, &at)?;
-    changed[position] = with_type(&changed[position], ty);
+    changed[position] = change_within(&changed[position], &at, rest, change)?;
+    Ok(StructType::new(changed))
+}
+
+/// Applies `change` to the field that `path` leads to from within `field`; none: to `field` itself.
+fn change_within(
+    field: &NestedField,
+    at: &Path,
+    path: &[String],
+    change: &mut Change<'_>,
+) -> Result<NestedFieldRef, SchemaError> {
+    let Some((part, rest)) = path.split_first() else {
+        return change(field, at);
+    };
+    let ty = match &*field.field_type {
+        Type::Struct(fields) => Type::Struct(change_field(fields, at, path, change)?),
+        Type::List(list) if part == "element" => Type::List(ListType::new(change_within(
+            &list.element_field,
+            &at.join(part),
+            rest,
+            change,
+        )?)),
+        Type::Map(map) if part == "value" => Type::Map(MapType::new(
+            Arc::clone(&map.key_field),
+            change_within(&map.value_field, &at.join(part), rest, change)?,
+        )),
+        other => {
+            return Err(SchemaError::NotAParent {
+                column: at.0.clone(),
+                found: other.clone(),
+                part: part.clone(),
+            });
+        }
+    };
+    Ok(with_type(field, ty))
+}
+
+fn widen(field: &NestedField, at: &Path, to: &PrimitiveType) -> Result<NestedFieldRef, SchemaError> {
+    match &*field.field_type {
+        Type::Primitive(from) if promotes(to, from) => Ok(Arc::new(field.clone())),
+        Type::Primitive(from) if promotes(from, to) => Ok(with_type(field, Type::Primitive(to.clone()))),
+        from => Err(SchemaError::NotAPromotion {
+            column: at.0.clone(),
+            from: from.clone(),
+            to: Type::Primitive(to.clone()),
+        }),
+    }
+}
+
+fn rename(fields: &StructType, at: &Path, name: &str, to: &str) -> Result<StructType, SchemaError> {
+    let position = |name: &str| fields.fields().iter().position(|field| field.name == name);
+    let Some(position) = position(name) else {
+        return match position(to) {
+            Some(_) => Ok(fields.clone()),
+            None => Err(SchemaError::NoSuchColumn {
+                column: at.join(name).0,
+            }),
+        };
+    };
+    let mut changed = fields.fields().to_vec();
+    changed[position] = Arc::new(NestedField {
+        name: to.to_owned(),
+        ..(*changed[position]).clone()
+    });
     Ok(StructType::new(changed))
 }
 
@@ -291,7 +311,9 @@ fn add_column(
     ids: &mut FieldIds,
 ) -> Result<StructType, SchemaError> {
     if fields.fields().iter().any(|field| field.name == name) {
-        return replace_field(fields, at, name, |found, at| absorb(found, at, ty, ids));
+        return change_field(fields, at, &[name.to_owned()], &mut |found, at| {
+            Ok(with_type(found, absorb(&found.field_type, at, ty, ids)?))
+        });
     }
     let mut extended = fields.fields().to_vec();
     let id = ids.next();

@@ -1,4 +1,4 @@
-//! The schema of a table: how it may change, whether a file written under an older one still fits,
+//! The schema of a table: how it may change, what has changed, whether a file written under an older one still fits,
 //! and what it looks like in Arrow.
 //!
 //! Everything here is a pure function over `iceberg::spec::Schema`. Sending a change to the catalog,
@@ -6,6 +6,7 @@
 
 mod arrow;
 mod compatible;
+mod differences;
 mod evolve;
 mod promotion;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use thiserror::Error;
 
 pub use self::arrow::arrow_schema;
 pub use self::compatible::compatible;
+pub use self::differences::{added, differences, type_name};
 pub use self::evolve::{SchemaChange, evolve};
 pub use self::promotion::promotes;
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use iceberg::spec::{ListType, MapType, NestedField, PrimitiveType, Schema, StructType, Type};
 
-use super::{SchemaChange, SchemaError, compatible, evolve, promotes};
+use super::{SchemaChange, SchemaError, compatible, differences, evolve, promotes};
 
 fn primitive(ty: PrimitiveType) -> Type {
     Type::Primitive(ty)
@@ -313,4 +313,148 @@ fn no_new_column_has_another_s_path_but_for_case() {
     let fields = [(1, "a"), (2, "A")].map(|(id, name)| NestedField::optional(id, name, long()).into());
     let table = Schema::builder().with_fields(fields).build().unwrap();
     assert!(evolve(&table, 2, &[add(&["b"], long())]).is_ok());
+}
+
+#[test]
+fn differences_are_told_by_path_and_only_the_outermost() {
+    let changes = [
+        add(&["items", "element", "sku"], primitive(PrimitiveType::String)),
+        widen(&["labels", "value", "n"], PrimitiveType::Double),
+        add(
+            &["geo"],
+            Type::Struct(StructType::new(vec![
+                NestedField::optional(1, "lat", primitive(PrimitiveType::Double)).into(),
+            ])),
+        ),
+    ];
+    let (evolved, _) = evolve(&orders(), 11, &changes).unwrap();
+    assert_eq!(
+        differences(&orders(), &evolved),
+        [
+            "add column items.element.sku string",
+            "widen column labels.value.n from float to double",
+            "add column geo struct<lat: double>",
+        ]
+    );
+    assert_eq!(
+        differences(&evolved, &orders()),
+        [
+            "change column labels.value.n from double to float",
+            "drop column items.element.sku",
+            "drop column geo",
+        ]
+    );
+    assert!(differences(&evolved, &evolved).is_empty());
+}
+
+#[test]
+fn what_others_may_do_to_a_column_is_told_as_well() {
+    let with = |fields: Vec<NestedField>| {
+        Schema::builder()
+            .with_fields(fields.into_iter().map(Arc::new))
+            .build()
+            .unwrap()
+    };
+    let before = with(vec![
+        NestedField::required(1, "a", primitive(PrimitiveType::Int)),
+        NestedField::optional(2, "b", primitive(PrimitiveType::Int)),
+    ]);
+    let after = with(vec![
+        NestedField::optional(1, "c", primitive(PrimitiveType::Long)),
+        NestedField::required(2, "b", primitive(PrimitiveType::Int)),
+    ]);
+    assert_eq!(
+        differences(&before, &after),
+        [
+            "rename column a to c",
+            "widen column c from int to long",
+            "make column c optional",
+            "make column b required",
+        ]
+    );
+    let turned = with(
+        before
+            .as_struct()
+            .fields()
+            .iter()
+            .rev()
+            .map(|field| (**field).clone())
+            .collect(),
+    );
+    assert_eq!(
+        differences(&before, &turned),
+        ["change the order or the descriptions of columns"]
+    );
+}
+
+fn parts(path: &[&str]) -> Vec<String> {
+    path.iter().map(ToString::to_string).collect()
+}
+
+fn rename(path: &[&str], to: &str) -> SchemaChange {
+    SchemaChange::Rename {
+        path: parts(path),
+        to: to.to_owned(),
+    }
+}
+
+#[test]
+fn a_renamed_column_keeps_its_id_wherever_it_stands() {
+    let changes = [
+        rename(&["items", "element", "price"], "amount"),
+        rename(&["items"], "positions"),
+        rename(&["id"], "ID"),
+    ];
+    let (evolved, last) = evolve(&orders(), 11, &changes).unwrap();
+    let name = |id| evolved.name_by_field_id(id).unwrap();
+    assert_eq!(
+        (name(6), name(4), name(1), last),
+        ("positions.element.amount", "positions", "ID", 11)
+    );
+    compatible(&orders(), &evolved).unwrap();
+    assert_eq!(
+        evolve(&evolved, last, &changes[1..]).unwrap(),
+        (evolved.clone(), last)
+    );
+
+    for (change, column, taken) in [
+        (rename(&["id"], "items"), "items", "items"),
+        (rename(&["id"], "Customer"), "Customer", "customer"),
+        (
+            rename(&["items", "element", "tax"], "Price"),
+            "items.element.Price",
+            "items.element.price",
+        ),
+        (rename(&["id"], "customer.name"), "customer.name", "customer.name"),
+    ] {
+        match evolve(&orders(), 11, &[change]) {
+            Err(SchemaError::NameTaken { column: c, taken: t }) => assert_eq!((&*c, &*t), (column, taken)),
+            // The crate refuses two fields of one name by itself.
+            Err(SchemaError::Invalid(_)) if column == taken => {}
+            other => panic!("{column}: {other:?}"),
+        }
+    }
+    assert!(matches!(
+        evolve(&orders(), 11, &[rename(&["labels", "value"], "x")]),
+        Err(SchemaError::NotAParent { .. })
+    ));
+}
+
+#[test]
+fn what_is_required_becomes_optional_wherever_it_stands() {
+    let element = NestedField::list_element(3, primitive(PrimitiveType::Int), true).into();
+    let list = Type::List(ListType::new(element));
+    let table = Schema::builder()
+        .with_fields([
+            NestedField::required(1, "a", primitive(PrimitiveType::Int)).into(),
+            NestedField::required(2, "b", list).into(),
+        ])
+        .build()
+        .unwrap();
+    let changes =
+        [&["a"][..], &["b", "element"]].map(|path| SchemaChange::MakeOptional { path: parts(path) });
+    let (evolved, last) = evolve(&table, 3, &changes).unwrap();
+    let required = [1, 2, 3].map(|id| evolved.field_by_id(id).unwrap().required);
+    assert_eq!((required, last), ([false, true, false], 3));
+    compatible(&table, &evolved).unwrap();
 }

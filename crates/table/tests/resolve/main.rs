@@ -7,6 +7,7 @@
 )]
 
 mod letters;
+mod partitions;
 mod several_topics;
 mod table;
 mod truncate;

@@ -137,6 +137,12 @@ impl Table {
     }
 
     pub async fn append_of(&self, job: &JobId, files: Vec<DataFile>, ranges: &[(i32, i64, i64)]) {
+        let unit = self.unit(job, files, ranges).await;
+        self.append_units(&[unit]).await;
+    }
+
+    /// What a worker would cut now.
+    pub async fn unit(&self, job: &JobId, files: Vec<DataFile>, ranges: &[(i32, i64, i64)]) -> Unit {
         let base = self.base().await;
         let known = base.state().unwrap().job(job).unwrap();
         let ranges = ranges.iter().map(|(partition, start, end)| {
@@ -151,15 +157,14 @@ impl Table {
                 counts: Counts::of_rows(range.len(), range.offset_sum()),
             }
         });
-        let units = [Unit {
+        Unit {
             created: self.0.clock.now(),
             schema: base.metadata().current_schema().clone(),
             spec_id: base.metadata().default_partition_spec_id(),
             files,
             dead_letters: None,
             ranges: ranges.collect(),
-        }];
-        self.append_units(&units).await;
+        }
     }
 
     pub async fn append_units(&self, units: &[Unit]) {

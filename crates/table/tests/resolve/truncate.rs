@@ -2,7 +2,7 @@
 //! under a schema that has changed since.
 
 use iceberg::spec::{Operation, PrimitiveType, Type};
-use tabletopic_offsets::{Counts, Generation, Kind, OffsetRange};
+use tabletopic_offsets::{Counts, Generation, Kind, OffsetRange, RecordAt};
 use tabletopic_table::commit::resolve::{AdoptTopic, DeclareMissing, Rewind};
 use tabletopic_table::commit::{ChangeSchema, LogWaiting, Plan, SnapshotAt, commit};
 use tabletopic_table::schema::SchemaChange;
@@ -34,7 +34,13 @@ async fn rows_from_the_cut_on_go_and_all_others_stay_as_they_were() {
             name: "later".to_owned(),
             ty: Type::Primitive(PrimitiveType::Double),
         }],
-        cause: "a test".to_owned(),
+        cause: RecordAt {
+            job: job(),
+            topic: "orders".into(),
+            topic_id: None,
+            partition: 0,
+            offset: 30,
+        },
     };
     table.commit(&mut change).await;
     let before = table.rows().await;

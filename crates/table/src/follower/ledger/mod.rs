@@ -1,4 +1,5 @@
-//! The ledger: one row for each snapshot of ours, topic partition and range. Append-only; what an auditor reads,
+//! The ledger: one row for each snapshot of ours, topic partition and range, and for each change of the table's schema
+//! or partitions. Append-only; what an auditor reads,
 //! in any engine, years after the snapshots themselves were expired.
 
 mod read;
@@ -10,17 +11,19 @@ use arrow::datatypes::SchemaRef as ArrowSchemaRef;
 use iceberg::TableIdent;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::expr::Reference;
-use iceberg::spec::{Datum, NestedField, PrimitiveType, Schema, Type};
-use tabletopic_offsets::{Follower, Kind, LedgerRange, LedgerRow, Outbox};
+use iceberg::spec::{Datum, NestedField, PrimitiveType, Schema, TableMetadata, Type};
+use tabletopic_offsets::{Follower, JobId, Kind, LedgerRange, LedgerRow, Outbox, RecordAt};
 
 pub use read::Ledger;
 
 use super::ident;
 use crate::commit::CommitError;
 use crate::lake::Lake;
+use crate::schema::{SchemaChange, evolve};
 
 /// Columns of `<table>__ledger`. Its first row is an anchor, unless it was begun anew (see the drain). A snapshot
-/// without ranges (a renewal, a schema change) is one row whose job, topic, partition and offsets are null.
+/// without ranges (a renewal) is one row whose job, topic, partition and offsets are null; one that changed the table has a
+/// row for each `change`, with the record that asked for it in job, topic, partition and `record_offset`.
 /// `abandons_since` is set on rewinds and declared losses: our snapshots with sequence numbers between it and the row's
 /// own are no longer in the table.
 ///
@@ -47,11 +50,37 @@ pub fn schema() -> Result<Schema, iceberg::Error> {
         ("reason", String, true),
         ("committed_at", Timestamptz, true),
         ("abandons_since", Long, false),
+        ("change", String, false),
+        ("record_offset", Long, false),
     ];
     let fields = columns.into_iter().zip(1..).map(|((name, ty, required), id)| {
         Arc::new(NestedField::new(id, name, Type::Primitive(ty), required))
     });
     Schema::builder().with_fields(fields).build()
+}
+
+/// The schema of a ledger that an earlier release has made, with the columns that it lacks; `None` where it has them.
+///
+/// # Errors
+/// Somebody has given it a column of such a name and another type.
+pub fn grown(metadata: &TableMetadata) -> Result<Option<Schema>, CommitError> {
+    let schema = metadata.current_schema();
+    let wanted = self::schema()?;
+    let lacking = wanted.as_struct().fields().iter();
+    let lacking = lacking.filter(|column| schema.field_by_name(&column.name).is_none());
+    let changes: Vec<SchemaChange> = lacking
+        .map(|column| SchemaChange::AddColumn {
+            parent: Vec::new(),
+            name: column.name.clone(),
+            ty: (*column.field_type).clone(),
+        })
+        .collect();
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let (grown, _) = evolve(schema, metadata.last_column_id(), &changes)
+        .map_err(|error| CommitError::Encode(format!("the ledger can't take up its new columns: {error}")))?;
+    Ok(Some(grown))
 }
 
 /// Ledger rows as a batch in the layout of [`schema`].
@@ -66,10 +95,18 @@ pub fn batch(rows: &[LedgerRow<'_>]) -> Result<RecordBatch, CommitError> {
         long(rows, |row| Some(row.stamp.snapshot.sequence_number)),
         long(rows, |row| Some(row.stamp.snapshot.snapshot_id)),
         text(rows, |row| Some(row.kind.name())),
-        text(rows, |row| row.range.map(|range| range.job.as_str())),
-        text(rows, |row| row.range.map(|range| &*range.topic)),
-        text(rows, |row| row.range.and_then(|range| range.topic_id.as_deref())),
-        int(rows, |row| row.range.map(|range| range.partition)),
+        text(rows, |row| {
+            about(row, |range| &range.job, |record| &record.job).map(JobId::as_str)
+        }),
+        text(rows, |row| {
+            about(row, |range| &*range.topic, |record| &*record.topic)
+        }),
+        text(rows, |row| {
+            about(row, |range| &range.topic_id, |record| &record.topic_id)?.as_deref()
+        }),
+        int(rows, |row| {
+            about(row, |range| &range.partition, |record| &record.partition).copied()
+        }),
         long(rows, |row| row.range.map(|range| range.range.start)),
         long(rows, |row| row.range.map(|range| range.range.end)),
         long(rows, |row| Some(counted(row, |range| range.counts.rows))),
@@ -83,6 +120,8 @@ pub fn batch(rows: &[LedgerRow<'_>]) -> Result<RecordBatch, CommitError> {
         long(rows, |row| {
             row.stamp.abandons_since.map(|since| since.sequence_number)
         }),
+        text(rows, |row| row.change),
+        long(rows, |row| row.cause.map(|record| record.offset)),
     ];
     RecordBatch::try_new(arrow, columns).map_err(|error| CommitError::Encode(error.to_string()))
 }
@@ -108,6 +147,15 @@ pub async fn took_back(
     let above = Reference::new("sequence_number").greater_than(Datum::long(since));
     let replaced = read::scan(lake, &ledger, read::is_replaced().and(above)).await?;
     Ok(!replaced.is_empty())
+}
+
+/// What a row is about: its range, or the record that asked for its change.
+fn about<'a, T: ?Sized>(
+    row: &LedgerRow<'a>,
+    of_range: fn(&'a LedgerRange) -> &'a T,
+    of_record: fn(&'a RecordAt) -> &'a T,
+) -> Option<&'a T> {
+    row.range.map(of_range).or(row.cause.map(of_record))
 }
 
 /// Iceberg has no unsigned integers; counts stay far below 2^63.

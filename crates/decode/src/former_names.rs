@@ -1,0 +1,34 @@
+//! What the columns of a table were called before: records that were written under an older name are still theirs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use iceberg::spec::Schema;
+
+/// By field id. A handle: clones share the names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FormerNames(Arc<HashMap<i32, Vec<String>>>);
+
+impl FormerNames {
+    /// The names that the columns of `now` had in any of the table's schemas and no longer have.
+    pub fn of<'s>(now: &Schema, schemas: impl Iterator<Item = &'s Schema>) -> Self {
+        let mut names = HashMap::<i32, Vec<String>>::new();
+        for schema in schemas {
+            for (id, was) in schema.field_id_to_fields() {
+                let Some(is) = now.field_by_id(*id).filter(|is| is.name != was.name) else {
+                    continue;
+                };
+                let former = names.entry(is.id).or_default();
+                if !former.contains(&was.name) {
+                    former.push(was.name.clone());
+                }
+            }
+        }
+        Self(Arc::new(names))
+    }
+
+    pub(crate) fn has(&self, id: i32, name: &str) -> bool {
+        let names = self.0.get(&id);
+        names.is_some_and(|names| names.iter().any(|former| former == name))
+    }
+}
