@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use tabletopic_decode::{
-    DecodeSettings, Evolution, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, ProtobufEnums,
-    TimestampUnit, WriterSchemas,
+    DecodeSettings, Evolution, Format, FormerNames, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord,
+    ProtobufEnums, TimestampUnit, WriterSchemas,
 };
 use tabletopic_ingest::PartitionBy;
 use tabletopic_server::Listen;
@@ -274,6 +274,7 @@ level = "debug"
                 protobuf_enums: ProtobufEnums::Name,
                 infer: false,
                 evolution: Evolution::default(),
+                former_names: FormerNames::default(),
                 writers: WriterSchemas::default(),
                 kafka_columns: KafkaColumns {
                     topic: true,

@@ -99,6 +99,6 @@ pub fn decode(
         }));
         from += decoded.taken;
     }
-    files.extend(open.close_all()?);
+    files.extend(open.close_all(entropy)?);
     Ok(Decoded::Files { files, bad })
 }

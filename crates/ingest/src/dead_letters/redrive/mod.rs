@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use iceberg::TableIdent;
 use tabletopic_decode::SchemaId;
-use tabletopic_offsets::{Follower, FollowerPosition, Offset, OffsetRange, RangeSet, TableState};
+use tabletopic_offsets::{Follower, FollowerPosition, Offset, OffsetRange, RangeSet, RecordAt, TableState};
 use tabletopic_registry::Registry;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{
@@ -129,7 +129,14 @@ impl Redriving<'_> {
                 }
                 Decoded::Grows(growth) => {
                     let at = rest.place(growth.caused_by);
-                    if let Some(why) = self.grow(&job, target, growth, at).await? {
+                    let cause = RecordAt {
+                        job: job.id.clone(),
+                        topic: job.topic.clone(),
+                        topic_id: letters.identity.topic_id.clone(),
+                        partition: at.0,
+                        offset: at.1,
+                    };
+                    if let Some(why) = self.grow(target, growth, cause).await? {
                         refused.insert(at, why);
                     }
                     continue;
@@ -172,21 +179,20 @@ impl Redriving<'_> {
         learned.map_err(|source| DeadLettersError::Registry { id: id.0, source })
     }
 
-    /// Gives the table a column that the letter at `at` needs. Answers why not, where that is refused.
+    /// Gives the table a column that the letter at `cause` needs. Answers why not, where that is refused.
     async fn grow(
         &mut self,
-        job: &Job,
         target: Target,
         growth: Growth,
-        at: (i32, Offset),
+        cause: RecordAt,
     ) -> Result<Option<String>, DeadLettersError> {
         let changes = [growth.change];
-        let cause = format!("{}/{} offset {} (redriven)", job.topic, at.0, at.1);
+        let told = cause.to_string();
         if self.only_look {
             return match evolve(&target.schema, target.last_column_id, &changes) {
                 Err(error) => Ok(Some(error.to_string())),
                 Ok((schema, last_column_id)) => {
-                    self.done.schema_changes.push(cause);
+                    self.done.schema_changes.push(told);
                     self.target = Some(target.grown(schema, last_column_id));
                     Ok(None)
                 }
@@ -196,14 +202,14 @@ impl Redriving<'_> {
             lake: self.lake,
             made_for: target.schema.schema_id(),
             changes: &changes,
-            cause: cause.clone(),
+            cause,
         };
         match commit(self.lake, self.table, &mut plan, &LogWaiting).await {
             Err(CommitError::Halt(Halt::Schema { detail, .. })) => Ok(Some(detail)),
             Err(error) => Err(error.into()),
             Ok(committed) => {
                 if let Some(snapshot) = committed.snapshot {
-                    self.done.schema_changes.push(cause);
+                    self.done.schema_changes.push(told);
                     self.done.snapshots.push(snapshot.snapshot_id());
                 }
                 Ok(None)
