@@ -276,6 +276,7 @@ level = "debug"
                 evolution: Evolution::default(),
                 former_names: FormerNames::default(),
                 writers: WriterSchemas::default(),
+                former_names: FormerNames::default(),
                 kafka_columns: KafkaColumns {
                     topic: true,
                     key: true,
