@@ -276,7 +276,6 @@ level = "debug"
                 evolution: Evolution::default(),
                 former_names: FormerNames::default(),
                 writers: WriterSchemas::default(),
-                former_names: FormerNames::default(),
                 kafka_columns: KafkaColumns {
                     topic: true,
                     key: true,
