@@ -233,7 +233,7 @@ fn letters_are_listed_shown_and_redriven_with_the_column_that_they_need() {
     let grown = story.lake.must("ledger", &["--kind", "schema"]);
     assert_eq!(
         grown["rows"][0]["reason"],
-        format!("{topic}/0 offset 1 (redriven)"),
+        format!("{topic}/0 offset 1"),
         "{grown:#}"
     );
 
