@@ -143,7 +143,7 @@ STORIES = [
         [
             ("widen column n from int to long", COUNT),
             ("widen column x from float to double", COUNT),
-            ("widen column d from decimal(9,2) to decimal(12,2)", COUNT),
+            ("widen column d from decimal(9, 2) to decimal(12, 2)", COUNT),
         ],
     ),
     # Between the first two waves, somebody makes the column required.
@@ -157,7 +157,7 @@ STORIES = [
     Story(
         "renamed",
         [[[OLDER]], [[NEWER]], [[OLDER, NEWER]]],
-        {"id": "long", "title": "string", "place": "struct<4: town: optional string>"},
+        {"id": "long", "title": "string", "place": "struct<7: town: optional string>"},
         [("rename column note to title", COUNT), ("rename column place.city to town", COUNT)],
         'schema.evolution = ["add", "widen", "rename"]',
     ),
