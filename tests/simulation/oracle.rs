@@ -268,6 +268,10 @@ fn ledger_is_contiguous(
             .column_by_name("partition")
             .expect("a ledger column")
             .as_primitive::<Int32Type>();
+        let changes = batch
+            .column_by_name("change")
+            .expect("a ledger column")
+            .as_string::<i32>();
         let (sequence_numbers, snapshots) = (long("sequence_number"), long("snapshot_id"));
         let (starts, ends, rows, since) = (
             long("start_offset"),
@@ -277,10 +281,11 @@ fn ledger_is_contiguous(
         );
         for row in 0..batch.num_rows() {
             let sequence_number = sequence_numbers.value(row);
-            let place = partitions
+            let place = starts
                 .is_valid(row)
                 .then(|| (partitions.value(row), starts.value(row), ends.value(row)));
-            if !seen.insert((sequence_number, snapshots.value(row), place)) {
+            let change = changes.is_valid(row).then(|| changes.value(row).to_owned());
+            if !seen.insert((sequence_number, snapshots.value(row), place, change)) {
                 return Err(format!(
                     "the ledger has snapshot {sequence_number} with {place:?} twice"
                 ));

@@ -15,7 +15,7 @@ use tabletopic_offsets::{
 };
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Anchor, Append, ChangeSchema, Fate, LogWaiting, Look, Unit, commit};
-use tabletopic_table::file::{FileNames, FileSchema, FileSettings, OpenFiles};
+use tabletopic_table::file::{Encodings, FileNames, FileSchema, FileSettings, FileWriter};
 use tabletopic_table::follower::{create, drain};
 use tabletopic_table::partition::{Splitter, parse_partition_by};
 use tabletopic_table::schema::SchemaChange;
@@ -175,11 +175,8 @@ async fn append(lake: &Lake, range: std::ops::Range<i64>, more: impl Fn(i64) -> 
         row_group_size: 1,
         ..FileSettings::default()
     };
-    let mut open = OpenFiles::new(
-        settings,
-        files.clone(),
-        FileNames::new(loaded.metadata.location()),
-    );
+    let names = FileNames::new(loaded.metadata.location());
+    let mut open: Vec<FileWriter> = Vec::new();
     let orders: Vec<Value> = range
         .clone()
         .map(|i| {
@@ -193,13 +190,20 @@ async fn append(lake: &Lake, range: std::ops::Range<i64>, more: impl Fn(i64) -> 
         let mut reader = ReaderBuilder::new(files.arrow().clone()).build_decoder().unwrap();
         reader.serialize(orders).unwrap();
         let batch: RecordBatch = reader.flush().unwrap().unwrap();
-        let closed = open
-            .write(&splitter.split(&batch).unwrap(), lake.entropy.as_ref())
-            .unwrap();
-        assert!(closed.is_empty(), "all of it fits into the open files");
+        for (partition, rows) in splitter.split(&batch).unwrap() {
+            let known = open.iter().position(|file| *file.partition() == partition);
+            let number = known.unwrap_or_else(|| {
+                let path = names.next(&files, &partition, lake.entropy.as_ref()).unwrap();
+                let encodings = Encodings::choose(&files, &rows);
+                open.push(FileWriter::new(&settings, files.clone(), &encodings, partition, path).unwrap());
+                open.len() - 1
+            });
+            open[number].write(&rows).unwrap();
+        }
     }
     let mut data_files = Vec::new();
-    for file in open.close_all(lake.entropy.as_ref()).unwrap() {
+    for file in open {
+        let file = file.finish().unwrap();
         let output = lake.file_io.new_output(&file.path).unwrap();
         output.write(Bytes::from(file.payload)).await.unwrap();
         data_files.push(file.data_file);

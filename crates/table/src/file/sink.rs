@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use bytes::Bytes;
 use object_store::{PutPayload, PutPayloadMut};
 
 /// Blocks are this large, so that a small file stays small and a large one grows without being moved
@@ -22,8 +23,13 @@ impl Sink {
         self.0.content_length()
     }
 
+    /// A file that fills little of its block leaves it: a thousand of them may wait for the store.
     pub(super) fn into_payload(self) -> PutPayload {
-        self.0.freeze()
+        let payload = self.0.freeze();
+        match payload.content_length() < BLOCK / 2 {
+            true => Bytes::copy_from_slice(&Bytes::from(payload)).into(),
+            false => payload,
+        }
     }
 }
 
