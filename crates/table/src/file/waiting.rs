@@ -10,13 +10,15 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use iceberg::spec::Struct;
 
+/// Where rows are: the number of a batch, and which of it.
+type Place = (usize, Range<usize>);
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct WaitingRows {
     batches: Vec<RecordBatch>,
-    /// Each partition value, and where its rows are: the number of a batch, and rows of it. In the order in which the
-    /// values first came.
-    parts: Vec<(Struct, Vec<(usize, Range<usize>)>)>,
+    /// Each partition value, and where its rows are; in the order in which the values first came.
+    parts: Vec<(Struct, Vec<Place>)>,
     /// Into `parts`.
     numbers: HashMap<Struct, usize>,
     bytes: usize,
@@ -43,7 +45,7 @@ impl WaitingRows {
             };
             let end = start + rows.num_rows();
             self.parts[number].1.push((self.batches.len(), start..end));
-            self.bytes += size_of::<(usize, Range<usize>)>();
+            self.bytes += size_of::<Place>();
             start = end;
         }
         self.batches.push(batch);
@@ -101,7 +103,7 @@ impl WaitingRows {
 
 fn together(
     batches: &[RecordBatch],
-    places: Vec<(usize, Range<usize>)>,
+    places: Vec<Place>,
     schema: &SchemaRef,
 ) -> Result<RecordBatch, ArrowError> {
     let slices = places
