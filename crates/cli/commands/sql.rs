@@ -8,7 +8,7 @@ use std::thread;
 use anyhow::{Context, bail};
 use tabletopic_query::output::{Format, WholeFile};
 use tabletopic_query::script::{self, ScriptError};
-use tabletopic_query::{Engine, QueryError, STACK, shell};
+use tabletopic_query::{Engine, QueryError, STACK, runtime, shell};
 
 use super::environment;
 use crate::args::{Rows, Sql};
@@ -28,10 +28,7 @@ pub fn run(file: &Path, asked: &Sql) -> anyhow::Result<Exit> {
 }
 
 fn answer(config: &Config, asked: &Sql) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(STACK)
-        .build()?;
+    let runtime = runtime()?;
     let engine = runtime.block_on(engine(config))?;
     let Some((file, text)) = text(asked)? else {
         if asked.output != Rows::Table || asked.output_file.is_some() {

@@ -3,30 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use iceberg::spec::{NestedFieldRef, Schema, Type};
+mod common;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Float64Type, Int32Type};
+use common::{column, decode, longs, names, reasons, records, show, type_name, unhex};
+use iceberg::spec::Schema;
 use proptest::prelude::*;
 use tabletopic_decode::{
     Awaited, Change, DecodeSettings, Decoded, Evolution, Forecast, Format, FormerNames, OnBadRecord, Reason,
     SchemaId, WriterSchemas, create_schema, decoder, forecast, infer, parse_ddl,
 };
-use tabletopic_records::{NoHeaders, Record};
-
-fn records<'a>(values: &'a [Option<Vec<u8>>]) -> Vec<Record<'a>> {
-    (0i64..)
-        .zip(values)
-        .map(|(offset, value)| Record {
-            partition: 3,
-            offset,
-            timestamp: Some(1_769_851_616_123),
-            key: None,
-            value: value.as_deref(),
-            headers: &NoHeaders,
-        })
-        .collect()
-}
 
 /// A topic whose registry has these schemas, under ids from 1.
 fn registered(schemas: &[&str]) -> DecodeSettings {
@@ -70,65 +57,6 @@ fn table(columns: &str) -> Schema {
         &settings,
     )
     .unwrap()
-}
-
-fn decode(settings: &DecodeSettings, schema: &Schema, values: &[Option<Vec<u8>>]) -> Decoded {
-    decoder(settings, schema)
-        .unwrap()
-        .decode(&records(values))
-        .unwrap()
-}
-
-fn column<'a>(decoded: &'a Decoded, name: &str) -> &'a ArrayRef {
-    decoded
-        .batch
-        .column_by_name(name)
-        .unwrap_or_else(|| panic!("no column {name}: {decoded:?}"))
-}
-
-fn longs(decoded: &Decoded, name: &str) -> Vec<Option<i64>> {
-    column(decoded, name).as_primitive::<Int64Type>().iter().collect()
-}
-
-fn show(array: &ArrayRef, row: usize) -> String {
-    let options = FormatOptions::default();
-    ArrayFormatter::try_new(array, &options)
-        .unwrap()
-        .value(row)
-        .to_string()
-}
-
-fn reasons(decoded: &Decoded) -> Vec<(usize, Reason)> {
-    decoded.bad.iter().map(|bad| (bad.index, bad.reason)).collect()
-}
-
-fn type_name(ty: &Type) -> String {
-    match ty {
-        Type::Primitive(primitive) => primitive.to_string(),
-        Type::Struct(fields) => {
-            let fields = fields.fields().iter();
-            let fields = fields.map(|field| format!("{}: {}", field.name, type_name(&field.field_type)));
-            format!("struct<{}>", fields.collect::<Vec<_>>().join(", "))
-        }
-        Type::List(list) => format!("list<{}>", type_name(&list.element_field.field_type)),
-        Type::Map(map) => format!(
-            "map<{}, {}>",
-            type_name(&map.key_field.field_type),
-            type_name(&map.value_field.field_type)
-        ),
-    }
-}
-
-fn names(fields: &[NestedFieldRef]) -> Vec<String> {
-    let name = |field: &NestedFieldRef| format!("{} {}", field.name, type_name(&field.field_type));
-    fields.iter().map(name).collect()
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits = text.as_bytes().chunks(2);
-    digits
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
-        .collect()
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+mod common;
+
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
+use common::{decode, records, show, type_name};
 use iceberg::spec::{NestedFieldRef, Schema, Type};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -12,7 +14,6 @@ use tabletopic_decode::{
     Change, DecodeSettings, Decoded, Format, MAX_BATCH_VALUES, OnBadRecord, Reason, create_schema, decoder,
     infer, parse_ddl,
 };
-use tabletopic_records::{NoHeaders, Record};
 
 fn settings() -> DecodeSettings {
     DecodeSettings {
@@ -29,40 +30,11 @@ fn table(columns: &str, settings: &DecodeSettings) -> Schema {
     .unwrap()
 }
 
-fn records<'a>(values: &'a [Option<Vec<u8>>]) -> Vec<Record<'a>> {
-    (0i64..)
-        .zip(values)
-        .map(|(offset, value)| Record {
-            partition: 3,
-            offset,
-            timestamp: Some(1_769_851_616_123),
-            key: None,
-            value: value.as_deref(),
-            headers: &NoHeaders,
-        })
-        .collect()
-}
-
 fn texts(values: &[&str]) -> Vec<Option<Vec<u8>>> {
     values
         .iter()
         .map(|value| Some(value.as_bytes().to_vec()))
         .collect()
-}
-
-fn decode(settings: &DecodeSettings, schema: &Schema, values: &[Option<Vec<u8>>]) -> Decoded {
-    decoder(settings, schema)
-        .unwrap()
-        .decode(&records(values))
-        .unwrap()
-}
-
-fn show(array: &ArrayRef, row: usize) -> String {
-    let options = FormatOptions::default();
-    ArrayFormatter::try_new(array, &options)
-        .unwrap()
-        .value(row)
-        .to_string()
 }
 
 /// The cells of the rows under the header line that starts like this.
@@ -99,20 +71,6 @@ fn the_page_says_what_a_column_stores() {
 
 #[test]
 fn the_page_says_what_is_inferred() {
-    fn name(ty: &Type) -> String {
-        match ty {
-            Type::Primitive(ty) => ty.to_string(),
-            Type::List(list) => format!("list<{}>", name(&list.element_field.field_type)),
-            Type::Map(_) => unreachable!("never inferred"),
-            Type::Struct(fields) => {
-                let field = |field: &NestedFieldRef| format!("{}: {}", field.name, name(&field.field_type));
-                format!(
-                    "struct<{}>",
-                    fields.fields().iter().map(field).collect::<Vec<_>>().join(", ")
-                )
-            }
-        }
-    }
     let rows = rows_of("| values, in their order |");
     assert!(rows.len() > 15);
     let settings = DecodeSettings::new("orders", Format::Json);
@@ -123,9 +81,9 @@ fn the_page_says_what_is_inferred() {
             .collect();
         let values = texts(&objects.iter().map(String::as_str).collect::<Vec<_>>());
         let fields = infer(&records(&values), &settings).unwrap();
-        let got = fields
-            .first()
-            .map_or("none".into(), |field| format!("`{}`", name(&field.field_type)));
+        let got = fields.first().map_or("none".into(), |field| {
+            format!("`{}`", type_name(&field.field_type))
+        });
         assert_eq!(got, row[1], "{}", row[0]);
         // A table without the column asks for the same.
         let grown = decode(&settings, &create_schema(&[], &settings).unwrap(), &values).grown;
@@ -137,7 +95,7 @@ fn the_page_says_what_is_inferred() {
                     name: column,
                     ty,
                 } if parent.is_empty() && column == "v" => {
-                    format!("`{}`", name(ty))
+                    format!("`{}`", type_name(ty))
                 }
                 other => format!("{other:?}"),
             });

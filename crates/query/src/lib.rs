@@ -11,6 +11,7 @@ mod metadata;
 mod nearest;
 pub mod output;
 mod overlooked;
+mod runtime;
 mod scan;
 pub mod script;
 pub mod shell;
@@ -18,4 +19,4 @@ mod statement;
 
 pub use engine::{Answer, Engine};
 pub use error::QueryError;
-pub use statement::STACK;
+pub use runtime::{STACK, runtime};

@@ -10,11 +10,6 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use crate::error::QueryError;
 use crate::overlooked::overlooked;
 
-/// The stack that a thread needs which plans or runs a statement. What is chained by operators becomes a tree as deep
-/// as the chain is long, and the engine walks it by recursion; tests chain [`MOST_OPERATORS`] on a stack of this size.
-/// Only what is used of it costs memory.
-pub const STACK: usize = 512 << 20;
-
 /// Operators of one statement. Nobody writes so many; who has them written for him, means a list.
 const MOST_OPERATORS: usize = 2_000;
 

@@ -11,13 +11,13 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use rustyline::error::ReadlineError;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::engine::Engine;
 use crate::error::QueryError;
 use crate::output::table::Collected;
-use crate::statement::{STACK, Statement, split};
+use crate::statement::{Statement, split};
 use command::Command;
 use editor::Editor;
 
@@ -44,7 +44,7 @@ pub fn run(engine: &Engine, runtime: &Runtime, history: Option<PathBuf>) -> Resu
     let mut shell = Shell {
         engine: engine.clone(),
         runtime,
-        queries: roomy()?,
+        queries: crate::runtime::runtime()?,
         // From here on Ctrl-C ends a query, never the process.
         interrupt: runtime.block_on(async { signal(SignalKind::interrupt()) })?,
         timing: true,
@@ -82,18 +82,11 @@ fn leaves(line: &str) -> bool {
         .any(|leave| word.eq_ignore_ascii_case(leave))
 }
 
-/// Where queries run: they may be deep.
-fn roomy() -> std::io::Result<Runtime> {
-    Builder::new_multi_thread()
-        .enable_all()
-        .thread_stack_size(STACK)
-        .build()
-}
-
 struct Shell<'a> {
     engine: Engine,
     /// Where the shell waits, and sees Ctrl-C.
     runtime: &'a Runtime,
+    /// Where queries run.
     queries: Runtime,
     interrupt: Signal,
     timing: bool,
@@ -174,7 +167,7 @@ impl Shell<'_> {
             None => {
                 eprintln!("cancelled");
                 running.abort();
-                match roomy() {
+                match crate::runtime::runtime() {
                     Ok(fresh) => std::mem::replace(queries, fresh).shutdown_background(),
                     Err(error) => eprintln!("error: cannot leave the query alone: {error}"),
                 }
