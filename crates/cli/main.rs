@@ -5,6 +5,7 @@ mod args;
 mod commands;
 mod config;
 mod exit;
+mod heap;
 mod jobs;
 mod logging;
 mod parts;
@@ -17,10 +18,6 @@ use clap::Parser;
 
 use args::Args;
 use exit::Exit;
-
-/// librdkafka's own C allocations go through it as well, which is most of its use: consuming costs a third less.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     match commands::run(&Args::parse()) {

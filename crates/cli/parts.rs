@@ -10,7 +10,7 @@ use iceberg::{NamespaceIdent, TableIdent};
 use tabletopic_catalog::{CatalogError, MemoryCatalog, SqliteCatalog, SqliteOptions};
 use tabletopic_clock::{OsEntropy, SystemClock};
 use tabletopic_registry::{Confluent, SettingsError};
-use tabletopic_source::{KafkaBroker, KafkaSettings, SourceError};
+use tabletopic_source::{KafkaBroker, KafkaSettings, MOST_PREFETCH, SourceError};
 use tabletopic_table::Lake;
 use tabletopic_table::storage::{DurableLocal, RequestCounts, file_io};
 
@@ -29,6 +29,7 @@ pub fn kafka_settings(kafka: &Kafka) -> KafkaSettings {
         group: kafka.group.clone(),
         group_protocol: kafka.group_protocol,
         instance_id: kafka.instance_id.clone(),
+        prefetch: MOST_PREFETCH,
         properties: kafka
             .properties
             .iter()

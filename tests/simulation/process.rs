@@ -8,7 +8,7 @@ use prometheus::Registry;
 use tabletopic_ingest::ask_broker::Here;
 use tabletopic_ingest::committer::{Committer, REQUESTS, Request};
 use tabletopic_ingest::job::Job;
-use tabletopic_ingest::memory_budget::MemoryBudget;
+use tabletopic_ingest::memory_budget::{MemoryBudget, Untold};
 use tabletopic_ingest::observe::{Meter, Metrics, Observed};
 use tabletopic_ingest::prepare::create_table;
 use tabletopic_ingest::run::{Driver, Uploads};
@@ -184,18 +184,14 @@ fn running(parts: &Parts, observed: &Arc<Observed>) -> Life {
         observed.clone(),
     );
     let committer = tokio::spawn(committer.run(requests));
+    let budget = MemoryBudget::new(*memory, 1, Arc::new(Untold));
     let meter = Meter::new(0, lake.clock.clone(), observed.metrics.clone());
-    let worker = Worker::new(
-        vec![job.clone()],
-        lake.entropy.clone(),
-        MemoryBudget::new(*memory, 1).part(),
-        meter,
-    );
+    let worker = Worker::new(vec![job.clone()], lake.entropy.clone(), budget.part(), meter);
     let source = Box::new(broker.member(name.clone()).batch_records(*batch));
     let uploads = Uploads::new(
         lake.file_io.clone(),
         Handle::current(),
-        64 << 10,
+        budget,
         observed.metrics.clone(),
     );
     let committers: BTreeMap<JobId, mpsc::Sender<Request>> = BTreeMap::from([(job.id.clone(), sender)]);

@@ -8,7 +8,7 @@ use tabletopic_clock::SystemClock;
 use tabletopic_ingest::observe::{Metrics, Observed, StoreRequests};
 use tabletopic_ingest::run::{self as service, Assignment, Ended, Parts, Settings, Sources, Stop};
 use tabletopic_ingest::{Job, SchemaLookups};
-use tabletopic_source::{KafkaSettings, KafkaSource, Source, SourceError};
+use tabletopic_source::{KafkaSettings, KafkaSource, MOST_PREFETCH, Source, SourceError};
 use tabletopic_table::storage::RequestCounts;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -17,6 +17,7 @@ use super::{environment, resolve_command, runtime};
 use crate::args::Run;
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::heap::Jemalloc;
 use crate::progress::Progress;
 use crate::{admin, jobs, logging, parts};
 
@@ -110,7 +111,8 @@ pub(super) async fn parts(
     Ok(Parts {
         lake: parts::lake(config, instruments.requests.clone()).await?,
         broker: Arc::new(parts::broker(&config.kafka)?),
-        sources: Arc::new(KafkaSources::new(&config.kafka)),
+        sources: Arc::new(KafkaSources::new(config)),
+        heap: Arc::new(Jemalloc::new()?),
         lookups,
         observed,
     })
@@ -138,13 +140,21 @@ pub(super) fn stop_on_signals() -> anyhow::Result<watch::Receiver<Stop>> {
     Ok(receiver)
 }
 
+/// Records that are fetched ahead may hold one part in so many of the memory budget. In memory they take about three
+/// times as much, with what the client allocates for each and what it has asked for already.
+const PREFETCH_PART: usize = 16;
+
 /// Makes a Kafka client for each worker.
 #[derive(Debug)]
 pub(super) struct KafkaSources(KafkaSettings);
 
 impl KafkaSources {
-    pub(super) fn new(kafka: &config::Kafka) -> Self {
-        Self(parts::kafka_settings(kafka))
+    pub(super) fn new(config: &Config) -> Self {
+        let budget = settings(config).memory_budget;
+        Self(KafkaSettings {
+            prefetch: (budget / PREFETCH_PART / config.workers).min(MOST_PREFETCH),
+            ..parts::kafka_settings(&config.kafka)
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use tabletopic_catalog::MemoryCatalog;
 use tabletopic_clock::{Clock, ManualClock, Millis, SeededEntropy};
 use tabletopic_decode::{DecodeSettings, Format, OnBadRecord, parse_ddl};
 use tabletopic_ingest::ask_broker::Here;
+use tabletopic_ingest::memory_budget::Untold;
 use tabletopic_ingest::observe::look::look;
 use tabletopic_ingest::observe::{
     Metrics, Observed, PartitionReport, RangeReport, Report, Source as Speaker, Standing, StoreRequests,
@@ -117,6 +118,7 @@ impl Feed {
             lake: self.lake.clone(),
             broker: Arc::new(self.broker.clone()),
             sources: Arc::new(InMemorySources(self.broker.clone())),
+            heap: Arc::new(Untold),
             lookups: None,
             observed: observed.clone(),
         };

@@ -25,5 +25,5 @@ pub use broker::{Broker, BrokerError, LogOffsets, Retention, TopicDescription};
 pub use event::{EpochEnd, PartitionError, Position, SourceEvent};
 pub use kafka::{EmbeddedBroker, EmbeddedBrokerError, KafkaBroker, KafkaSource, Outgoing};
 pub use memory::{MemoryBroker, MemoryRecord, MemorySource};
-pub use settings::{GroupProtocol, KafkaSettings, SettingsError};
+pub use settings::{GroupProtocol, KafkaSettings, MOST_PREFETCH, SettingsError};
 pub use source::{Source, SourceError, Subscription};

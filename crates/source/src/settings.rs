@@ -29,9 +29,18 @@ pub struct KafkaSettings {
     /// Static membership: a member that comes back under the same id within `session.timeout.ms`
     /// gets its partitions back without a rebalance. Unique per client, so per worker.
     pub instance_id: Option<String>,
+    /// Bytes of records that a client may have fetched and not handed out, in all its partitions together.
+    pub prefetch: usize,
     /// Further librdkafka properties, by librdkafka's names.
     pub properties: BTreeMap<String, String>,
 }
+
+/// As much as a client gains from. Buffers that outgrow the processor's caches make reading slower: it is far below
+/// librdkafka's default.
+pub const MOST_PREFETCH: usize = 32 << 20;
+
+/// What librdkafka allocates for each record beside its bytes.
+const RECORD_OVERHEAD: usize = 320;
 
 impl KafkaSettings {
     pub fn new(bootstrap: impl Into<String>, group: impl Into<String>) -> Self {
@@ -40,6 +49,7 @@ impl KafkaSettings {
             group: group.into(),
             group_protocol: GroupProtocol::default(),
             instance_id: None,
+            prefetch: MOST_PREFETCH,
             properties: BTreeMap::new(),
         }
     }
@@ -73,9 +83,13 @@ impl KafkaSettings {
     pub(crate) fn consumer(&self) -> Result<ClientConfig, SettingsError> {
         let mut config = self.client()?;
         config.set("group.id", &self.group);
-        for (property, value) in DEFAULTS {
-            if !self.properties.contains_key(*property) {
-                config.set(*property, *value);
+        let prefetch = self.prefetching();
+        let prefetch = prefetch
+            .iter()
+            .map(|(property, value)| (*property, value.as_str()));
+        for (property, value) in DEFAULTS.iter().copied().chain(prefetch) {
+            if !self.properties.contains_key(property) {
+                config.set(property, value);
             }
         }
         match self.group_protocol {
@@ -91,6 +105,24 @@ impl KafkaSettings {
             config.set("group.instance.id", id);
         }
         Ok(config)
+    }
+
+    /// What bounds the memory of a consuming client. All its partitions share one queue. It goes on fetching while the
+    /// queue holds fewer records *and* fewer bytes than these; what it has asked for then still comes, a response for
+    /// each broker, which takes several times its bytes once it is decompressed. A message larger than any of these
+    /// still passes.
+    fn prefetching(&self) -> [(&'static str, String); 3] {
+        [
+            (
+                "queued.max.messages.kbytes",
+                (self.prefetch >> 10).max(1).to_string(),
+            ),
+            (
+                "queued.min.messages",
+                (self.prefetch / RECORD_OVERHEAD).max(1).to_string(),
+            ),
+            ("fetch.max.bytes", (self.prefetch / 4).max(1 << 20).to_string()),
+        ]
     }
 
     /// The configuration of a client that reads single records and joins no group (it needs the name of one all the
@@ -140,6 +172,7 @@ impl fmt::Debug for KafkaSettings {
             .field("group", &self.group)
             .field("group_protocol", &self.group_protocol)
             .field("instance_id", &self.instance_id)
+            .field("prefetch", &self.prefetch)
             .field("properties", &self.properties.keys())
             .finish()
     }
@@ -200,16 +233,9 @@ fn judge(property: &str) -> Result<(), SettingsError> {
     Err(SettingsError::NotAllowed { property, nearest })
 }
 
-/// What we set unless the user does.
-///
-/// One client prefetches at most `queued.max.messages.kbytes` (all its partitions together, since
-/// they share one queue) plus one response per broker of `fetch.max.bytes`. Both are far below
-/// librdkafka's defaults: buffers that outgrow the processor's caches make reading slower, and with
-/// them a client takes about 48 MiB at most. A message larger than either still passes.
+/// What we set unless the user does, beside what bounds the memory of a client.
 const DEFAULTS: &[(&str, &str)] = &[
-    ("queued.max.messages.kbytes", "32768"),
     ("max.partition.fetch.bytes", "1048576"),
-    ("fetch.max.bytes", "16777216"),
     // How long a partition rests once the queue is full. librdkafka's 1 s is long enough for the
     // worker to empty the queue and idle.
     ("fetch.queue.backoff.ms", "20"),
@@ -472,7 +498,7 @@ mod tests {
     fn defaults_give_way_and_fixed_ones_do_not() {
         let config = with("queued.max.messages.kbytes", "1024").consumer().unwrap();
         assert_eq!(config.get("queued.max.messages.kbytes"), Some("1024"));
-        assert_eq!(config.get("fetch.max.bytes"), Some("16777216"));
+        assert_eq!(config.get("fetch.max.bytes"), Some("8388608"));
         assert_eq!(config.get("auto.offset.reset"), Some("error"));
         assert_eq!(
             config.get("partition.assignment.strategy"),

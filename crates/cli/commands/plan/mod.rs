@@ -48,7 +48,7 @@ async fn look(config: &Config, asked: &Asked) -> anyhow::Result<Vec<Plan>> {
     let jobs = wanted(jobs::jobs(config)?, &asked.topics)?;
     let lake = parts::lake_as_it_is(config).await?;
     let broker = OnThreads(Arc::new(parts::broker(&config.kafka)?));
-    let sources: Arc<dyn Sources> = Arc::new(KafkaSources::new(&config.kafka));
+    let sources: Arc<dyn Sources> = Arc::new(KafkaSources::new(&config));
     let registry = parts::registry(config)?;
     let registry = registry.as_ref().map(|registry| registry as &dyn Registry);
     let mut plans = Vec::new();

@@ -194,11 +194,11 @@ impl Metrics {
             )?,
             memory_budget: made.add(IntGauge::new(
                 "tabletopic_memory_budget_bytes",
-                "What open files and waiting uploads may hold together: [memory] budget.",
+                "What the process may allocate: [memory] budget.",
             )?)?,
             memory: made.int_gauge(
                 "tabletopic_memory_bytes",
-                "What open files and waiting uploads hold. At the budget: reading pauses.",
+                "What open files and waiting uploads hold, and what the process has allocated, with these.",
                 &["kind"],
             )?,
         };

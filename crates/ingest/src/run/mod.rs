@@ -32,7 +32,7 @@ use crate::ask_broker::{AskBroker, OnThreads};
 use crate::committer::{Committer, REQUESTS, Request};
 use crate::halts::Scope;
 use crate::job::Job;
-use crate::memory_budget::MemoryBudget;
+use crate::memory_budget::{Heap, MemoryBudget, give_back};
 use crate::observe::{CountAnswers, Meter, Observed};
 use crate::prepare::PrepareError;
 use crate::schema_lookups::SchemaLookups;
@@ -53,6 +53,7 @@ pub struct Parts {
     pub lake: Lake,
     pub broker: Arc<dyn Broker>,
     pub sources: Arc<dyn Sources>,
+    pub heap: Arc<dyn Heap>,
     /// Who asks the schema registry, if one is configured.
     pub lookups: Option<Arc<SchemaLookups>>,
     pub observed: Arc<Observed>,
@@ -62,7 +63,7 @@ pub struct Parts {
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub workers: usize,
-    /// Bytes that open files and waiting uploads of the whole process may hold.
+    /// Bytes that the whole process may allocate.
     pub memory_budget: usize,
     pub assignment: Assignment,
     /// Leave once the tables hold everything up to the ends seen at the start.
@@ -272,16 +273,15 @@ fn start_workers(
     ends: Option<&Arc<Ends>>,
     leave: &Arc<AtomicBool>,
 ) -> Vec<WorkerThread> {
-    // As much for open files as for closed ones on their way to the store. A quarter is for what nobody counts: batches
-    // that are being decoded, what the client has fetched, and what the allocator keeps for the next one.
-    let share = settings.memory_budget / 8 * 3;
     let metrics = &parts.observed.metrics;
     metrics.memory_budget.set(settings.memory_budget as i64);
-    let budget = MemoryBudget::new(share, settings.workers);
+    let budget = MemoryBudget::new(settings.memory_budget, settings.workers, parts.heap.clone());
+    let allocated = metrics.memory.with_label_values(&["allocated"]);
+    tokio::spawn(give_back(Arc::downgrade(&budget), allocated));
     let uploads = Uploads::new(
         parts.lake.file_io.clone(),
         Handle::current(),
-        share,
+        budget.clone(),
         metrics.clone(),
     );
     (0..settings.workers)

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::memory_budget::MemoryBudget;
 use crate::observe::Metrics;
 
 /// Uploads of one process.
@@ -20,51 +21,39 @@ pub struct Uploads {
     file_io: FileIO,
     runtime: Handle,
     at_once: Arc<Semaphore>,
-    /// Bytes that wait for the store, as permits of 1 KiB.
-    waiting: Arc<Semaphore>,
-    bound: usize,
+    budget: Arc<MemoryBudget>,
     metrics: Arc<Metrics>,
 }
 
 const UPLOADS_AT_ONCE: usize = 8;
-const PERMIT: usize = 1024;
 
 impl Uploads {
-    /// `bound` is the number of bytes that may wait before reading pauses.
-    pub fn new(file_io: FileIO, runtime: Handle, bound: usize, metrics: Arc<Metrics>) -> Self {
-        let permits = (bound / PERMIT).min(Semaphore::MAX_PERMITS);
-        let (at_once, waiting) = (
-            Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
-            Arc::new(Semaphore::new(permits)),
-        );
+    /// The files that wait are noted in `budget`.
+    pub fn new(file_io: FileIO, runtime: Handle, budget: Arc<MemoryBudget>, metrics: Arc<Metrics>) -> Self {
         Self {
             file_io,
             runtime,
-            at_once,
-            waiting,
-            bound: permits,
+            at_once: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
+            budget,
             metrics,
         }
     }
 
     /// Whether more waits for the store than may.
     pub fn is_full(&self) -> bool {
-        self.waiting.available_permits() == 0
+        self.budget.waits_for_store()
     }
 
     /// Begins to store a file. The handle ends when it is stored.
     pub fn start(&self, file: EncodedFile) -> JoinHandle<()> {
         let (file_io, at_once) = (self.file_io.clone(), self.at_once.clone());
-        // A file larger than what is left takes what is left: it exists already, and `is_full` stops the next one.
-        let wanted = file.payload.content_length().div_ceil(PERMIT).min(self.bound);
-        let taken = wanted.min(self.waiting.available_permits());
-        let permits = self.waiting.clone().try_acquire_many_owned(taken as u32).ok();
+        let closed = self.budget.closed(file.payload.content_length());
         let (metrics, bytes) = (self.metrics.clone(), file.payload.content_length() as i64);
         let waiting = metrics.memory.with_label_values(&["uploads"]);
         waiting.add(bytes);
         let began = Instant::now();
         self.runtime.spawn(async move {
-            let _permits = permits;
+            let _closed = closed;
             let _turn = at_once.acquire().await;
             store(&file_io, file, &metrics).await;
             waiting.sub(bytes);

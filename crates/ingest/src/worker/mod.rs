@@ -166,7 +166,7 @@ impl Worker {
                 });
             }
         }
-        self.cut_many_letters(now, effects);
+        self.cut_what_grew(now, effects);
         // Other workers may need some of what this one holds.
         self.keep_within_budget(effects);
     }
@@ -303,15 +303,13 @@ impl Worker {
         });
     }
 
-    /// Cuts jobs with many dead letters. Not amid a poll: the positions that a unit ends at follow its records.
-    fn cut_many_letters(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        let most = self.memory.most_dead_letters();
+    /// Cuts jobs that hold much of what nothing but a cut frees. Not amid a poll: the positions that a unit ends at
+    /// follow its records.
+    fn cut_what_grew(&mut self, now: Millis, effects: &mut Vec<Effect>) {
+        let most = self.memory.most_until_cut();
         for slot in self.slots.values_mut() {
-            let letters = slot
-                .writing
-                .as_ref()
-                .map_or(0, |writing| writing.letters.memory_size());
-            if letters > most {
+            let grown = slot.writing.as_ref().map_or(0, slot::Writing::size_until_cut);
+            if grown > most {
                 cut(slot, now, self.entropy.as_ref(), effects);
             }
         }

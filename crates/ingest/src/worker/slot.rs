@@ -18,6 +18,9 @@ use super::message::{Grant, TableVersion};
 use super::partition::{Partition, Phase};
 use crate::job::Job;
 
+/// Bytes that the description of a data file takes, about: a few for each column in six maps, and its path.
+const DESCRIPTION: usize = 4 << 10;
+
 /// Decoder, splitter and open files of one version of the table.
 pub struct Writing {
     pub version: Arc<TableVersion>,
@@ -48,6 +51,12 @@ impl Writing {
 
     pub fn memory_size(&self) -> usize {
         self.open.memory_size() + self.letters.memory_size()
+    }
+
+    /// Bytes of memory that nothing but the end of the unit frees: its dead letters, and what the manifests will say of
+    /// its files.
+    pub fn size_until_cut(&self) -> usize {
+        self.letters.memory_size() + self.closed.len() * DESCRIPTION
     }
 
     /// Notes a closed file as part of the open unit.

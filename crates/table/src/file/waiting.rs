@@ -83,9 +83,9 @@ impl WaitingRows {
         self.batches.is_empty()
     }
 
-    /// Bytes of memory held.
+    /// Bytes of memory held, and half as many for the files that they become all at once.
     pub fn memory_size(&self) -> usize {
-        self.bytes
+        self.bytes + self.bytes / 2
     }
 
     /// The rows of each partition value, in their order.
