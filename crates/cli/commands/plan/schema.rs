@@ -9,9 +9,9 @@ use anyhow::Context;
 use console::style;
 use serde_json::{Value, json};
 use tabletopic_decode::{Format, WriterSchemas};
-use tabletopic_ingest::Job;
 use tabletopic_ingest::plan::{Action, NextSchema, next_schema};
 use tabletopic_ingest::run::RunError;
+use tabletopic_ingest::{Job, Matched};
 use tabletopic_registry::{Answer, Registry, Versioned};
 
 use super::text::harmless;
@@ -20,7 +20,8 @@ use crate::args::{Output, Plan as Asked, SubjectVersion};
 use crate::commands::runtime;
 use crate::config::Config;
 use crate::exit::{Exit, UsageError};
-use crate::{jobs, parts};
+use crate::jobs::Jobs;
+use crate::parts;
 
 /// Which schema is meant.
 pub enum AskedFor<'a> {
@@ -70,14 +71,21 @@ pub fn run(config: &Config, asked: &Asked, asked_for: &AskedFor<'_>) -> anyhow::
 
 /// The one topic whose records are to have the schema: the one that is named, or that the subject is named for.
 fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::Result<Arc<Job>> {
-    let jobs = jobs::jobs(config)?;
+    let broker = parts::broker(&config.kafka)?;
+    let now = Jobs::new(config).now(&broker)?;
     let of_subject = |job: &&Arc<Job>| match asked_for {
         AskedFor::Subject(subject, _) => subject.strip_suffix("-value") == Some(&*job.topic),
         AskedFor::File(_) => false,
     };
-    let job = match (topics, jobs.as_slice(), jobs.iter().find(of_subject)) {
+    let job = match (topics, now.jobs.as_slice(), now.jobs.iter().find(of_subject)) {
         ([], _, Some(job)) | ([], [job], None) => job.clone(),
-        ([_], ..) => wanted(jobs, topics)?.remove(0),
+        ([topic], ..) => {
+            let Matched { mut jobs, refused } = wanted(now, topics)?;
+            if let Some(why) = refused.get(topic.as_str()) {
+                return Err(UsageError(why.clone()).into());
+            }
+            jobs.remove(0)
+        }
         _ => {
             return Err(
                 UsageError("name the one topic whose records are to have the schema".to_owned()).into(),

@@ -1,5 +1,6 @@
 //! What workers ask of the committer of a table.
 
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use tabletopic_offsets::{JobId, Offset, RecordAt};
@@ -8,6 +9,7 @@ use tabletopic_table::commit::Unit;
 use tabletopic_table::schema::SchemaChange;
 use tokio::task::JoinHandle;
 
+use crate::job::Job;
 use crate::worker::{Message, Reply};
 
 /// Which worker asks, and where its answers go. Workers read their answers between batches.
@@ -29,9 +31,11 @@ impl From {
     }
 }
 
-/// See [`crate::worker::Effect`], whose variants these carry on.
+/// See [`crate::worker::Effect`], whose variants most of these carry on.
 #[derive(Debug)]
 pub enum Request {
+    /// The table is there for this job, too.
+    Begin { job: Arc<Job> },
     Ask {
         from: From,
         job: JobId,

@@ -63,6 +63,11 @@ impl Worker {
         }
     }
 
+    /// Another job, whose topic the source is told to read.
+    pub fn begin(&mut self, job: Arc<Job>) {
+        self.slots.insert(job.topic.clone(), Slot::new(job));
+    }
+
     /// Handles an event of the source.
     pub fn source_event(&mut self, now: Millis, event: SourceEvent<'_>, effects: &mut Vec<Effect>) {
         match event {
