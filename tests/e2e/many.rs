@@ -177,17 +177,18 @@ fn a_run_to_the_end_takes_the_topics_that_a_pattern_matches_at_its_start() {
     ]);
 
     // A table that can't be made before there is a record, is no reason to wait.
-    let config = many.configure("", &format!("{EACH_ITS_OWN}\npartition_by = [\"topic\"]"));
-    many.fill(&["empty-too"], 0);
+    let again = |name: &str| many.table(name).replace("lake.", "again.");
+    let section = EACH_ITS_OWN.replace("lake.", "again.");
+    let config = many.configure("", &format!("{section}\npartition_by = [\"topic\"]"));
     many.fill(&["a"], 10);
     Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
-    many.holds(&[(many.table("a"), &[("a", 510)])]);
+    many.holds(&[(again("a"), &[("a", 510)])]);
     let service = Service::run(TABLETOPIC, &config, &[]);
     service.says("the table is made once the topic has a record");
-    many.fill(&["empty-too"], 10);
-    wait_for_rows(&service, &many.table("empty-too"), 10);
+    many.fill(&["empty"], 10);
+    wait_for_rows(&service, &again("empty"), 10);
     never_halted(&service.terminate());
-    many.holds(&[(many.table("empty-too"), &[("empty-too", 10)])]);
+    many.holds(&[(again("empty"), &[("empty", 10)])]);
 }
 
 #[test]
@@ -292,6 +293,58 @@ fn several_topics_feed_one_table_each_with_its_own_progress() {
         table(),
         &[("a", 500), ("b", 400), ("b", 30), ("c", 500), ("d", 100)],
     )]);
+}
+
+const TWO_TABLES: &str = "[[topic]]\nname = 'PREFIX.a'\ntable = \"shop.orders\"\nformat = \"json\"\n[[topic]]\nname = \
+                          'PREFIX.a'\njob = \"history\"\ntable = \"history.orders\"\nformat = \"raw\"";
+
+/// Each of two tables of one topic has its own progress, whatever becomes of the other one.
+#[test]
+fn one_read_of_a_topic_feeds_two_tables_of_which_one_goes_back_and_both_are_killed() {
+    let many = Many::new("two-tables");
+    let (curated, history) = ("shop.orders", "history.orders");
+    many.fill(&["a"], 2_000);
+    let config = many.configure("", TWO_TABLES);
+    let service = Service::run(TABLETOPIC, &config, &[]);
+    wait_for_rows(&service, curated, 2_000);
+    wait_for_rows(&service, history, 2_000);
+    let kept = many.lake.foreign(&["show"])["refs"]["tabletopic"]["snapshot"].clone();
+    many.fill(&["a"], 3_000);
+    wait_for_rows(&service, curated, 5_000);
+    wait_for_rows(&service, history, 5_000);
+
+    // One of them stands still, and the other goes on.
+    many.lake.foreign(&["rollback", "--to", &kept.to_string()]);
+    many.fill(&["a"], 1_000);
+    service.says("Somebody rolled the table back");
+    wait_for_rows(&service, history, 6_000);
+
+    // It reads again what the other one has, and is killed meanwhile.
+    let resolve = ["resolve", curated, "--rewind", "--yes", "--config"];
+    let resolved = Command::new(TABLETOPIC).args(resolve).arg(&config).output();
+    assert!(resolved.expect("it starts").status.success());
+    service.says("this halt is over");
+    service.kill();
+    many.fill(&["a"], 1_000);
+    Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
+    let both = [
+        (curated.to_owned(), [("a", 7_000)]),
+        (history.to_owned(), [("a", 7_000)]),
+    ];
+    many.holds(
+        &both
+            .each_ref()
+            .map(|(table, topics)| (table.clone(), &topics[..])),
+    );
+    let (code, status) = many.ask(&config, &["status"]);
+    assert_eq!(code, 0, "{status:#}");
+    let next: Vec<&Value> = status["jobs"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|job| &job["partitions"][0]["next_offset"])
+        .collect();
+    assert_eq!(next, [7_000, 7_000]);
 }
 
 /// What the process may need beside its budget, as the targets have it.

@@ -23,6 +23,14 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from produce import finish, producer, send
 
 
+# What a record is, in a table that has a column of this name.
+COLUMNS = {
+    "i": "topic, text, i",
+    "value": """decode("value") AS record, record ->> '$.topic' AS topic, record ->> '$.text' AS text,
+        CAST(record ->> '$.i' AS BIGINT) AS i""",
+}
+
+
 def value(topic, i):
     text = hashlib.md5(f"{topic}/{i}".encode()).hexdigest()
     return json.dumps({"i": i, "topic": topic, "text": text}).encode()
@@ -69,10 +77,13 @@ def judge(options):
             f"SELECT '{topic}' AS topic, i, md5('{topic}/' || i) AS text FROM range({int(count)}) AS t(i)"
             for topic, count in counts
         )
-        scan = lake.scan(catalog.load_table(name).metadata_location)
-        columns = "topic, i, text" if any(int(count) for _, count in counts) else "NULL, _kafka_offset, NULL"
-        found = f'SELECT {columns} FROM {scan}'
-        if columns.startswith("topic"):
+        table = catalog.load_table(name)
+        scan = lake.scan(table.metadata_location)
+        # A table that has had no record yet lacks their columns.
+        columns = next((columns for column, columns in COLUMNS.items() if column in table.schema().column_names), None)
+        found = f"SELECT NULL, _kafka_offset, NULL FROM {scan}"
+        if columns:
+            found = f"SELECT topic, i, text FROM (SELECT _kafka_partition, _kafka_offset, {columns} FROM {scan})"
             found += " WHERE i = _kafka_offset AND _kafka_partition = 0"
         difference = db.execute(f"""
             WITH found AS ({found}), expected AS ({expected}),

@@ -22,7 +22,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
@@ -53,7 +53,8 @@ pub struct Config {
     pub kafka: Kafka,
     pub catalog: Catalog,
     pub registry: Option<Registry>,
-    /// Those that have a name; names and jobs are distinct. Not empty, unless there are patterns.
+    /// Those that have a name; jobs are distinct, and so are topics with their tables. Not empty, unless there are
+    /// patterns.
     pub topics: Vec<Topic>,
     /// In the order of the file.
     pub patterns: Vec<Pattern>,
@@ -207,21 +208,27 @@ fn required<T>(
     value.ok_or_else(|| document.problem_in(section, key, format!("is missing; {advice}")))
 }
 
-/// A topic is read once and a job's progress is kept once.
+/// A topic feeds a table once, and a job's progress is kept once.
 fn repeated(document: &Document<'_>, topics: &[(Range<usize>, Topic)]) -> Vec<Problem> {
-    let mut names = HashSet::new();
+    let mut fed = BTreeSet::new();
     let mut jobs = HashSet::new();
     let mut problems = Vec::new();
     for (place, topic) in topics {
-        let taken = if !names.insert(&topic.name) {
+        let taken = if !fed.insert((&topic.name, &topic.table)) {
             Some((
-                "topic.name",
-                format!("`{}` has a [[topic]] already; remove one of the two", topic.name),
+                "topic.table",
+                format!(
+                    "`{}` feeds table {} by another [[topic]]; remove one of the two, or write another table",
+                    topic.name, topic.table
+                ),
             ))
         } else if !jobs.insert(&topic.job) {
             Some((
                 "topic.job",
-                format!("`{}` is another topic's job; write a job of its own", topic.job),
+                format!(
+                    "`{}` is the job of another [[topic]]; write a job of its own",
+                    topic.job
+                ),
             ))
         } else {
             None

@@ -492,13 +492,19 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ),
     (
         "format = \"json\"",
+        "format = \"json\"\n[[topic]]\nname = \"orders\"\njob = \"again\"\ntable = \"shop.orders\"\nformat = \"raw\"",
+        "14: topic.table: `orders` feeds table shop.orders by another [[topic]]; remove one of the two, or write another \
+         table",
+    ),
+    (
+        "format = \"json\"",
         "format = \"json\"\n[[topic]]\nname = \"orders\"\ntable = \"shop.again\"\nformat = \"raw\"",
-        "14: topic.name: `orders` has a [[topic]] already; remove one of the two",
+        "14: topic.job: `orders` is the job of another [[topic]]; write a job of its own",
     ),
     (
         "format = \"json\"",
         "format = \"json\"\n[[topic]]\nname = \"other\"\njob = \"orders\"\ntable = \"shop.again\"\nformat = \"raw\"",
-        "14: topic.job: `orders` is another topic's job; write a job of its own",
+        "14: topic.job: `orders` is the job of another [[topic]]; write a job of its own",
     ),
     (
         "format = \"json\"",

@@ -15,7 +15,7 @@ use super::report::{
     Report, RetentionReport, Source, Standing, TableReport,
 };
 use super::retention::{lag_records, lag_seconds, seconds, to_retention};
-use super::{Heard, PartitionHeard, ToRetention};
+use super::{Heard, PartitionHeard, PartitionOf, ToRetention};
 use crate::halts::{Halted, Scope};
 use crate::job::Job;
 
@@ -42,8 +42,8 @@ impl Observed {
             let of_partition = |(number, state): (&i32, &PartitionState)| {
                 let stands = halted(&|scope| stops(scope, job, *number));
                 let moved = commits.moved(&job.table, &job.id, *number);
-                let tp = TopicPartition::new(job.topic.clone(), *number);
-                partition_report(state, &tp, &heard, stands, moved, now)
+                let of = (job.id.clone(), TopicPartition::new(job.topic.clone(), *number));
+                partition_report(state, &of, &heard, stands, moved, now)
             };
             job_report(job, retention, partitions.map(of_partition).collect())
         };
@@ -172,14 +172,15 @@ fn job_report(
 
 fn partition_report(
     state: &PartitionState,
-    tp: &TopicPartition,
+    of: &PartitionOf,
     heard: &Heard,
     halted: bool,
     moved: Option<Moved>,
     now: Millis,
 ) -> PartitionReport {
     let next = state.progress.live_end();
-    let told = heard.partitions.get(tp);
+    let told = heard.partitions.get(of);
+    let (_, tp) = of;
     let known = told.and_then(|told| told.as_ref().ok()).copied();
     let retention = heard
         .retention

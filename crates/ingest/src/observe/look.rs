@@ -116,7 +116,7 @@ async fn look_at_topic(job: &Job, broker: &dyn AskBroker, heard: &Heard, observe
     }
     for number in state.partitions.keys() {
         let tp = state.topic_partition(*number);
-        let Some(Ok(found)) = heard.partitions.get(&tp) else {
+        let Some(Ok(found)) = heard.partitions.get(&(job.id.clone(), tp.clone())) else {
             continue;
         };
         if let Some(why) = lost_position(&job.table, &tp, found.next, found.log) {

@@ -15,7 +15,7 @@ use tabletopic_table::commit::{Base, CommitError};
 
 use super::commits::Commits;
 use super::report::{Report, SchemaAwaitedReport, Source};
-use super::{Heard, Metrics, freshness};
+use super::{Heard, Metrics, PartitionOf, freshness};
 use crate::ask_broker::AskBroker;
 use crate::halts::Halts;
 use crate::job::Job;
@@ -299,14 +299,14 @@ impl Observed {
     }
 
     /// Every topic partition of our jobs that a table knows, with the lowest offset that the table does not hold.
-    pub(super) fn partitions(&self) -> Vec<(TopicPartition, Offset)> {
+    pub(super) fn partitions(&self) -> Vec<(PartitionOf, Offset)> {
         let tables = lock(&self.tables);
         let mut partitions = Vec::new();
         for job in &self.jobs() {
             let state = tables.get(&job.table).and_then(|table| table.state.job(&job.id));
             for (number, partition) in state.iter().flat_map(|state| &state.partitions) {
                 let tp = TopicPartition::new(job.topic.clone(), *number);
-                partitions.push((tp, partition.progress.live_end()));
+                partitions.push(((job.id.clone(), tp), partition.progress.live_end()));
             }
         }
         partitions

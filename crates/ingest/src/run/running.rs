@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::driver::{Begin, Driver};
-use super::start::Prepared;
+use super::start::{Prepared, topics};
 use super::tables::Tables;
 use super::upload::Uploads;
 use super::{Parts, RunError, Settings};
@@ -56,7 +56,7 @@ impl Running {
             parts: parts.clone(),
             broker,
             tables,
-            topics: jobs.iter().map(|job| job.topic.clone()).collect(),
+            topics: topics(&jobs),
             workers: Vec::new(),
             committers: BTreeMap::new(),
             serving: Vec::new(),

@@ -1,6 +1,6 @@
 //! What happens before the first record is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl Topics {
     /// What a worker subscribes to. Static partitions are dealt out in turn.
     pub fn subscription(&self, jobs: &[Arc<Job>], settings: &Settings, worker: usize) -> Subscription {
         match settings.assignment {
-            Assignment::Group => Subscription::Group(jobs.iter().map(|job| job.topic.clone()).collect()),
+            Assignment::Group => Subscription::Group(topics(jobs)),
             Assignment::Static => {
                 let wanted = jobs.iter().flat_map(|job| match &job.partitions {
                     Some(named) => named
@@ -45,10 +45,19 @@ impl Topics {
                         .collect(),
                     None => self.partitions(&job.topic),
                 });
-                Subscription::Static(wanted.skip(worker).step_by(settings.workers).collect())
+                // Once each, whoever wants it.
+                let wanted: BTreeSet<TopicPartition> = wanted.collect();
+                let dealt = wanted.into_iter().skip(worker).step_by(settings.workers);
+                Subscription::Static(dealt.collect())
             }
         }
     }
+}
+
+/// The topics of jobs, each once.
+pub fn topics<'j>(jobs: impl IntoIterator<Item = &'j Arc<Job>>) -> Vec<Arc<str>> {
+    let topics: BTreeSet<Arc<str>> = jobs.into_iter().map(|job| job.topic.clone()).collect();
+    topics.into_iter().collect()
 }
 
 /// How long the registry is waited for before the jobs start whose tables are there.

@@ -60,6 +60,8 @@ impl Writing {
 pub struct Slot {
     pub job: Arc<Job>,
     pub partitions: BTreeMap<i32, Partition>,
+    /// Up to where the table has each partition, as far as was heard.
+    pub committed: BTreeMap<i32, Offset>,
     pub writing: Option<Writing>,
     pub identity: Option<TopicIdentity>,
     pub generation: Generation,
@@ -80,6 +82,7 @@ impl Slot {
         Self {
             job,
             partitions: BTreeMap::new(),
+            committed: BTreeMap::new(),
             writing: None,
             identity: None,
             generation: Generation::default(),
