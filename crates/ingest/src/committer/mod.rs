@@ -204,6 +204,7 @@ impl Committer {
                 };
                 self.change_schema(&from, job, plan).await;
             }
+            Request::Validate { from, job, positions } => self.validate(&from, &job, &positions).await,
             Request::Diagnose {
                 from,
                 job,

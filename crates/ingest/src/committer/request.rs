@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use tabletopic_offsets::{JobId, Offset, RecordAt};
-use tabletopic_source::PartitionError;
+use tabletopic_source::{PartitionError, Position};
 use tabletopic_table::commit::Unit;
 use tabletopic_table::schema::SchemaChange;
 use tokio::task::JoinHandle;
@@ -53,6 +53,11 @@ pub enum Request {
         made_for: i32,
         changes: Vec<SchemaChange>,
         cause: RecordAt,
+    },
+    Validate {
+        from: From,
+        job: JobId,
+        positions: Vec<(i32, Position)>,
     },
     Diagnose {
         from: From,

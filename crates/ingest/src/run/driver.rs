@@ -232,6 +232,18 @@ impl Driver {
                         lookups.find(id, move || from.answer(Reply::SchemaFound { job, id }));
                     }
                 }
+                Effect::Validate {
+                    job,
+                    incarnation,
+                    positions,
+                } => {
+                    let request = Request::Validate {
+                        from: self.from(incarnation),
+                        job: job.clone(),
+                        positions,
+                    };
+                    self.send(job, request);
+                }
                 Effect::Diagnose {
                     job,
                     incarnation,

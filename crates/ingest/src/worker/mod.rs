@@ -179,7 +179,10 @@ impl Worker {
         // Other workers may need some of what this one holds.
         self.keep_within_budget(effects);
         self.agree(effects, since);
-        self.shared().for_each(|slots| together::catch_up(slots, effects));
+        for slots in self.shared() {
+            together::catch_up(slots, effects);
+            together::validate(slots, now, effects);
+        }
     }
 
     /// Cuts the jobs whose assigned partitions have all been read up to `ends`, or stand still: nobody waits for more.

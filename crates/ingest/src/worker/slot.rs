@@ -73,6 +73,8 @@ pub struct Slot {
     pub opened: Option<Millis>,
     /// When to ask once more for partitions that the last grant left out.
     pub ask_again: Option<Millis>,
+    /// When to ask whether the log still leads to where this job waits for others of its topic.
+    pub validate: Option<Millis>,
     /// Whether partitions are paused because too many units wait.
     pub held_back: bool,
 }
@@ -90,6 +92,7 @@ impl Slot {
             in_flight: 0,
             opened: None,
             ask_again: None,
+            validate: None,
             held_back: false,
         }
     }

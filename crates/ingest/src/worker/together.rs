@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tabletopic_clock::Millis;
 use tabletopic_offsets::TopicPartition;
 use tabletopic_source::Position;
 
@@ -38,6 +39,35 @@ pub fn catch_up(slots: &mut [Slot], effects: &mut Vec<Effect>) {
         }
     }
     source.tell(effects);
+}
+
+/// How often a position is looked at that a job waits at: a log that has become shorter never comes up to it.
+const VALIDATE: Millis = 5_000;
+
+/// Asks now and then whether the logs still lead to where jobs wait.
+pub fn validate(slots: &mut [Slot], now: Millis, effects: &mut Vec<Effect>) {
+    for slot in slots {
+        let waiting = slot.partitions.iter();
+        let waiting = waiting.filter(|(_, partition)| partition.phase == Phase::Ahead);
+        let positions: Vec<(i32, Position)> = waiting
+            .map(|(number, partition)| (*number, partition.position()))
+            .collect();
+        // A clock that was set back must not put it off for long.
+        let due = slot.validate.map(|at| at.min(now + VALIDATE));
+        slot.validate = match (positions.is_empty(), due) {
+            (true, _) => None,
+            (false, Some(at)) if now < at => due,
+            (false, None) => Some(now + VALIDATE),
+            (false, Some(_)) => {
+                effects.push(Effect::Validate {
+                    job: slot.job.id.clone(),
+                    incarnation: slot.incarnation,
+                    positions,
+                });
+                Some(now + VALIDATE)
+            }
+        };
+    }
 }
 
 /// What the source has to do.
