@@ -178,7 +178,9 @@ impl World {
         broker.create_topic(TOPIC, rng.usize(1..=3));
         let job = Arc::new(job(&mut rng));
         // Schedules that found something are drawn as they were.
-        let beside = (seed % 2 == 0).then(|| Arc::new(beside(&mut fastrand::Rng::with_seed(seed))));
+        let beside = seed
+            .is_multiple_of(2)
+            .then(|| Arc::new(beside(&mut fastrand::Rng::with_seed(seed))));
         Self {
             broker,
             job,
