@@ -71,6 +71,12 @@ pub trait Catalog: Debug + Send + Sync {
     /// The table as it is now. [`CatalogError::NotFound`] if there is none.
     async fn load(&self, table: &TableIdent) -> Result<LoadedTable, CatalogError>;
 
+    /// Where the metadata is of the table as it is now, which says whether it has changed. As [`load`](Self::load), and
+    /// cheaper where a catalog knows that by itself.
+    async fn metadata_location(&self, table: &TableIdent) -> Result<String, CatalogError> {
+        Ok(self.load(table).await?.metadata_location)
+    }
+
     /// Creates an empty table. Without a location in `creation`, the catalog chooses one in its warehouse.
     /// [`CatalogError::NotFound`] without the namespace, [`CatalogError::AlreadyExists`] if the name is
     /// taken: of several creators at once, exactly one succeeds.

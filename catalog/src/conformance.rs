@@ -151,6 +151,8 @@ pub async fn missing_is_not_found(catalog: &dyn Catalog) {
     let table = TableIdent::new(missing, "t".to_owned());
     let loaded = catalog.load(&table).await.unwrap_err();
     assert!(matches!(loaded, CatalogError::NotFound { entry: Entry::Table(t), .. } if t == table));
+    let located = catalog.metadata_location(&table).await.unwrap_err();
+    assert!(matches!(located, CatalogError::NotFound { entry: Entry::Table(t), .. } if t == table));
     let dropped = catalog.drop_table(&table).await.unwrap_err();
     assert!(matches!(dropped, CatalogError::NotFound { entry: Entry::Table(t), .. } if t == table));
 }
@@ -499,6 +501,8 @@ pub async fn load_sees_others(catalog: &dyn Catalog) {
         let before = catalog.load(&table.ident).await.unwrap();
         assert_eq!(before.metadata_location, table.metadata_location);
         table = applied(catalog, &before, append(&before, id)).await;
+        let location = catalog.metadata_location(&table.ident).await.unwrap();
+        assert_eq!(location, table.metadata_location);
         assert_eq!(
             catalog
                 .load(&table.ident)

@@ -395,12 +395,12 @@ Exit codes: 0 answered, 1 a statement failed, 2 configuration or usage, 5 the ca
 const PLAN_EXAMPLE: &str = "\
 Examples:
   tabletopic plan --config examples/local/tabletopic.toml
-  tabletopic plan orders --output json
+  tabletopic plan orders --output json      (a topic that the configuration names, or that a pattern matches)
   tabletopic plan --subject orders-value
   tabletopic plan orders --schema next.avsc      (a CI job: would this change break the table?)
 
-It reads up to 10,000 of the records that a run would read next; with --subject or --schema none, and no broker is
-needed. Nothing is created or changed, no group is joined.
+It reads up to 10,000 of the records that a run would read next; with --subject or --schema none, and a broker is
+needed only for topics of a pattern. Nothing is created or changed, no group is joined.
 
 Exit codes: 0 a run would work, whether it would make or change tables or not; 1 failed; 2 configuration or usage;
 4 something would halt, or the table can't follow the schema; 5 something cannot be reached now";

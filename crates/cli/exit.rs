@@ -43,6 +43,19 @@ impl fmt::Display for UsageError {
 impl std::error::Error for UsageError {}
 
 impl Exit {
+    /// Of several, the one to hear of: what a person has to fix comes before what is broken, and that before what will
+    /// pass by itself.
+    pub fn first_of(exits: impl IntoIterator<Item = Self>) -> Self {
+        let place = |exit: &Self| match exit {
+            Self::Configuration => 0,
+            Self::Failed => 1,
+            Self::Halted => 2,
+            Self::Later => 3,
+            Self::Done => 4,
+        };
+        exits.into_iter().min_by_key(place).unwrap_or(Self::Done)
+    }
+
     /// The code of a command that ended in `error`.
     pub fn of(error: &anyhow::Error) -> Self {
         let catalog = match error.downcast_ref() {
@@ -53,12 +66,8 @@ impl Exit {
             _ => error.downcast_ref(),
         };
         let unavailable = matches!(catalog, Some(CatalogError::Unavailable { .. }))
-            || match error.downcast_ref() {
-                Some(RunError::Broker(error)) => matches!(error, BrokerError::Unreachable { .. }),
-                Some(RunError::Registry(_)) => true,
-                Some(RunError::Prepare(PrepareError::Commit(error))) => error.is_transient(),
-                _ => false,
-            }
+            || error.downcast_ref().is_some_and(RunError::is_transient)
+            || matches!(error.downcast_ref(), Some(BrokerError::Unreachable { .. }))
             || matches!(error.downcast_ref(), Some(LookError::Commit(error)) if error.is_transient())
             || match error.downcast_ref() {
                 Some(DeadLettersError::Registry { .. }) => true,

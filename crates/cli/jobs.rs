@@ -1,26 +1,84 @@
 //! From configured topics to jobs.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
 use anyhow::Context;
 use iceberg::spec::NestedFieldRef;
 use tabletopic_decode::{DecodeSettings, Format, WriterSchemas, parse_ddl};
-use tabletopic_ingest::{Job, Start};
+use tabletopic_ingest::{Job, Matched, Patterns, Start};
 use tabletopic_offsets::JobId;
+use tabletopic_source::Broker;
 use tabletopic_table::file::FileSettings;
 
 use crate::config::{self, Config, ProtobufFile, Topic};
 use crate::parts::table_ident;
 
-/// One job for each topic. What the registry says, all of them know.
-pub fn jobs(config: &Config) -> anyhow::Result<Vec<Arc<Job>>> {
-    let registered = WriterSchemas::of_registry();
-    config
-        .topics
-        .iter()
-        .map(|topic| job(topic, &registered).map(Arc::new))
-        .collect()
+/// Makes the jobs of a configuration. What the registry says, all of them know.
+#[derive(Debug)]
+pub struct Jobs {
+    config: Config,
+    pub registered: WriterSchemas,
+}
+
+impl Jobs {
+    pub fn new(config: &Config) -> Self {
+        Self {
+            config: config.clone(),
+            registered: WriterSchemas::of_registry(),
+        }
+    }
+
+    /// One for each topic that has a name.
+    ///
+    /// # Errors
+    /// A file that the configuration names can't be read.
+    pub fn named(&self) -> anyhow::Result<Vec<Arc<Job>>> {
+        let topics = self.config.topics.iter();
+        topics
+            .map(|topic| job(topic, &self.registered).map(Arc::new))
+            .collect()
+    }
+
+    /// One for each topic that has a name, and for each that `broker` has now and a pattern matches. It is not asked if
+    /// there is no pattern.
+    ///
+    /// # Errors
+    /// As [`named`](Self::named); the broker does not answer.
+    pub fn now(&self, broker: &dyn Broker) -> anyhow::Result<Matched> {
+        let mut now = match self.config.patterns.is_empty() {
+            true => Matched::default(),
+            false => self.matched(&broker.topics()?, &BTreeSet::new()),
+        };
+        now.jobs = [self.named()?, now.jobs].concat();
+        Ok(now)
+    }
+
+    /// Who finds the jobs of topics that patterns match; `None` if there is no pattern.
+    pub fn patterns(self: &Arc<Self>) -> Option<Arc<dyn Patterns>> {
+        (!self.config.patterns.is_empty()).then(|| self.clone() as Arc<dyn Patterns>)
+    }
+}
+
+impl Patterns for Jobs {
+    fn matched(&self, topics: &[Arc<str>], running: &BTreeSet<Arc<str>>) -> Matched {
+        let config::Matched { topics, refused } = self.config.matched(topics, running);
+        let mut matched = Matched {
+            jobs: Vec::new(),
+            refused,
+        };
+        for topic in &topics {
+            match job(topic, &self.registered) {
+                Ok(job) => matched.jobs.push(Arc::new(job)),
+                Err(error) => {
+                    let why = format!("topic {} is not read: {error:#}", topic.name);
+                    matched.refused.insert(topic.name.as_str().into(), why);
+                }
+            }
+        }
+        matched
+    }
 }
 
 fn job(topic: &Topic, registered: &WriterSchemas) -> anyhow::Result<Job> {

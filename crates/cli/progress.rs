@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tabletopic_clock::{Clock, SystemClock};
-use tabletopic_ingest::Job;
 use tabletopic_ingest::observe::Observed;
 use tabletopic_offsets::TopicPartition;
 use tabletopic_source::Broker;
@@ -36,7 +35,7 @@ impl Progress {
     }
 
     /// Shows progress until it is aborted.
-    pub async fn show(self, observed: Arc<Observed>, broker: Arc<dyn Broker>, jobs: Vec<Arc<Job>>) {
+    pub async fn show(self, observed: Arc<Observed>, broker: Arc<dyn Broker>) {
         let every = if self.0.is_some() {
             ON_A_TERMINAL
         } else {
@@ -48,7 +47,7 @@ impl Progress {
             let records = observed.records();
             let rate = (records - before) as f64 / at.elapsed().as_secs_f64();
             (before, at) = (records, Instant::now());
-            let lag = lag(&observed, &broker, &jobs).await;
+            let lag = lag(&observed, &broker).await;
             let line = line(rate, lag, &observed);
             match &self.0 {
                 Some(bar) => {
@@ -83,10 +82,10 @@ fn line(rate: f64, lag: Option<i64>, observed: &Observed) -> String {
 }
 
 /// Offsets between what the tables hold and the ends of their topics, where these are known.
-async fn lag(observed: &Observed, broker: &Arc<dyn Broker>, jobs: &[Arc<Job>]) -> Option<i64> {
+async fn lag(observed: &Observed, broker: &Arc<dyn Broker>) -> Option<i64> {
     let tables = observed.tables();
     let mut held = Vec::new();
-    for job in jobs {
+    for job in observed.jobs() {
         let Some(state) = tables.get(&job.table).and_then(|table| table.state.job(&job.id)) else {
             continue;
         };

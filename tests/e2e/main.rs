@@ -20,6 +20,7 @@ mod followers;
 mod foreign;
 mod halts;
 mod main_path;
+mod many;
 mod partitions;
 mod plan;
 mod process_faults;

@@ -1,5 +1,8 @@
 //! Somebody reads what stands still and runs the command that the message names.
 
+use std::sync::Arc;
+
+use tabletopic_ingest::Job;
 use tabletopic_ingest::ask_broker::Here;
 use tabletopic_ingest::halts::Scope;
 use tabletopic_ingest::resolve::{Answer, ResolveError, resolve};
@@ -29,8 +32,8 @@ fn answer(message: &str, happened: Happened) -> Result<Option<Answer>, String> {
     }
 }
 
-async fn is_rolled_back(world: &World) -> bool {
-    let Ok(table) = world.lake.catalog.load(world.table()).await else {
+async fn is_rolled_back(world: &World, job: &Job) -> bool {
+    let Ok(table) = world.lake.catalog.load(&job.table).await else {
         return false;
     };
     let base = Base::<TableState>::read(table).expect("a state that can be read");
@@ -40,10 +43,23 @@ async fn is_rolled_back(world: &World) -> bool {
 /// Answers every halt there is. Whether an answer changed anything: a halt may outlive its reason for a while in a
 /// process that no longer owns the partition.
 pub async fn operate(world: &mut World) -> Result<bool, String> {
+    let mut changed = false;
+    for job in world.jobs() {
+        changed |= operate_on(world, &job).await?;
+    }
+    Ok(changed)
+}
+
+async fn operate_on(world: &mut World, job: &Arc<Job>) -> Result<bool, String> {
     let (mut answers, mut changed) = (Vec::new(), false);
+    let things_happen_to_it = job.id == world.job.id;
     for (scope, message) in world.halts() {
-        // Mended by those who broke it.
-        if matches!(&scope, Scope::Table { table } if table != world.table()) {
+        // Those of followers are mended by those who broke them.
+        let of_job = match &scope {
+            Scope::Partition { job: halted, .. } | Scope::Topic { job: halted } => *halted == job.id,
+            Scope::Table { table } => *table == job.table,
+        };
+        if !of_job {
             continue;
         }
         let Some(answer) = answer(&message, world.happened)? else {
@@ -61,20 +77,20 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
         Answer::DeclareLost => 3,
     });
     for answer in &answers {
-        let broker = Here(std::sync::Arc::new(world.broker.clone()));
+        let broker = Here(Arc::new(world.broker.clone()));
         let reason = "simulated";
-        if *answer == Answer::AdoptTopic {
+        if *answer == Answer::AdoptTopic && things_happen_to_it {
             world.note_adoption().await;
         }
         // It would accept the rollback as lost, too, whose rows shall come back.
-        if *answer == Answer::DeclareLost && is_rolled_back(world).await {
+        if *answer == Answer::DeclareLost && is_rolled_back(world, job).await {
             world.say(format!("  {answer:?}: not before the rollback is answered"));
             continue;
         }
         match resolve(
             &world.lake,
             &broker,
-            std::slice::from_ref(&world.job),
+            std::slice::from_ref(job),
             *answer,
             reason,
             false,
@@ -83,11 +99,13 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
         {
             Ok(resolution) => {
                 changed = true;
-                world.rollback_open &= *answer != Answer::Rewind;
-                if *answer == Answer::Truncate {
-                    world.cuts_answered();
+                if things_happen_to_it {
+                    world.answered(*answer);
                 }
-                world.say(format!("  resolved by {answer:?}: {:?}", resolution.effects));
+                world.say(format!(
+                    "  {}: resolved by {answer:?}: {:?}",
+                    job.table, resolution.effects
+                ));
             }
             // Halted processes look every few seconds; what they say may be answered already.
             Err(ResolveError::Nothing { why, .. }) => world.say(format!("  {answer:?}: {why}")),
@@ -99,7 +117,7 @@ pub async fn operate(world: &mut World) -> Result<bool, String> {
             }
             // Expired after the rollback, and neither rows nor ledger tell how far it went.
             Err(error) if error.to_string().contains("Set `main` to our newest snapshot") => {
-                foreign::undo_rollback(&world.lake, world.table()).await;
+                foreign::undo_rollback(&world.lake, &job.table).await;
                 changed = true;
                 world.rollback_open = false;
                 world.say(format!("  {answer:?}: {error}; so it is"));

@@ -7,6 +7,7 @@ use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use iceberg::TableIdent;
 use iceberg::spec::ManifestList;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tabletopic_ingest::Job;
 use tabletopic_offsets::{Follower, TableState};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::TAG;
@@ -23,12 +24,21 @@ pub async fn state(lake: &Lake, table: &TableIdent) -> Option<TableState> {
     TableState::decode(&tagged.summary().additional_properties).expect("a state that can be read")
 }
 
-/// Whether the table accounts for all that the broker has.
+/// Whether the tables account for all that the broker has.
 pub async fn is_complete(world: &World) -> bool {
-    let Some(state) = state(&world.lake, world.table()).await else {
+    for job in world.jobs() {
+        if !has_all(world, &job).await {
+            return false;
+        }
+    }
+    true
+}
+
+async fn has_all(world: &World, job: &Job) -> bool {
+    let Some(state) = state(&world.lake, &job.table).await else {
         return false;
     };
-    let Some(job) = state.job(&world.job.id) else {
+    let Some(job) = state.job(&job.id) else {
         return false;
     };
     job.identity.topic_id == world.topic_id()
@@ -40,13 +50,21 @@ pub async fn is_complete(world: &World) -> bool {
         })
 }
 
-/// What the table accounts for of each partition, beside the log's end; for messages.
+/// What the tables account for of each partition, beside the log's end; for messages.
 pub async fn held(world: &World) -> String {
-    let state = state(&world.lake, world.table()).await;
+    let mut all = Vec::new();
+    for job in world.jobs() {
+        all.push(format!("{}: {}", job.table, held_by(world, &job).await));
+    }
+    all.join("; ")
+}
+
+async fn held_by(world: &World, job: &Job) -> String {
+    let state = state(&world.lake, &job.table).await;
     let held = |partition: i32| {
         state
             .as_ref()?
-            .partition(&world.job.id, partition)
+            .partition(&job.id, partition)
             .map(|held| held.progress.offsets())
     };
     let ends = |partition: i32| world.log(&world.topic_partition(partition)).end;
@@ -65,22 +83,30 @@ pub async fn held(world: &World) -> String {
         .join(", ")
 }
 
-/// Judges the main table, the dead letters and the ledger. Returns the rows of the main table.
+/// Judges each job's main table, dead letters and ledger. Returns the rows of the main tables.
 pub async fn judge(world: &World) -> Result<u64, String> {
-    let main = rows(&world.lake, world.table()).await?;
-    let letters = rows(&world.lake, &ident(world.table(), Follower::DeadLetters)).await?;
-    let ledger = rows(&world.lake, &ident(world.table(), Follower::Ledger)).await?;
-    for follower in [Follower::DeadLetters, Follower::Ledger] {
-        history_is_whole(&world.lake, &ident(world.table(), follower)).await?;
+    let mut rows = 0;
+    for job in world.jobs() {
+        let judged = judge_job(world, &job).await;
+        rows += judged.map_err(|error| format!("{}: {error}", job.table))?;
     }
-    history_is_whole(&world.lake, world.table()).await?;
-    let state = state(&world.lake, world.table())
-        .await
-        .ok_or("the table has no state")?;
+    Ok(rows)
+}
+
+async fn judge_job(world: &World, job: &Job) -> Result<u64, String> {
+    let table = &job.table;
+    let main = rows(&world.lake, table).await?;
+    let letters = rows(&world.lake, &ident(table, Follower::DeadLetters)).await?;
+    let ledger = rows(&world.lake, &ident(table, Follower::Ledger)).await?;
+    for follower in [Follower::DeadLetters, Follower::Ledger] {
+        history_is_whole(&world.lake, &ident(table, follower)).await?;
+    }
+    history_is_whole(&world.lake, table).await?;
+    let state = state(&world.lake, table).await.ok_or("the table has no state")?;
     let found = Found::of(&main, &letters, &world.truth)?;
-    every_record_once(world, &state, &found)?;
+    every_record_once(world, job, &state, &found)?;
     counts(world, &state, &main, &found)?;
-    ledger_is_contiguous(world, &state, &ledger, &main)?;
+    ledger_is_contiguous(world, job, &state, &ledger, &main)?;
     Ok(main.iter().map(|batch| batch.num_rows() as u64).sum())
 }
 
@@ -158,10 +184,9 @@ fn integer(values: &dyn Array, row: usize) -> i64 {
     }
 }
 
-fn every_record_once(world: &World, state: &TableState, found: &Found) -> Result<(), String> {
-    let job = state
-        .job(&world.job.id)
-        .ok_or("the table does not know the job")?;
+fn every_record_once(world: &World, job: &Job, state: &TableState, found: &Found) -> Result<(), String> {
+    let things_happen_to_it = job.id == world.job.id;
+    let job = state.job(&job.id).ok_or("the table does not know the job")?;
     for (number, record) in world.truth.records.iter().enumerate() {
         let times = |found: &BTreeMap<usize, usize>| found.get(&number).copied().unwrap_or(0);
         let (right, wrong) = match record.kind {
@@ -170,7 +195,7 @@ fn every_record_once(world: &World, state: &TableState, found: &Found) -> Result
         };
         let told = || format!("record {number} ({record:?})");
         // A letter that was redriven stays one.
-        let redriven = record.kind == Kind::Poison && world.happened.redriven;
+        let redriven = record.kind == Kind::Poison && world.happened.redriven && things_happen_to_it;
         if wrong > usize::from(redriven) {
             return Err(format!("{} is in the wrong table, {wrong} times", told()));
         }
@@ -190,7 +215,7 @@ fn every_record_once(world: &World, state: &TableState, found: &Found) -> Result
             let lost = partition.is_some_and(|held| held.lost.contains(record.offset));
             record.cut || record.compacted || record.expired && (lost || below_anchor)
         } else {
-            !world.kept.contains(&number)
+            !(things_happen_to_it && world.kept.contains(&number))
         };
         if !excused {
             return Err(format!("{} is missing", told()));
@@ -245,6 +270,7 @@ struct LedgerRange {
 
 fn ledger_is_contiguous(
     world: &World,
+    job: &Job,
     state: &TableState,
     ledger: &[RecordBatch],
     main: &[RecordBatch],
@@ -343,7 +369,7 @@ fn ledger_is_contiguous(
     }
     for partition in world.partitions() {
         let live_end = state
-            .partition(&world.job.id, partition)
+            .partition(&job.id, partition)
             .map(|held| held.progress.live_end());
         let last = ends.get(&partition).map(|(end, _)| *end);
         if last.is_some() && restarts.is_empty() && last != live_end {

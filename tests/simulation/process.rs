@@ -1,4 +1,4 @@
-//! One process of the service: the real driver with its worker, and the real committer, on a bad network.
+//! One process of the service: the real driver with its worker, and the real committers, on a bad network.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ use tokio::task::JoinHandle;
 pub struct Parts {
     pub name: String,
     pub lake: Lake,
-    pub job: Arc<Job>,
+    /// Of one topic, each with a table of its own.
+    pub jobs: Vec<Arc<Job>>,
     pub broker: MemoryBroker,
     pub weather: Arc<Weather>,
     /// Records per partition and poll.
@@ -48,17 +49,17 @@ enum Life {
     Preparing(JoinHandle<()>),
     Running {
         driver: Box<Driver>,
-        committer: JoinHandle<()>,
+        committers: Vec<JoinHandle<()>>,
         leaving: bool,
     },
-    /// The driver has left; the committer finishes.
-    Ending(JoinHandle<()>),
+    /// The driver has left; the committers finish.
+    Ending(Vec<JoinHandle<()>>),
     Over,
 }
 
 impl Process {
     pub fn start(parts: Parts) -> Self {
-        let (lake, job) = (parts.lake.clone(), parts.job.clone());
+        let (lake, jobs) = (parts.lake.clone(), parts.jobs.clone());
         let prepared = tokio::spawn(async move {
             let sample = [tabletopic_records::Record {
                 partition: 0,
@@ -69,15 +70,17 @@ impl Process {
                 headers: &tabletopic_records::NoHeaders,
             }];
             // A process that can't begin is started again by whoever watches over it.
-            while create_table(&lake, &job, &sample).await.is_err()
-                || create::followers(&lake, &job.table).await.is_err()
-            {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+            for job in jobs {
+                while create_table(&lake, &job, &sample).await.is_err()
+                    || create::followers(&lake, &job.table).await.is_err()
+                {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
             }
         });
         let metrics = Metrics::register(&Registry::new()).expect("its names are its own");
         let observed = Arc::new(Observed::new(
-            vec![parts.job.clone()],
+            parts.jobs.clone(),
             parts.lake.clock.clone(),
             metrics,
             "tabletopic resolve".to_owned(),
@@ -116,26 +119,28 @@ impl Process {
             Life::Preparing(_) | Life::Over => {}
             Life::Running {
                 driver,
-                committer,
+                committers,
                 leaving,
             } => {
                 assert!(
-                    !committer.is_finished(),
-                    "{}: the committer ended before its driver",
+                    !committers.iter().any(JoinHandle::is_finished),
+                    "{}: a committer ended before its driver",
                     self.parts.name
                 );
                 driver.step();
                 assert_eq!(driver.fatal(), None);
                 if *leaving && driver.is_idle() {
                     driver.close();
-                    let Life::Running { committer, .. } = std::mem::replace(&mut self.life, Life::Over)
+                    let Life::Running { committers, .. } = std::mem::replace(&mut self.life, Life::Over)
                     else {
                         unreachable!("it is running");
                     };
-                    self.life = Life::Ending(committer);
+                    self.life = Life::Ending(committers);
                 }
             }
-            Life::Ending(committer) if committer.is_finished() => self.life = Life::Over,
+            Life::Ending(committers) if committers.iter().all(JoinHandle::is_finished) => {
+                self.life = Life::Over
+            }
             Life::Ending(_) => {}
         }
     }
@@ -156,8 +161,9 @@ impl Process {
     pub fn kill(&mut self) {
         self.weather().die();
         match std::mem::replace(&mut self.life, Life::Over) {
-            Life::Preparing(task) | Life::Running { committer: task, .. } | Life::Ending(task) => {
-                task.abort()
+            Life::Preparing(task) => task.abort(),
+            Life::Running { committers, .. } | Life::Ending(committers) => {
+                committers.iter().for_each(JoinHandle::abort)
             }
             Life::Over => {}
         }
@@ -168,25 +174,25 @@ fn running(parts: &Parts, observed: &Arc<Observed>) -> Life {
     let Parts {
         name,
         lake,
-        job,
+        jobs,
         broker,
         batch,
         memory,
         ..
     } = parts;
-    let (sender, requests) = mpsc::channel(REQUESTS);
     let asked = Arc::new(Here(Arc::new(broker.clone())));
-    let committer = Committer::new(
-        lake.clone(),
-        job.table.clone(),
-        vec![job.clone()],
-        asked,
-        observed.clone(),
-    );
-    let committer = tokio::spawn(committer.run(requests));
+    let mut senders = BTreeMap::<JobId, mpsc::Sender<Request>>::new();
+    let mut committers = Vec::new();
+    for job in jobs {
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        let (table, of_table) = (job.table.clone(), vec![job.clone()]);
+        let committer = Committer::new(lake.clone(), table, of_table, asked.clone(), observed.clone());
+        committers.push(tokio::spawn(committer.run(requests)));
+        senders.insert(job.id.clone(), sender);
+    }
     let budget = MemoryBudget::new(*memory, 1, Arc::new(Untold));
     let meter = Meter::new(0, lake.clock.clone(), observed.metrics.clone());
-    let worker = Worker::new(vec![job.clone()], lake.entropy.clone(), budget.part(), meter);
+    let worker = Worker::new(jobs.clone(), lake.entropy.clone(), budget.part(), meter);
     let source = Box::new(broker.member(name.clone()).batch_records(*batch));
     let uploads = Uploads::new(
         lake.file_io.clone(),
@@ -194,7 +200,6 @@ fn running(parts: &Parts, observed: &Arc<Observed>) -> Life {
         budget,
         observed.metrics.clone(),
     );
-    let committers: BTreeMap<JobId, mpsc::Sender<Request>> = BTreeMap::from([(job.id.clone(), sender)]);
     let driver = Driver::new(
         0,
         worker,
@@ -202,11 +207,11 @@ fn running(parts: &Parts, observed: &Arc<Observed>) -> Life {
         lake.clock.clone(),
         observed.clone(),
         uploads,
-        committers,
+        senders,
     );
     Life::Running {
         driver: Box::new(driver),
-        committer,
+        committers,
         leaving: false,
     }
 }

@@ -17,6 +17,7 @@ use tabletopic_clock::{Clock, Entropy, Millis, SeededEntropy};
 use tabletopic_decode::{DecodeSettings, Format, OnBadRecord};
 use tabletopic_ingest::halts::Scope;
 use tabletopic_ingest::job::{Job, PartitionBy, Start};
+use tabletopic_ingest::resolve::Answer;
 use tabletopic_offsets::{Follower, JobId, TopicPartition};
 use tabletopic_source::{Broker, BrokerError, LogOffsets, MemoryBroker, TopicDescription};
 use tabletopic_table::Lake;
@@ -32,7 +33,7 @@ use crate::schedule::Step;
 use crate::truth::Truth;
 use crate::{foreign, operator, oracle};
 
-/// The topic, the job and the table of every schedule.
+/// The topic of every schedule, and the job and the table to which everything happens.
 const TOPIC: &str = "orders";
 const OUTAGE: &str = "simulated outage";
 const WAREHOUSE: &str = "memory:///warehouse";
@@ -116,6 +117,8 @@ pub struct World {
     /// Calm, and for the operator and foreign hands.
     pub lake: Lake,
     pub job: Arc<Job>,
+    /// Another one of the same topic, with a table of its own, to which nobody does anything.
+    pub beside: Option<Arc<Job>>,
     pub truth: Truth,
     pub happened: Happened,
     /// A rollback that nobody has answered: expiry now would leave nothing to rewind to.
@@ -174,9 +177,14 @@ impl World {
         let broker = MemoryBroker::new("cluster");
         broker.create_topic(TOPIC, rng.usize(1..=3));
         let job = Arc::new(job(&mut rng));
+        // Schedules that found something are drawn as they were.
+        let beside = seed
+            .is_multiple_of(2)
+            .then(|| Arc::new(beside(&mut fastrand::Rng::with_seed(seed))));
         Self {
             broker,
             job,
+            beside,
             truth: Truth::default(),
             happened: Happened::default(),
             rollback_open: false,
@@ -204,6 +212,12 @@ impl World {
         self.log
             .borrow_mut()
             .push(format!("{:>8} ms  {line}", self.began.elapsed().as_millis()));
+    }
+
+    /// The jobs of the topic.
+    pub fn jobs(&self) -> Vec<Arc<Job>> {
+        let jobs = [Some(&self.job), self.beside.as_ref()];
+        jobs.into_iter().flatten().cloned().collect()
     }
 
     pub fn topic_partition(&self, partition: i32) -> TopicPartition {
@@ -498,13 +512,13 @@ impl World {
         }
     }
 
-    /// The table holds nothing of what logs lost.
-    pub fn cuts_answered(&mut self) {
-        self.cuts_open.clear();
-    }
-
-    pub fn table(&self) -> &TableIdent {
-        &self.job.table
+    /// A halt of the job was answered.
+    pub fn answered(&mut self, answer: Answer) {
+        self.rollback_open &= answer != Answer::Rewind;
+        if answer == Answer::Truncate {
+            // The table holds nothing of what logs lost.
+            self.cuts_open.clear();
+        }
     }
 
     async fn mend_followers(&mut self) {
@@ -532,12 +546,12 @@ impl World {
         self.started += 1;
         let host = Host::draw(&mut self.rng);
         let (lake, weather) = self.reach(&name, &host);
-        let (job, broker) = (self.job.clone(), self.broker.clone());
+        let (jobs, broker) = (self.jobs(), self.broker.clone());
         let (batch, memory) = (self.rng.usize(1..20), [1 << 10, 1 << 20][self.rng.usize(..2)]);
         self.processes.push(Process::start(Parts {
             name,
             lake,
-            job,
+            jobs,
             broker,
             weather,
             batch,
@@ -682,6 +696,14 @@ impl World {
         for (name, partition) in std::mem::take(&mut self.robbed) {
             self.broker.lose(&name, &[self.topic_partition(partition)]);
         }
+    }
+}
+
+fn beside(rng: &mut fastrand::Rng) -> Job {
+    Job {
+        id: JobId::new("history"),
+        table: TableIdent::from_strs(["shop", "history"]).expect("a name"),
+        ..job(rng)
     }
 }
 

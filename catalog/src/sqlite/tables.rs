@@ -63,6 +63,10 @@ impl Catalog for SqliteCatalog {
         }
     }
 
+    async fn metadata_location(&self, table: &TableIdent) -> Result<String, CatalogError> {
+        self.require_location(table).await
+    }
+
     async fn create(
         &self,
         namespace: &NamespaceIdent,

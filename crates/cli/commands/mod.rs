@@ -10,6 +10,7 @@ mod run;
 mod sql;
 mod status;
 
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +21,6 @@ use tabletopic_ingest::Job;
 use crate::args::{Args, Command};
 use crate::config::Config;
 use crate::exit::{Exit, UsageError};
-use crate::jobs;
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     match &args.command {
@@ -35,25 +35,29 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-/// The jobs of a table, or all: each with the settings of its topic.
-fn jobs_of(config: &Config, table: Option<&str>) -> anyhow::Result<Vec<Arc<Job>>> {
-    let names: Vec<String> = config
-        .topics
-        .iter()
-        .map(|topic| topic.table.to_string())
-        .collect();
-    let named = jobs::jobs(config)?.into_iter().zip(&names);
-    let wanted = named.filter(|(_, name)| table.is_none_or(|table| *name == table));
-    let jobs: Vec<Arc<Job>> = wanted.map(|(job, _)| job).collect();
-    if jobs.is_empty() {
-        let message = format!(
-            "no topic of the configuration feeds table {}; it has: {}",
-            table.unwrap_or_default(),
-            names.join(", ")
-        );
-        return Err(UsageError(message).into());
+/// Those of `jobs` that feed a table.
+fn jobs_of(jobs: Vec<Arc<Job>>, table: &str) -> Result<Vec<Arc<Job>>, UsageError> {
+    let names: BTreeSet<String> = jobs.iter().map(|job| job.table.to_string()).collect();
+    let feeds = |job: &Arc<Job>| job.table.to_string() == table;
+    let wanted: Vec<Arc<Job>> = jobs.into_iter().filter(feeds).collect();
+    match wanted.is_empty() {
+        false => Ok(wanted),
+        true => Err(UsageError(format!(
+            "no topic of the configuration feeds table {table}; it has: {}",
+            first_of(names.iter().map(String::as_str))
+        ))),
     }
-    Ok(jobs)
+}
+
+/// Names for a person, with commas; of many only the first.
+fn first_of<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
+    const SHOWN: usize = 20;
+    let more = names.len().saturating_sub(SHOWN);
+    let shown: Vec<&str> = names.take(SHOWN).collect();
+    match more {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// Opening a catalog would make it.

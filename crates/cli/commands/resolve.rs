@@ -13,6 +13,7 @@ use super::{confirm, environment, jobs_of, runtime};
 use crate::args::{Output, Resolve};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::jobs::Jobs;
 use crate::progress::Progress;
 use crate::{logging, parts};
 
@@ -23,9 +24,10 @@ pub fn run(file: &Path, asked: &Resolve) -> anyhow::Result<Exit> {
 }
 
 async fn answer(config: Config, asked: &Resolve) -> anyhow::Result<Exit> {
-    let jobs = jobs_of(&config, Some(&asked.table))?;
+    let broker = Arc::new(parts::broker(&config.kafka)?);
+    let jobs = jobs_of(Jobs::new(&config).now(broker.as_ref())?.jobs, &asked.table)?;
     let lake = parts::lake(&config, Arc::default()).await?;
-    let broker = OnThreads(Arc::new(parts::broker(&config.kafka)?));
+    let broker = OnThreads::new(broker);
     let answer = match asked {
         Resolve {
             declare_lost: true, ..

@@ -18,8 +18,9 @@ use crate::args::Run;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::heap::Jemalloc;
+use crate::jobs::Jobs;
 use crate::progress::Progress;
-use crate::{admin, jobs, logging, parts};
+use crate::{admin, logging, parts};
 
 pub fn run(file: &Path, run: &Run) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
@@ -29,18 +30,19 @@ pub fn run(file: &Path, run: &Run) -> anyhow::Result<Exit> {
 }
 
 async fn serve(config: Config, run: &Run, progress: Progress, resolve: String) -> anyhow::Result<Exit> {
-    let jobs = jobs::jobs(&config)?;
+    let jobs = Arc::new(Jobs::new(&config));
+    let named = jobs.named()?;
     let settings = Settings {
         until_end: run.until_end,
         ..settings(&config)
     };
-    let instruments = Instruments::new(&jobs, resolve)?;
+    let instruments = Instruments::new(&named, resolve)?;
     let observed = instruments.observed.clone();
     // Before anything that may have to be waited for.
     let server = admin::start(&config.admin, instruments.registry.clone(), observed.clone()).await?;
     let parts = parts(&config, &jobs, &instruments).await?;
-    let shown = tokio::spawn(progress.show(observed.clone(), parts.broker.clone(), jobs.clone()));
-    let ended = service::run(parts, jobs, settings, stop_on_signals()?).await;
+    let shown = tokio::spawn(progress.show(observed.clone(), parts.broker.clone()));
+    let ended = service::run(parts, named, settings, stop_on_signals()?).await;
     shown.abort();
     if let Some(server) = server {
         server.stop().await;
@@ -64,6 +66,7 @@ pub(super) fn settings(config: &Config) -> Settings {
             config::Assignment::Group => Assignment::Group,
             config::Assignment::Static => Assignment::Static,
         },
+        topic_refresh: config.kafka.topic_refresh,
         until_end: false,
     }
 }
@@ -93,27 +96,21 @@ impl Instruments {
 /// What a service with this configuration is built from.
 pub(super) async fn parts(
     config: &Config,
-    jobs: &[Arc<Job>],
+    jobs: &Arc<Jobs>,
     instruments: &Instruments,
 ) -> anyhow::Result<Parts> {
     let observed = instruments.observed.clone();
-    let registered = jobs
-        .iter()
-        .map(|job| &job.decode.writers)
-        .find(|writers| writers.is_framed());
-    let lookups = match (parts::registry(config)?, registered) {
-        (Some(registry), Some(writers)) => {
-            let lookups = SchemaLookups::new(Arc::new(registry), writers.clone(), observed.clone());
-            Some(Arc::new(lookups))
-        }
-        _ => None,
-    };
+    let lookups = parts::registry(config)?.map(|registry| {
+        let (registry, writers) = (Arc::new(registry), jobs.registered.clone());
+        Arc::new(SchemaLookups::new(registry, writers, observed.clone()))
+    });
     Ok(Parts {
         lake: parts::lake(config, instruments.requests.clone()).await?,
         broker: Arc::new(parts::broker(&config.kafka)?),
         sources: Arc::new(KafkaSources::new(config)),
         heap: Arc::new(Jemalloc::new()?),
         lookups,
+        patterns: jobs.patterns(),
         observed,
     })
 }

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::Problem;
-use super::reference::References;
+use super::reference::{Kept, References};
 
 /// A file that is TOML. Byte ranges ("spans") refer to its text.
 pub struct Document<'i> {
@@ -28,11 +28,12 @@ impl<'i> Document<'i> {
         }
     }
 
-    /// Puts what `${env:NAME}` and `${file:path}` stand for in the place of each, in every string.
+    /// Puts what `${env:NAME}` and `${file:path}` stand for in the place of each, in every string. `${topic}` stays where
+    /// it may stand.
     pub fn resolve(&mut self, references: &References<'_>) -> Vec<Problem> {
         let mut failures = Vec::new();
         for (_, value) in self.table.get_mut().iter_mut() {
-            resolve_value(value, references, &mut failures);
+            resolve_value(value, references, Kept::None, &mut failures);
         }
         failures
             .into_iter()
@@ -97,23 +98,24 @@ fn key_in(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
 fn resolve_value(
     value: &mut Spanned<DeValue<'_>>,
     references: &References<'_>,
+    kept: Kept,
     failures: &mut Vec<(Range<usize>, String)>,
 ) {
     let span = value.span();
     match value.get_mut() {
-        DeValue::String(text) => match references.resolve(text) {
+        DeValue::String(text) => match references.resolve(text, kept) {
             Ok(Some(resolved)) => *text = Cow::Owned(resolved),
             Ok(None) => {}
             Err(message) => failures.push((span, message)),
         },
         DeValue::Array(elements) => {
             for element in elements.iter_mut() {
-                resolve_value(element, references, failures);
+                resolve_value(element, references, kept, failures);
             }
         }
         DeValue::Table(table) => {
-            for (_, value) in table.iter_mut() {
-                resolve_value(value, references, failures);
+            for (key, value) in table.iter_mut() {
+                resolve_value(value, references, Kept::of(key.get_ref()), failures);
             }
         }
         _ => {}

@@ -1,6 +1,7 @@
 //! `[kafka]`: the cluster and how its partitions are shared out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tabletopic_source::{GroupProtocol, KafkaSettings};
@@ -12,6 +13,7 @@ use super::raw;
 use super::required;
 use super::secret::{Secret, Secrets};
 use super::start::Start;
+use super::units::Interval;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kafka {
@@ -25,6 +27,8 @@ pub struct Kafka {
     pub assignment: Assignment,
     /// For topics that have no `start` of their own.
     pub start: Start,
+    /// How often the brokers are asked for topics that a pattern matches.
+    pub topic_refresh: Duration,
     /// Passed to librdkafka as they are.
     pub properties: BTreeMap<String, Secret>,
 }
@@ -105,9 +109,24 @@ impl Kafka {
             instance_id: raw.instance_id.map(Spanned::into_inner),
             assignment,
             start: raw.start.unwrap_or(Start::Earliest),
+            topic_refresh: topic_refresh(document, raw.topic_refresh)?,
             properties: allowed(document, raw.properties.unwrap_or_default())?,
         })
     }
+}
+
+/// Each round asks the brokers for all their topics, which is not to be done all the time.
+fn topic_refresh(document: &Document<'_>, raw: Option<Spanned<Interval>>) -> Result<Duration, Problem> {
+    const LEAST: Duration = Duration::from_secs(1);
+    let Some(raw) = raw else {
+        return Ok(Duration::from_secs(30));
+    };
+    let Interval(interval) = *raw.get_ref();
+    if interval >= LEAST {
+        return Ok(interval);
+    }
+    let message = "that is too often for the brokers; write \"1s\" or more";
+    Err(document.problem_at(raw.span(), message.to_owned()))
 }
 
 /// The properties, if librdkafka may have all of them: the source knows which.

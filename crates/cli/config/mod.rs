@@ -9,6 +9,7 @@ mod document;
 mod error;
 mod kafka;
 mod log;
+mod pattern;
 mod raw;
 mod reference;
 mod registry;
@@ -21,7 +22,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
@@ -33,6 +34,7 @@ pub use catalog::Catalog;
 pub use error::{ConfigError, Problem};
 pub use kafka::{Assignment, Kafka};
 pub use log::{Log, LogFormat, LogLevel};
+pub use pattern::{Matched, Pattern};
 pub use registry::Registry;
 pub use start::Start;
 pub use table_name::TableName;
@@ -41,7 +43,7 @@ pub use topic::{ProtobufFile, Topic};
 use document::Document;
 use reference::References;
 use serde::Deserialize;
-use toml::Spanned;
+use topic::Declared;
 use units::Size;
 
 /// Everything that a process has to know. Paths are absolute, or relative to the working directory when the
@@ -51,8 +53,11 @@ pub struct Config {
     pub kafka: Kafka,
     pub catalog: Catalog,
     pub registry: Option<Registry>,
-    /// Not empty; names and jobs are distinct.
+    /// Those that have a name; jobs are distinct, and so are topics with their tables. Not empty, unless there are
+    /// patterns.
     pub topics: Vec<Topic>,
+    /// In the order of the file.
+    pub patterns: Vec<Pattern>,
     /// Bytes that all open files of the process may hold together.
     pub memory_budget: u64,
     /// Worker threads.
@@ -105,18 +110,18 @@ impl Config {
         let memory_budget = keep(memory_budget(&document, raw.memory), &mut problems);
         let workers = keep(workers(&document, raw.workers), &mut problems);
         let admin = keep(Admin::validate(raw.admin, &document), &mut problems);
-        let places: Vec<Range<usize>> = raw.topic.iter().map(Spanned::span).collect();
-        let topics: Vec<Topic> = raw
-            .topic
-            .into_iter()
-            .filter_map(|topic| {
-                keep(
-                    Topic::validate(topic, &kafka, registry.as_ref(), &document, references),
-                    &mut problems,
-                )
-            })
-            .collect();
-        if places.is_empty() {
+        let (mut topics, mut patterns) = (Vec::new(), Vec::new());
+        let none = raw.topic.is_empty();
+        for topic in raw.topic {
+            let place = topic.span();
+            let checked = Topic::validate(topic, &kafka, registry.as_ref(), &document, references);
+            match keep(checked, &mut problems) {
+                Some(Declared::Topic(topic)) => topics.push((place, topic)),
+                Some(Declared::Pattern(pattern)) => patterns.push((place, pattern)),
+                None => {}
+            }
+        }
+        if none {
             problems.push(document.problem_in(
                 None,
                 "topic",
@@ -124,7 +129,14 @@ impl Config {
             ));
         }
         if problems.is_empty() {
-            problems.extend(repeated(&document, &places, &topics));
+            problems.extend(repeated(&document, &topics));
+            let of_patterns = patterns.iter().map(|(place, pattern)| (place, pattern.model()));
+            let of_patterns = of_patterns.filter(|(_, model)| !model.table.is_of_its_topic());
+            let all = topics
+                .iter()
+                .map(|(place, topic)| (place, topic))
+                .chain(of_patterns);
+            problems.extend(partitioned_twice(&document, all));
         }
         match (catalog, registry, memory_budget, workers, admin) {
             (Some(catalog), Some(registry), Some(memory_budget), Some(workers), Some(admin))
@@ -134,7 +146,8 @@ impl Config {
                     kafka,
                     catalog,
                     registry,
-                    topics,
+                    topics: topics.into_iter().map(|(_, topic)| topic).collect(),
+                    patterns: patterns.into_iter().map(|(_, pattern)| pattern).collect(),
                     memory_budget,
                     workers,
                     admin,
@@ -195,31 +208,26 @@ fn required<T>(
     value.ok_or_else(|| document.problem_in(section, key, format!("is missing; {advice}")))
 }
 
-/// A topic is read once, a job's progress is kept once, and a table has one partition spec.
-fn repeated(document: &Document<'_>, places: &[Range<usize>], topics: &[Topic]) -> Vec<Problem> {
-    let mut names = HashSet::new();
+/// A topic feeds a table once, and a job's progress is kept once.
+fn repeated(document: &Document<'_>, topics: &[(Range<usize>, Topic)]) -> Vec<Problem> {
+    let mut fed = BTreeSet::new();
     let mut jobs = HashSet::new();
-    let mut partitioned = BTreeMap::new();
     let mut problems = Vec::new();
-    for (place, topic) in places.iter().zip(topics) {
-        let taken = if !names.insert(&topic.name) {
+    for (place, topic) in topics {
+        let taken = if !fed.insert((&topic.name, &topic.table)) {
             Some((
-                "topic.name",
-                format!("`{}` has a [[topic]] already; remove one of the two", topic.name),
+                "topic.table",
+                format!(
+                    "`{}` feeds table {} by another [[topic]]; remove one of the two, or write another table",
+                    topic.name, topic.table
+                ),
             ))
         } else if !jobs.insert(&topic.job) {
             Some((
                 "topic.job",
-                format!("`{}` is another topic's job; write a job of its own", topic.job),
-            ))
-        } else if let PartitionBy::Said(fields) = &topic.partition_by
-            && *partitioned.entry(&topic.table).or_insert(fields) != fields
-        {
-            Some((
-                "topic.partition_by",
                 format!(
-                    "table {} is partitioned otherwise by another topic; write the same for both, or once",
-                    topic.table
+                    "`{}` is the job of another [[topic]]; write a job of its own",
+                    topic.job
                 ),
             ))
         } else {
@@ -227,6 +235,27 @@ fn repeated(document: &Document<'_>, places: &[Range<usize>], topics: &[Topic]) 
         };
         if let Some((key, message)) = taken {
             problems.push(document.problem_in(Some(place.clone()), key, message));
+        }
+    }
+    problems
+}
+
+/// A table has one partition spec, whoever feeds it.
+fn partitioned_twice<'t>(
+    document: &Document<'_>,
+    topics: impl Iterator<Item = (&'t Range<usize>, &'t Topic)>,
+) -> Vec<Problem> {
+    let mut partitioned = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (place, topic) in topics {
+        if let PartitionBy::Said(fields) = &topic.partition_by
+            && *partitioned.entry(&topic.table).or_insert(fields) != fields
+        {
+            let message = format!(
+                "table {} is partitioned otherwise by another topic; write the same for both, or once",
+                topic.table
+            );
+            problems.push(document.problem_in(Some(place.clone()), "topic.partition_by", message));
         }
     }
     problems

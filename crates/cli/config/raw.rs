@@ -38,6 +38,7 @@ pub struct Kafka {
     pub instance_id: Option<Spanned<String>>,
     pub assignment: Option<Assignment>,
     pub start: Option<Start>,
+    pub topic_refresh: Option<Spanned<Interval>>,
     pub properties: Option<Secrets>,
 }
 
@@ -74,6 +75,7 @@ pub struct Tls {
 #[serde(deny_unknown_fields)]
 pub struct Topic {
     pub name: Option<Spanned<String>>,
+    pub pattern: Option<Spanned<String>>,
     pub table: Option<Spanned<TableName>>,
     pub job: Option<Spanned<String>>,
     pub start: Option<Start>,

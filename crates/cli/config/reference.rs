@@ -10,9 +10,30 @@ pub struct References<'a> {
     pub folder: &'a Path,
 }
 
+/// What stands for a topic's name.
+pub const TOPIC: &str = "${topic}";
+
+/// What looks like a reference and stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    None,
+    /// [`TOPIC`].
+    Topic,
+}
+
+impl Kept {
+    /// In the value of a key.
+    pub fn of(key: &str) -> Self {
+        match key {
+            "table" => Self::Topic,
+            _ => Self::None,
+        }
+    }
+}
+
 impl References<'_> {
     /// `text` with every reference replaced, or `None` if it has none. Errors name the reference, never a value.
-    pub fn resolve(&self, text: &str) -> Result<Option<String>, String> {
+    pub fn resolve(&self, text: &str, kept: Kept) -> Result<Option<String>, String> {
         let mut resolved = String::new();
         let mut rest = text;
         while let Some((before, from)) = rest.split_once("${") {
@@ -22,7 +43,10 @@ impl References<'_> {
                 );
             };
             resolved.push_str(before);
-            resolved.push_str(&self.look_up(reference)?);
+            match (reference, kept) {
+                ("topic", Kept::Topic) => resolved.push_str(TOPIC),
+                _ => resolved.push_str(&self.look_up(reference)?),
+            }
             rest = after;
         }
         if rest.len() == text.len() {
@@ -45,6 +69,9 @@ impl References<'_> {
                     Err(error) => Err(format!("cannot read {}: {error}", path.display())),
                 }
             }
+            None if reference == "topic" => Err(
+                "`${topic}` may stand in a topic's `table` only; write what is meant in its place".to_owned(),
+            ),
             _ => Err(format!(
                 "`${{{reference}}}` is not a reference; write `${{env:NAME}}` or `${{file:path}}`"
             )),

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::Deserialize;
 
-/// `shop.orders`, `company.shop.orders`: everything before the last dot is the namespace.
+use super::reference::TOPIC;
+
+/// `shop.orders`, `company.shop.orders`: everything before the last dot is the namespace. `${topic}` may stand in it, in
+/// the place of a topic's name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct TableName {
@@ -37,6 +40,21 @@ impl TryFrom<String> for TableName {
             namespace: parts,
             name,
         })
+    }
+}
+
+impl TableName {
+    /// Whether `${topic}` stands in it, so that each topic has its own.
+    pub fn is_of_its_topic(&self) -> bool {
+        self.to_string().contains(TOPIC)
+    }
+
+    /// The table of a topic. Its dots become underscores: one in a table's name would begin a namespace.
+    ///
+    /// # Errors
+    /// A name that no table of ours can have.
+    pub fn of_topic(&self, topic: &str) -> Result<Self, String> {
+        Self::try_from(self.to_string().replace(TOPIC, &topic.replace('.', "_")))
     }
 }
 

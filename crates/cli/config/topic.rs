@@ -1,4 +1,4 @@
-//! `[[topic]]`: one job, that is one topic that feeds one table.
+//! `[[topic]]`: one job, that is one topic that feeds one table; or, with a pattern, one for each topic that it matches.
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -16,16 +16,19 @@ use toml::Spanned;
 use super::document::Document;
 use super::error::Problem;
 use super::kafka::{Assignment, Kafka};
+use super::pattern::Pattern;
 use super::reference::References;
 use super::registry::Registry;
 use super::start::Start;
 use super::table_name::TableName;
 use super::units::{Interval, Size};
-use super::{raw, required};
+use super::{pattern, raw, required};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topic {
     pub name: String,
+    /// The pattern that matches it, if it has no `[[topic]]` of its own.
+    pub pattern: Option<String>,
     pub table: TableName,
     /// The job's id, under which the table keeps the progress.
     pub job: String,
@@ -41,6 +44,15 @@ pub struct Topic {
     pub partition_by: PartitionBy,
     pub decode: DecodeSettings,
     pub commit: Commit,
+}
+
+/// A `[[topic]]` as it is written.
+#[derive(Debug)]
+pub enum Declared {
+    /// With `name`.
+    Topic(Topic),
+    /// With `pattern`.
+    Pattern(Pattern),
 }
 
 /// One of the optional ones.
@@ -84,17 +96,26 @@ impl Topic {
         registry: Option<&Option<Registry>>,
         document: &Document<'_>,
         references: &References<'_>,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Declared, Problem> {
         let section = Some(raw.span());
         let raw = raw.into_inner();
-        let name = required(
-            document,
-            raw.name,
-            section.clone(),
-            "topic.name",
-            "write the topic's name such as name = \"orders\"",
-        )?;
-        check_topic_name(document, &name)?;
+        let (name, regex) = match (raw.name, raw.pattern) {
+            (Some(_), Some(pattern)) => {
+                let message = "it has a name already; remove one of the two, or write two [[topic]]";
+                return Err(document.problem_at(pattern.span(), message.to_owned()));
+            }
+            (None, Some(pattern)) => {
+                let regex = pattern::regex(document, &pattern, kafka.assignment, raw.job.as_ref())?;
+                (pattern, Some(regex))
+            }
+            (name, None) => {
+                let advice = "write the topic's name such as name = \"orders\", or a pattern such as \
+                              pattern = \"^shop\\\\.\"";
+                let name = required(document, name, section.clone(), "topic.name", advice)?;
+                check_topic_name(document, &name)?;
+                (name, None)
+            }
+        };
         let table = required(
             document,
             raw.table,
@@ -102,6 +123,13 @@ impl Topic {
             "topic.table",
             "write the table that it feeds such as table = \"shop.orders\"",
         )?;
+        let table = match &regex {
+            Some(_) => table.into_inner(),
+            None => table
+                .get_ref()
+                .of_topic(name.get_ref())
+                .map_err(|message| document.problem_at(table.span(), message))?,
+        };
         let format = required(
             document,
             raw.format,
@@ -189,8 +217,9 @@ impl Topic {
             ..DecodeSettings::new(name.get_ref().as_str(), format)
         };
         let name = name.into_inner();
-        Ok(Self {
-            table: table.into_inner(),
+        let topic = Self {
+            pattern: regex.as_ref().map(|regex| regex.as_str().to_owned()),
+            table,
             job: raw.job.map_or_else(|| name.clone(), Spanned::into_inner),
             start: raw.start.unwrap_or(kafka.start),
             partitions,
@@ -207,6 +236,10 @@ impl Topic {
                 target_file_size: raw.commit.target_file_size.unwrap_or(Size::mib(256)).0,
             },
             name,
+        };
+        Ok(match regex {
+            Some(regex) => Declared::Pattern(Pattern::new(regex, topic)),
+            None => Declared::Topic(topic),
         })
     }
 }

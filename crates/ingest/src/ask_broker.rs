@@ -10,6 +10,7 @@ use tabletopic_offsets::{Offset, TopicPartition};
 use tabletopic_source::{
     Broker, BrokerError, LogOffsets, PartitionError, Position, Retention, TopicDescription,
 };
+use tokio::sync::Semaphore;
 
 use crate::job::Start;
 
@@ -41,21 +42,35 @@ pub trait AskBroker: Debug + Send + Sync {
     ) -> Result<Vec<Result<(), PartitionError>>, BrokerError>;
 }
 
-/// Asks on tokio's threads for blocking work.
+/// Asks on tokio's threads for blocking work, of which many tables that ask at once must not take all.
 #[derive(Debug, Clone)]
-pub struct OnThreads(pub Arc<dyn Broker>);
+pub struct OnThreads {
+    broker: Arc<dyn Broker>,
+    turns: Arc<Semaphore>,
+}
+
+const QUESTIONS_AT_ONCE: usize = 16;
 
 /// Asks right here: the in-memory broker never blocks.
 #[derive(Debug, Clone)]
 pub struct Here(pub Arc<dyn Broker>);
 
 impl OnThreads {
+    pub fn new(broker: Arc<dyn Broker>) -> Self {
+        Self {
+            broker,
+            turns: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)),
+        }
+    }
+
     async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&dyn Broker) -> Result<T, BrokerError> + Send + 'static,
     ) -> Result<T, BrokerError> {
-        let broker = self.0.clone();
+        let broker = self.broker.clone();
+        let turn = self.turns.acquire().await;
         let asked = tokio::task::spawn_blocking(move || question(broker.as_ref())).await;
+        drop(turn);
         asked.unwrap_or_else(|error| {
             Err(BrokerError::Unreachable {
                 bootstrap: "the broker".to_owned(),

@@ -7,7 +7,7 @@ use iceberg::TableIdent;
 use iceberg::spec::NestedFieldRef;
 use tabletopic_clock::Millis;
 use tabletopic_decode::DecodeSettings;
-use tabletopic_offsets::JobId;
+use tabletopic_offsets::{JobId, TopicPartition};
 use tabletopic_table::file::FileSettings;
 
 /// Everything that configuration says about a job.
@@ -26,6 +26,14 @@ pub struct Job {
     pub files: FileSettings,
     /// Oldest record that may wait in open files before they are cut.
     pub commit_interval: Duration,
+}
+
+impl Job {
+    /// Whether a topic partition is this job's to read, once this process has it.
+    pub fn reads(&self, tp: &TopicPartition) -> bool {
+        let named = self.partitions.as_ref();
+        tp.topic == self.topic && named.is_none_or(|named| named.contains(&tp.partition))
+    }
 }
 
 /// How a table is partitioned: fields such as `day(created_at)`, or none.

@@ -9,6 +9,7 @@ pub mod halts;
 pub mod job;
 pub mod memory_budget;
 pub mod observe;
+mod patterns;
 pub mod plan;
 pub mod prepare;
 pub mod resolve;
@@ -17,4 +18,5 @@ mod schema_lookups;
 pub mod worker;
 
 pub use job::{Job, PartitionBy, Start};
+pub use patterns::{Matched, Patterns};
 pub use schema_lookups::{SchemaLookups, learn};

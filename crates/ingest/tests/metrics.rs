@@ -21,7 +21,7 @@ use tabletopic_ingest::observe::{
     ToRetention,
 };
 use tabletopic_ingest::run::{Assignment, Ended, Parts, Settings, Sources, Stop, run};
-use tabletopic_ingest::{Job, PartitionBy, Start};
+use tabletopic_ingest::{Job, Matched, PartitionBy, Start};
 use tabletopic_offsets::{JobId, TopicPartition};
 use tabletopic_source::{MemoryBroker, MemoryRecord, Retention, Source, SourceError};
 use tabletopic_table::Lake;
@@ -120,12 +120,14 @@ impl Feed {
             sources: Arc::new(InMemorySources(self.broker.clone())),
             heap: Arc::new(Untold),
             lookups: None,
+            patterns: None,
             observed: observed.clone(),
         };
         let settings = Settings {
             workers: 1,
             memory_budget: 64 << 20,
             assignment: Assignment::Static,
+            topic_refresh: Duration::from_secs(30),
             until_end: true,
         };
         let (_stop, stopped) = watch::channel(Stop::Run);
@@ -139,9 +141,11 @@ impl Feed {
     async fn look(&self) -> Report {
         let broker = Here(Arc::new(self.broker.clone()));
         let resolve = "tabletopic resolve".to_owned();
-        look(&self.lake, &broker, vec![self.job.clone()], resolve)
-            .await
-            .unwrap()
+        let jobs = Matched {
+            jobs: vec![self.job.clone()],
+            ..Matched::default()
+        };
+        look(&self.lake, &broker, jobs, resolve).await.unwrap()
     }
 }
 

@@ -17,6 +17,16 @@ pub struct TopicDescription {
     pub partitions: Vec<i32>,
 }
 
+impl TopicDescription {
+    /// All of its partitions.
+    pub fn topic_partitions(&self) -> Vec<TopicPartition> {
+        let partitions = self.partitions.iter();
+        partitions
+            .map(|partition| TopicPartition::new(self.identity.topic.clone(), *partition))
+            .collect()
+    }
+}
+
 /// The part of a log that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogOffsets {

@@ -1,43 +1,85 @@
-//! Whether the brokers answer, and have the topics and partitions that are named.
+//! Whether the brokers answer, and have the topics and partitions that are named; which topics patterns match.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tabletopic_source::{Broker, BrokerError, PartitionError, TopicDescription};
 
 use super::finding::Finding;
-use crate::config::{Config, Topic};
+use crate::commands::first_of;
+use crate::config::{Config, Matched, Pattern, Topic};
 use crate::exit::Exit;
 use crate::parts;
 
-pub fn look(config: &Config) -> Vec<Finding> {
+/// The findings, and the topics that patterns match.
+pub fn look(config: &Config) -> (Vec<Finding>, Vec<Topic>) {
     let subject = format!("brokers {}", config.kafka.bootstrap);
     let broker = match parts::broker(&config.kafka) {
         Ok(broker) => broker,
-        Err(error) => return vec![Finding::fail(Exit::Configuration, subject, error.to_string())],
-    };
-    let names: Vec<Arc<str>> = config
-        .topics
-        .iter()
-        .map(|topic| topic.name.as_str().into())
-        .collect();
-    let described = match broker.describe(&names) {
-        Ok(described) => described,
         Err(error) => {
-            let exit = match &error {
-                BrokerError::Unreachable { .. } => Exit::Later,
-                BrokerError::Refused { .. } => Exit::Configuration,
-            };
-            return vec![Finding::fail(exit, subject, error.to_string())];
+            let finding = Finding::fail(Exit::Configuration, subject, error.to_string());
+            return (vec![finding], Vec::new());
         }
     };
-    let topics = config.topics.iter().zip(described);
-    let answered = std::iter::once(Finding::ok(subject, "they answer"));
-    answered
-        .chain(topics.map(|(topic, described)| judge(topic, described)))
-        .collect()
+    ask(config, &broker).unwrap_or_else(|error| {
+        let exit = match &error {
+            BrokerError::Unreachable { .. } => Exit::Later,
+            BrokerError::Refused { .. } => Exit::Configuration,
+        };
+        (
+            vec![Finding::fail(exit, subject.clone(), error.to_string())],
+            Vec::new(),
+        )
+    })
 }
 
-fn judge(topic: &Topic, described: Result<TopicDescription, PartitionError>) -> Finding {
+fn ask(config: &Config, broker: &dyn Broker) -> Result<(Vec<Finding>, Vec<Topic>), BrokerError> {
+    let Matched {
+        topics: matched,
+        refused,
+    } = match config.patterns.is_empty() {
+        true => Matched::default(),
+        false => config.matched(&broker.topics()?, &BTreeSet::new()),
+    };
+    let topics: Vec<&Topic> = config.topics.iter().chain(&matched).collect();
+    let names: Vec<Arc<str>> = topics.iter().map(|topic| topic.name.as_str().into()).collect();
+    let described = broker.describe(&names)?;
+    let mut judged: Vec<Finding> = topics.into_iter().zip(described).map(judge).collect();
+    // Of many topics only those are of interest that are not as they should be.
+    let of_matched = judged.split_off(config.topics.len());
+    let mut findings = vec![Finding::ok(
+        format!("brokers {}", config.kafka.bootstrap),
+        "they answer",
+    )];
+    findings.extend(judged);
+    findings.extend(config.patterns.iter().map(|pattern| matches(pattern, &matched)));
+    findings.extend(of_matched.into_iter().filter(Finding::is_news));
+    let refusals = refused.into_iter();
+    findings.extend(refusals.map(|(topic, why)| Finding::fail(Exit::Halted, format!("topic {topic}"), why)));
+    Ok((findings, matched))
+}
+
+/// Which topics are a pattern's own.
+fn matches(pattern: &Pattern, matched: &[Topic]) -> Finding {
+    let subject = format!("pattern {}", pattern.as_str());
+    let names: Vec<&str> = matched
+        .iter()
+        .filter(|topic| topic.pattern.as_deref() == Some(pattern.as_str()))
+        .map(|topic| topic.name.as_str())
+        .collect();
+    match names.len() {
+        0 => Finding::warn(
+            subject,
+            "no topic is read by it now; one that appears is found while `run` works",
+        ),
+        count => Finding::ok(
+            subject,
+            format!("{count} topics: {}", first_of(names.into_iter())),
+        ),
+    }
+}
+
+fn judge((topic, described): (&Topic, Result<TopicDescription, PartitionError>)) -> Finding {
     let subject = format!("topic {}", topic.name);
     let described = match described {
         Ok(described) => described,

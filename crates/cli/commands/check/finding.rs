@@ -48,6 +48,11 @@ impl Finding {
             message: message.into(),
         }
     }
+
+    /// Whether it is to be told even where there are many.
+    pub fn is_news(&self) -> bool {
+        self.verdict != Verdict::Ok
+    }
 }
 
 impl Verdict {
@@ -78,14 +83,9 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What a person has to fix comes before what is broken, and that before what will pass by itself.
 pub fn exit(findings: &[Finding]) -> Exit {
-    [Exit::Configuration, Exit::Failed, Exit::Halted, Exit::Later]
-        .into_iter()
-        .find(|exit| {
-            findings
-                .iter()
-                .any(|finding| finding.verdict == Verdict::Fail(*exit))
-        })
-        .unwrap_or(Exit::Done)
+    Exit::first_of(findings.iter().map(|finding| match finding.verdict {
+        Verdict::Ok | Verdict::Warn => Exit::Done,
+        Verdict::Fail(exit) => exit,
+    }))
 }

@@ -10,7 +10,8 @@ use tabletopic_ingest::observe::look::look;
 use super::finding::Finding;
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::{jobs, parts};
+use crate::jobs::Jobs;
+use crate::parts;
 
 /// Looks at the tables that are there. `resolve` is how the answers to a halt are called.
 ///
@@ -21,8 +22,9 @@ pub async fn existing(config: &Config, resolve: String) -> anyhow::Result<Vec<Fi
         return Ok(Vec::new());
     }
     let lake = parts::lake(config, Arc::default()).await?;
-    let broker = OnThreads(Arc::new(parts::broker(&config.kafka)?));
-    let report = look(&lake, &broker, jobs::jobs(config)?, resolve).await?;
+    let broker = Arc::new(parts::broker(&config.kafka)?);
+    let now = Jobs::new(config).now(broker.as_ref())?;
+    let report = look(&lake, &OnThreads::new(broker), now, resolve).await?;
     Ok(report.halts.into_iter().map(finding).collect())
 }
 

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{environment, resolve_command, runtime};
+use super::{environment, first_of, resolve_command, runtime};
 use crate::args::{Check, Output};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Pattern};
 use crate::exit::Exit;
 use crate::{logging, parts};
 use finding::Finding;
@@ -24,8 +24,7 @@ pub fn run(file: &Path, check: &Check) -> anyhow::Result<Exit> {
     let findings = match Config::load(file, &environment) {
         Ok(config) => {
             logging::start(&config.log, std::io::stderr);
-            let topics: Vec<&str> = config.topics.iter().map(|topic| topic.name.as_str()).collect();
-            let read = format!("topics: {}", topics.join(", "));
+            let read = read(&config);
             let mut findings = vec![Finding::ok(file.display().to_string(), read)];
             findings.extend(look(&config, file, check.offline)?);
             findings
@@ -54,17 +53,31 @@ fn look(config: &Config, file: &Path, offline: bool) -> anyhow::Result<Vec<Findi
     }
     let file_io = parts::storage(Arc::default());
     let warehouse = parts::warehouse_uri(&config.catalog)?;
-    findings.extend(brokers::look(config));
+    let (of_brokers, matched) = brokers::look(config);
+    findings.extend(of_brokers);
     runtime()?.block_on(async {
         findings.extend(registry::look(config).await);
         findings.push(warehouse::probe(&file_io, &warehouse).await);
-        findings.extend(tables::existing(config, warehouse, file_io).await);
+        findings.extend(tables::existing(config, &matched, warehouse, file_io).await);
         // What can't be reached, or does not fit, was said already.
         if finding::exit(&findings) == Exit::Done {
             findings.extend(halts::existing(config, resolve_command(file)?).await?);
         }
         Ok(findings)
     })
+}
+
+/// What the configuration names.
+fn read(config: &Config) -> String {
+    let topics = config.topics.iter().map(|topic| topic.name.as_str());
+    let patterns = config.patterns.iter().map(Pattern::as_str);
+    let named = [("topics", topics.collect()), ("patterns", patterns.collect())];
+    let named: Vec<String> = named
+        .into_iter()
+        .filter(|(_, names): &(_, Vec<&str>)| !names.is_empty())
+        .map(|(what, names)| format!("{what}: {}", first_of(names.into_iter())))
+        .collect();
+    named.join("; ")
 }
 
 fn misconfigured(error: &ConfigError) -> Vec<Finding> {

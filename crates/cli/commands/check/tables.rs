@@ -9,22 +9,30 @@ use tabletopic_ingest::PartitionBy;
 use tabletopic_table::partition::{changed_spec, describe_partition_by, parse_partition_by};
 
 use super::finding::Finding;
-use crate::config::{Config, Topic};
+use crate::config::{Config, Pattern, Topic};
 use crate::exit::Exit;
 use crate::{jobs, parts};
 
 /// The tables whose columns are known without looking at a record or the catalog.
 pub fn declared(config: &Config) -> Vec<Finding> {
+    let of_patterns = config.patterns.iter().map(Pattern::model);
     config
         .topics
         .iter()
+        .chain(of_patterns)
         .filter_map(|topic| declare(topic).transpose())
         .map(either)
         .collect()
 }
 
-/// The tables as the catalog has them. Makes nothing, not even the catalog's file.
-pub async fn existing(config: &Config, warehouse: String, file_io: FileIO) -> Vec<Finding> {
+/// The tables as the catalog has them; of those of `matched` topics, what is not as it should be. Makes nothing, not even
+/// the catalog's file.
+pub async fn existing(
+    config: &Config,
+    matched: &[Topic],
+    warehouse: String,
+    file_io: FileIO,
+) -> Vec<Finding> {
     let subject = format!(
         "catalog {} in {}",
         config.catalog.name,
@@ -43,6 +51,9 @@ pub async fn existing(config: &Config, warehouse: String, file_io: FileIO) -> Ve
     let mut findings = vec![Finding::ok(subject, "opens")];
     for topic in &config.topics {
         findings.push(either(compare(&catalog, topic).await));
+    }
+    for topic in matched {
+        findings.extend(Some(either(compare(&catalog, topic).await)).filter(Finding::is_news));
     }
     findings
 }

@@ -18,6 +18,7 @@ use super::{catalog_is_there, confirm, environment, jobs_of, runtime};
 use crate::args::{DeadLetters, LISTED, Letters, LettersCommand, Output, RedriveLetters, ShowLetter};
 use crate::config::Config;
 use crate::exit::{Exit, UsageError};
+use crate::jobs::Jobs;
 use crate::progress::Progress;
 use crate::{logging, parts};
 
@@ -33,7 +34,8 @@ pub fn run(file: &Path, asked: &DeadLetters) -> anyhow::Result<Exit> {
 }
 
 async fn answer(config: &Config, asked: &DeadLetters) -> anyhow::Result<Exit> {
-    let jobs = jobs_of(config, Some(&asked.table))?;
+    let broker = parts::broker(&config.kafka)?;
+    let jobs = jobs_of(Jobs::new(config).now(&broker)?.jobs, &asked.table)?;
     catalog_is_there(config)?;
     let lake = parts::lake(config, Arc::default()).await?;
     match &asked.command {

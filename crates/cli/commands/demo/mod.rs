@@ -29,7 +29,8 @@ use super::{environment, resolve_command, runtime};
 use crate::args::Demo;
 use crate::config::Config;
 use crate::exit::Exit;
-use crate::{jobs, logging};
+use crate::jobs::Jobs;
+use crate::logging;
 use folder::Folder;
 use screen::Screen;
 use shop::PARTITIONS;
@@ -55,9 +56,10 @@ pub fn run(asked: &Demo) -> anyhow::Result<Exit> {
 
 async fn play(config: &Config, folder: &Folder, broker: &EmbeddedBroker) -> anyhow::Result<Exit> {
     let mut stop = run_command::stop_on_signals()?;
-    let jobs = jobs::jobs(config)?;
+    let jobs = Arc::new(Jobs::new(config));
+    let named = jobs.named()?;
     let resolve = resolve_command(&folder.config())?;
-    let parts = run_command::parts(config, &jobs, &Instruments::new(&jobs, resolve)?).await?;
+    let parts = run_command::parts(config, &jobs, &Instruments::new(&named, resolve)?).await?;
     let clock = parts.lake.clock.clone();
     let screen = Screen::new(clock.now());
     open(&screen, folder, broker);
@@ -66,9 +68,9 @@ async fn play(config: &Config, folder: &Folder, broker: &EmbeddedBroker) -> anyh
     traffic.send_opening(clock.now())?;
     let what = format!("{OPENING} orders are in the topic; the service starts");
     screen.tell(clock.now(), &what);
-    let (leave, mut service) = start(config, &parts, jobs.clone());
+    let (leave, mut service) = start(config, &parts, named.clone());
 
-    let mut story = Story::new(&parts, &jobs)?;
+    let mut story = Story::new(&parts, &named)?;
     let mut ticks = tokio::time::interval(TICK);
     let interrupted = loop {
         tokio::select! {

@@ -8,11 +8,26 @@ use serde_json::{Value, json};
 use tabletopic_ingest::plan::{Action, Column, ColumnPlan, Fault, Plan, Wish};
 use tabletopic_table::schema::type_name;
 
+use super::Planned;
 use crate::exit::Exit;
 
-pub fn of(exit: Exit, plans: &[Plan]) -> anyhow::Result<Value> {
-    let topics = plans.iter().map(topic).collect::<anyhow::Result<Vec<Value>>>()?;
+pub fn of(exit: Exit, plans: &[Planned]) -> anyhow::Result<Value> {
+    let topics = plans
+        .iter()
+        .map(planned)
+        .collect::<anyhow::Result<Vec<Value>>>()?;
     Ok(json!({ "exit_code": exit as u8, "topics": topics }))
+}
+
+fn planned(planned: &Planned) -> anyhow::Result<Value> {
+    match &planned.plan {
+        Ok(plan) => topic(plan),
+        Err(failure) => Ok(json!({
+            "topic": &*planned.topic,
+            "table": planned.table,
+            "error": failure.message,
+        })),
+    }
 }
 
 fn topic(plan: &Plan) -> anyhow::Result<Value> {

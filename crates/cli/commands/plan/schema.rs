@@ -1,5 +1,6 @@
 //! `plan --subject` and `plan --schema`: what would become of a table if its records had this schema.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,9 +10,9 @@ use anyhow::Context;
 use console::style;
 use serde_json::{Value, json};
 use tabletopic_decode::{Format, WriterSchemas};
-use tabletopic_ingest::Job;
 use tabletopic_ingest::plan::{Action, NextSchema, next_schema};
 use tabletopic_ingest::run::RunError;
+use tabletopic_ingest::{Job, Matched};
 use tabletopic_registry::{Answer, Registry, Versioned};
 
 use super::text::harmless;
@@ -20,7 +21,8 @@ use crate::args::{Output, Plan as Asked, SubjectVersion};
 use crate::commands::runtime;
 use crate::config::Config;
 use crate::exit::{Exit, UsageError};
-use crate::{jobs, parts};
+use crate::jobs::Jobs;
+use crate::parts;
 
 /// Which schema is meant.
 pub enum AskedFor<'a> {
@@ -68,30 +70,48 @@ pub fn run(config: &Config, asked: &Asked, asked_for: &AskedFor<'_>) -> anyhow::
     Ok(exit)
 }
 
-/// The one topic whose records are to have the schema: the one that is named, or that the subject is named for.
+/// The job whose records are to have the schema: of the topic that is named, or that the subject is named for. Of one
+/// topic's jobs, the one that reads Avro.
 fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::Result<Arc<Job>> {
-    let jobs = jobs::jobs(config)?;
-    let of_subject = |job: &&Arc<Job>| match asked_for {
-        AskedFor::Subject(subject, _) => subject.strip_suffix("-value") == Some(&*job.topic),
-        AskedFor::File(_) => false,
+    let broker = parts::broker(&config.kafka)?;
+    let now = Jobs::new(config).now(&broker)?;
+    let of_subject = match asked_for {
+        AskedFor::Subject(subject, _) => subject.strip_suffix("-value"),
+        AskedFor::File(_) => None,
     };
-    let job = match (topics, jobs.as_slice(), jobs.iter().find(of_subject)) {
-        ([], _, Some(job)) | ([], [job], None) => job.clone(),
-        ([_], ..) => wanted(jobs, topics)?.remove(0),
+    let of_subject = of_subject.filter(|topic| now.jobs.iter().any(|job| *job.topic == **topic));
+    let named = now.jobs.iter().map(|job| &*job.topic).collect::<BTreeSet<_>>();
+    let topic = match (topics, of_subject, named.first()) {
+        ([topic], ..) => topic.clone(),
+        ([], Some(topic), _) => topic.to_owned(),
+        ([], None, Some(topic)) if named.len() == 1 => (*topic).to_owned(),
         _ => {
             return Err(
                 UsageError("name the one topic whose records are to have the schema".to_owned()).into(),
             );
         }
     };
-    if job.decode.format == Format::Avro {
-        return Ok(job);
+    let Matched { jobs, refused } = wanted(now, std::slice::from_ref(&topic))?;
+    if let Some(why) = refused.get(topic.as_str()) {
+        return Err(UsageError(why.clone()).into());
     }
-    let message = format!(
-        "topic {} is not of format = \"avro\": only Avro schemas can be compared with a table",
-        job.topic
-    );
-    Err(UsageError(message).into())
+    let avro = jobs.iter().filter(|job| job.decode.format == Format::Avro);
+    match avro.collect::<Vec<_>>().as_slice() {
+        [job] => Ok(Arc::clone(job)),
+        [] => Err(UsageError(format!(
+            "topic {topic} is not of format = \"avro\": only Avro schemas can be compared with a table"
+        ))
+        .into()),
+        several => {
+            let tables: Vec<String> = several.iter().map(|job| job.table.to_string()).collect();
+            Err(UsageError(format!(
+                "topic {topic} feeds several tables with format = \"avro\": {}; ask with a configuration that has one \
+                 of them",
+                tables.join(", ")
+            ))
+            .into())
+        }
+    }
 }
 
 async fn find(config: &Config, asked_for: &AskedFor<'_>) -> anyhow::Result<Found> {

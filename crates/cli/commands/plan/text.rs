@@ -8,6 +8,8 @@ use tabletopic_decode::OnBadRecord;
 use tabletopic_ingest::plan::{Action, Column, ColumnPlan, Fault, Origin, Partitioning, Plan, Wish};
 use tabletopic_table::schema::type_name;
 
+use super::Planned;
+
 /// Rows beside each other.
 const ROWS: usize = 2;
 
@@ -16,27 +18,59 @@ const NAME: usize = 18;
 const TYPE: usize = 12;
 const VALUE: usize = 20;
 
-pub fn print(plan: &Plan, out: &mut dyn Write) -> anyhow::Result<()> {
-    let job = &plan.job;
-    let what = match plan.action {
-        Action::Create => style("would be made").green(),
-        Action::Change => style("would change").yellow(),
-        Action::Nothing => style("stays as it is").dim(),
+/// Topics that are shown whole. Of further ones there is a line, and whoever wants more names them.
+const WHOLE: usize = 20;
+
+pub fn print(plans: &[Planned], out: &mut dyn Write) -> anyhow::Result<()> {
+    for (number, planned) in plans.iter().enumerate() {
+        heading(planned, out)?;
+        match &planned.plan {
+            Ok(plan) if number < WHOLE => details(plan, out)?,
+            Ok(plan) => halts(plan, out)?,
+            Err(_) => {}
+        }
+    }
+    let more = plans
+        .iter()
+        .skip(WHOLE)
+        .filter(|planned| planned.plan.is_ok())
+        .count();
+    if more > 0 {
+        writeln!(
+            out,
+            "{more} topics are shown by one line each; name those to be shown whole"
+        )?;
+    }
+    Ok(())
+}
+
+fn heading(planned: &Planned, out: &mut dyn Write) -> io::Result<()> {
+    let topic = style(&planned.topic).bold();
+    let table = match &planned.table {
+        Some(table) => format!(" -> {}", style(table).bold()),
+        None => String::new(),
     };
-    writeln!(
-        out,
-        "{} -> {}: {what}",
-        style(&job.topic).bold(),
-        style(&job.table).bold()
-    )?;
+    let failed = style("failed:").red().bold();
+    match &planned.plan {
+        Err(failure) => writeln!(out, "{topic}{table}: {failed} {}\n", failure.message),
+        Ok(plan) => {
+            let what = match plan.action {
+                Action::Create => style("would be made").green(),
+                Action::Change => style("would change").yellow(),
+                Action::Nothing => style("stays as it is").dim(),
+            };
+            writeln!(out, "{topic}{table}: {what}")
+        }
+    }
+}
+
+fn details(plan: &Plan, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(
         out,
         "  {} partitions, {} offsets to read; {} records were looked at",
         plan.partitions, plan.unread, plan.sampled
     )?;
-    for halt in &plan.halts {
-        writeln!(out, "  {} {halt}", style("would halt:").red().bold())?;
-    }
+    halts(plan, out)?;
     for warning in &plan.warnings {
         writeln!(out, "  {} {warning}", style("mind:").yellow().bold())?;
     }
@@ -60,6 +94,11 @@ pub fn print(plan: &Plan, out: &mut dyn Write) -> anyhow::Result<()> {
     faults(plan, out)?;
     writeln!(out)?;
     Ok(())
+}
+
+fn halts(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+    let mut halts = plan.halts.iter();
+    halts.try_for_each(|halt| writeln!(out, "  {} {halt}", style("would halt:").red().bold()))
 }
 
 fn columns(plan: &Plan, out: &mut dyn Write) -> anyhow::Result<()> {

@@ -7,15 +7,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tabletopic_ingest::Job;
+use tabletopic_ingest::Matched;
 use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::observe::Report;
 use tabletopic_ingest::observe::look::look;
+use tabletopic_source::{Broker, BrokerError};
 
 use super::{catalog_is_there, environment, jobs_of, resolve_command, runtime};
 use crate::args::{Output, Status};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::jobs::Jobs;
 use crate::progress::Progress;
 use crate::{logging, parts};
 
@@ -32,12 +34,34 @@ pub fn run(file: &Path, asked: &Status) -> anyhow::Result<Exit> {
 }
 
 async fn report(config: &Config, asked: &Status, resolve: String) -> anyhow::Result<Report> {
-    let jobs: Vec<Arc<Job>> = jobs_of(config, asked.table.as_deref())?;
+    let broker = Arc::new(parts::broker(&config.kafka)?);
+    let mut now = now(&Jobs::new(config), broker.as_ref())?;
+    if let Some(table) = &asked.table {
+        now.jobs = jobs_of(now.jobs, table)?;
+        now.refused.clear();
+    }
     catalog_is_there(config)?;
     let lake = parts::lake(config, Arc::default()).await?;
-    let broker = OnThreads(Arc::new(parts::broker(&config.kafka)?));
-    let report = look(&lake, &broker, jobs, resolve).await;
+    let report = look(&lake, &OnThreads::new(broker), now, resolve).await;
     report.context("the tables can't be looked at")
+}
+
+/// Where the brokers can't be reached, what the configuration names is shown all the same.
+fn now(jobs: &Jobs, broker: &dyn Broker) -> anyhow::Result<Matched> {
+    match jobs.now(broker) {
+        Err(error) if error.is::<BrokerError>() => {
+            let named = jobs.named()?;
+            if named.is_empty() {
+                return Err(error);
+            }
+            tracing::warn!("topics that patterns match are not shown: {error}");
+            Ok(Matched {
+                jobs: named,
+                ..Matched::default()
+            })
+        }
+        now => now,
+    }
 }
 
 fn exit(report: &Report) -> Exit {

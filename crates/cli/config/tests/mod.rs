@@ -17,6 +17,7 @@ use super::start::Start;
 use super::topic::Commit;
 use super::*;
 
+mod patterns;
 mod reference;
 
 const SMALLEST: &str = r#"
@@ -238,6 +239,7 @@ level = "debug"
     assert_eq!(
         config.topics,
         [Topic {
+            pattern: None,
             name: "orders".to_owned(),
             table: TableName {
                 namespace: vec!["company".to_owned(), "shop".to_owned()],
@@ -305,9 +307,9 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "format = \"json\"",
         "format = \"json\"\nzzz = 1",
-        "14: topic.zzz: `zzz` is no such key; write one of name, table, job, start, partitions, format, ddl, \
-         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, json, protobuf, schema, limits, \
-         commit",
+        "14: topic.zzz: `zzz` is no such key; write one of name, pattern, table, job, start, partitions, format, ddl, \
+         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, json, protobuf, schema, \
+         limits, commit",
     ),
     (
         "format = \"json\"",
@@ -490,13 +492,19 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ),
     (
         "format = \"json\"",
+        "format = \"json\"\n[[topic]]\nname = \"orders\"\njob = \"again\"\ntable = \"shop.orders\"\nformat = \"raw\"",
+        "14: topic.table: `orders` feeds table shop.orders by another [[topic]]; remove one of the two, or write another \
+         table",
+    ),
+    (
+        "format = \"json\"",
         "format = \"json\"\n[[topic]]\nname = \"orders\"\ntable = \"shop.again\"\nformat = \"raw\"",
-        "14: topic.name: `orders` has a [[topic]] already; remove one of the two",
+        "14: topic.job: `orders` is the job of another [[topic]]; write a job of its own",
     ),
     (
         "format = \"json\"",
         "format = \"json\"\n[[topic]]\nname = \"other\"\njob = \"orders\"\ntable = \"shop.again\"\nformat = \"raw\"",
-        "14: topic.job: `orders` is another topic's job; write a job of its own",
+        "14: topic.job: `orders` is the job of another [[topic]]; write a job of its own",
     ),
     (
         "format = \"json\"",

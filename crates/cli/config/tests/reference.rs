@@ -99,7 +99,7 @@ fn the_defaults_of_the_page_written_out_change_nothing() {
             written.push_str(&format!("{key} = {value}\n"));
         }
     }
-    assert_eq!(defaults, 25, "{written}");
+    assert_eq!(defaults, 26, "{written}");
     assert_eq!(parse(&written).unwrap(), parse(SMALLEST).unwrap(), "{written}");
 }
 
@@ -120,4 +120,7 @@ fn the_examples_of_the_page_and_of_the_repository_work() {
 
     let local = parse(include_str!("../../../../examples/local/tabletopic.toml")).unwrap();
     assert_eq!(local.topics[0].table.to_string(), "shop.orders");
+
+    let many = parse(include_str!("../../../../examples/many/tabletopic.toml")).unwrap();
+    assert_eq!((many.topics.len(), many.patterns.len()), (1, 2));
 }

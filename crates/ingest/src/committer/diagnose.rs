@@ -1,7 +1,7 @@
 //! A partition stopped: finds out why, and says which command goes on from there.
 
 use tabletopic_offsets::{JobId, Offset, TopicPartition};
-use tabletopic_source::PartitionError;
+use tabletopic_source::{PartitionError, Position};
 
 use super::{Committer, From};
 use crate::ask_broker::log_offsets;
@@ -10,6 +10,31 @@ use crate::halts::Scope;
 use crate::worker::Reply;
 
 impl Committer {
+    /// Looks at positions at which no reader would notice that the log has gone another way. An outage is no answer; the
+    /// worker asks again.
+    pub(super) async fn validate(&mut self, from: &From, job: &JobId, positions: &[(i32, Position)]) {
+        let Some(settings) = self.jobs.get(job) else {
+            return;
+        };
+        let of_topic = positions.iter().map(|(partition, position)| {
+            let tp = TopicPartition::new(settings.topic.clone(), *partition);
+            (tp, *position)
+        });
+        let Ok(answers) = self.broker.validate(&of_topic.collect::<Vec<_>>()).await else {
+            return;
+        };
+        for ((partition, position), answer) in positions.iter().zip(answers) {
+            if let Err(error) = answer {
+                from.answer(Reply::Halted {
+                    job: job.clone(),
+                    partition: Some(*partition),
+                });
+                self.diagnose(from, job.clone(), *partition, position.offset, &error)
+                    .await;
+            }
+        }
+    }
+
     pub(super) async fn diagnose(
         &mut self,
         from: &From,

@@ -122,6 +122,7 @@ impl Committer {
         generation: Generation,
     ) {
         self.generations.insert(job.clone(), generation);
+        self.looked_at = None;
         let why = diagnose::other_topic(&self.table, expected, found);
         self.observed.halts.raise(Scope::Topic { job: job.clone() }, why);
     }

@@ -45,7 +45,10 @@ const WATCH: Duration = Duration::from_secs(5);
 pub struct Committer {
     lake: Lake,
     table: TableIdent,
+    /// Those that have begun.
     jobs: BTreeMap<JobId, Arc<Job>>,
+    /// What was asked for jobs that have not: it is answered when they do.
+    early: Vec<Early>,
     broker: Arc<dyn AskBroker>,
     observed: Arc<Observed>,
     /// Where answers go that nobody asked for: halts and restarts.
@@ -62,8 +65,17 @@ pub struct Committer {
     refused: BTreeMap<(JobId, i32), Offset>,
     followers: Vec<(Follower, FollowerPosition)>,
     standstill: Option<Standstill>,
+    /// Where the table's metadata was when there was last nothing to do.
+    looked_at: Option<String>,
     /// When the followers were last brought up to date; `None` also while one can't be.
     drained: Option<Instant>,
+}
+
+/// An [`Request::Ask`] that came before its job began.
+struct Early {
+    from: From,
+    job: JobId,
+    partitions: Vec<i32>,
 }
 
 /// What ends a standstill of the whole table.
@@ -75,6 +87,7 @@ enum Standstill {
 }
 
 impl Committer {
+    /// `jobs` have begun: the table is there for them. Others may begin by a [`Request::Begin`].
     pub fn new(
         lake: Lake,
         table: TableIdent,
@@ -86,6 +99,7 @@ impl Committer {
             lake,
             table,
             jobs: jobs.into_iter().map(|job| (job.id.clone(), job)).collect(),
+            early: Vec::new(),
             broker,
             observed,
             workers: BTreeMap::new(),
@@ -96,6 +110,7 @@ impl Committer {
             refused: BTreeMap::new(),
             followers: Vec::new(),
             standstill: None,
+            looked_at: None,
             drained: None,
         }
     }
@@ -114,7 +129,9 @@ impl Committer {
                 _ = watch.tick() => self.watch().await,
             }
         }
-        self.drain_all().await;
+        if !self.jobs.is_empty() {
+            self.drain_all().await;
+        }
     }
 
     async fn serve(&mut self, first: Request, requests: &mut Receiver<Request>) {
@@ -151,30 +168,27 @@ impl Committer {
 
     async fn serve_one(&mut self, request: Request) {
         match request {
+            Request::Begin { job } => {
+                let id = job.id.clone();
+                self.jobs.insert(id.clone(), job);
+                for ask in self.early.extract_if(.., |ask| ask.job == id).collect::<Vec<_>>() {
+                    self.answer(ask.from, ask.job, &ask.partitions).await;
+                }
+            }
             Request::Ask {
                 from,
                 job,
                 partitions,
-            } => {
-                self.workers
-                    .insert((from.worker, job.clone()), from.replies.clone());
-                let stood_still = self.is_halted()
-                    || self
-                        .observed
-                        .halts
-                        .has(|scope| *scope == Scope::Topic { job: job.clone() });
-                match self.grant(&job, &partitions).await {
-                    // What stopped everybody is over, so everybody asks again.
-                    Ok(Some(_)) if stood_still => self.resume(),
-                    Ok(Some(grant)) => {
-                        self.generations.insert(job.clone(), grant.generation);
-                        self.lift(&job, &partitions);
-                        from.answer(Reply::Granted { job, grant });
-                    }
-                    Ok(None) => from.answer(Reply::Halted { job, partition: None }),
-                    Err(error) => self.halt(error).await,
-                }
-            }
+            } if !self.jobs.contains_key(&job) => self.early.push(Early {
+                from,
+                job,
+                partitions,
+            }),
+            Request::Ask {
+                from,
+                job,
+                partitions,
+            } => self.answer(from, job, &partitions).await,
             Request::ChangeSchema {
                 from,
                 job,
@@ -190,6 +204,7 @@ impl Committer {
                 };
                 self.change_schema(&from, job, plan).await;
             }
+            Request::Validate { from, job, positions } => self.validate(&from, &job, &positions).await,
             Request::Diagnose {
                 from,
                 job,
@@ -211,6 +226,28 @@ impl Committer {
                 self.observed.halts.raise(scope, message);
             }
             Request::Submit { .. } => unreachable!("`serve` keeps units for itself"),
+        }
+    }
+
+    /// Says where these partitions of a job go on.
+    async fn answer(&mut self, from: From, job: JobId, partitions: &[i32]) {
+        self.workers
+            .insert((from.worker, job.clone()), from.replies.clone());
+        let stood_still = self.is_halted()
+            || self
+                .observed
+                .halts
+                .has(|scope| *scope == Scope::Topic { job: job.clone() });
+        match self.grant(&job, partitions).await {
+            // What stopped everybody is over, so everybody asks again.
+            Ok(Some(_)) if stood_still => self.resume(),
+            Ok(Some(grant)) => {
+                self.generations.insert(job.clone(), grant.generation);
+                self.lift(&job, partitions);
+                from.answer(Reply::Granted { job, grant });
+            }
+            Ok(None) => from.answer(Reply::Halted { job, partition: None }),
+            Err(error) => self.halt(error).await,
         }
     }
 

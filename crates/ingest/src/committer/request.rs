@@ -1,13 +1,15 @@
 //! What workers ask of the committer of a table.
 
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use tabletopic_offsets::{JobId, Offset, RecordAt};
-use tabletopic_source::PartitionError;
+use tabletopic_source::{PartitionError, Position};
 use tabletopic_table::commit::Unit;
 use tabletopic_table::schema::SchemaChange;
 use tokio::task::JoinHandle;
 
+use crate::job::Job;
 use crate::worker::{Message, Reply};
 
 /// Which worker asks, and where its answers go. Workers read their answers between batches.
@@ -29,9 +31,11 @@ impl From {
     }
 }
 
-/// See [`crate::worker::Effect`], whose variants these carry on.
+/// See [`crate::worker::Effect`], whose variants most of these carry on.
 #[derive(Debug)]
 pub enum Request {
+    /// The table is there for this job, too.
+    Begin { job: Arc<Job> },
     Ask {
         from: From,
         job: JobId,
@@ -49,6 +53,11 @@ pub enum Request {
         made_for: i32,
         changes: Vec<SchemaChange>,
         cause: RecordAt,
+    },
+    Validate {
+        from: From,
+        job: JobId,
+        positions: Vec<(i32, Position)>,
     },
     Diagnose {
         from: From,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tabletopic_catalog::LoadedTable;
+use tabletopic_catalog::CatalogError;
 use tabletopic_offsets::{Follower, JobId, TableState};
 use tabletopic_table::commit::{Base, CommitError, LogWaiting, Renew, commit, make_room};
 use tabletopic_table::follower::drain::drain;
@@ -23,10 +23,18 @@ impl Committer {
         if self.generations.is_empty() && !self.is_halted() {
             return;
         }
-        let Some(table) = self.look().await else { return };
-        if let Some(Standstill::Answered { halted_at }) = &self.standstill
-            && halted_at.as_ref() == Some(&table.metadata_location)
-        {
+        let Some(location) = self.location().await else {
+            return;
+        };
+        let nothing_new = match &self.standstill {
+            Some(Standstill::Answered { halted_at }) => halted_at.as_ref() == Some(&location),
+            Some(Standstill::Drained) => false,
+            // A table at which nothing happens costs next to nothing.
+            None => {
+                self.looked_at.as_ref() == Some(&location) && self.refused.is_empty() && !self.is_drain_due()
+            }
+        };
+        if nothing_new {
             return;
         }
         let mut renew = Renew {
@@ -42,6 +50,7 @@ impl Committer {
                     None => {
                         self.restart_if_superseded(&committed.base);
                         self.see_other_topics(&committed.base).await;
+                        self.looked_at = Some(committed.base.table.metadata_location.clone());
                     }
                     Some(Standstill::Answered { .. }) => self.resume(),
                     Some(Standstill::Drained) => {
@@ -58,16 +67,20 @@ impl Committer {
                 self.halt(error).await;
                 // Until somebody changes the table, it stays so.
                 if let Some(Standstill::Answered { halted_at }) = &mut self.standstill {
-                    *halted_at = Some(table.metadata_location);
+                    *halted_at = Some(location);
                 }
             }
         }
     }
 
-    /// The table as it is now. An outage is shown, since nothing else may ask the catalog for a long time.
-    async fn look(&self) -> Option<LoadedTable> {
-        let loaded = self.lake.catalog.load(&self.table).await;
-        loaded
+    /// Where the table's metadata is now. An outage is shown, since nothing else may ask the catalog for a long time.
+    async fn location(&self) -> Option<String> {
+        let location = self.lake.catalog.metadata_location(&self.table).await;
+        self.shown(location)
+    }
+
+    fn shown<T>(&self, looked: Result<T, CatalogError>) -> Option<T> {
+        looked
             .inspect_err(|error| tracing::warn!(table = %self.table, "not looked at: {error}"))
             .ok()
     }
@@ -112,12 +125,15 @@ impl Committer {
     /// Dead letters at once, because somebody waits for them; ledger rows now and then.
     pub(super) async fn drain_if_due(&mut self, main: &Base<TableState>) {
         let Some(state) = main.state() else { return };
-        let due = self.drained.is_none_or(|last| last.elapsed() >= DRAIN);
-        if due || state.outbox.is_drain_due() {
+        if self.is_drain_due() || state.outbox.is_drain_due() {
             self.drain_both(main).await;
         } else if !state.outbox.dead_letters.is_empty() || !state.outbox.removals.is_empty() {
             self.drain(main, Follower::DeadLetters).await;
         }
+    }
+
+    fn is_drain_due(&self) -> bool {
+        self.drained.is_none_or(|last| last.elapsed() >= DRAIN)
     }
 
     async fn drain_both(&mut self, main: &Base<TableState>) {
@@ -134,7 +150,8 @@ impl Committer {
 
     /// Both followers hold all that the table says.
     pub(super) async fn drain_all(&mut self) {
-        let Some(table) = self.look().await else { return };
+        let loaded = self.lake.catalog.load(&self.table).await;
+        let Some(table) = self.shown(loaded) else { return };
         if let Ok(main) = Base::read(table) {
             self.drain_both(&main).await;
         }

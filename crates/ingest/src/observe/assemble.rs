@@ -1,10 +1,11 @@
 //! Puts a report together from what was seen and heard.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use iceberg::TableIdent;
 use tabletopic_clock::Millis;
-use tabletopic_offsets::{Counts, JobId, PartitionState, TopicPartition};
+use tabletopic_offsets::{Counts, PartitionState, TopicPartition};
 use tabletopic_source::{PartitionError, Retention};
 
 use super::commits::{Commit, Commits, Moved};
@@ -14,20 +15,21 @@ use super::report::{
     Report, RetentionReport, Source, Standing, TableReport,
 };
 use super::retention::{lag_records, lag_seconds, seconds, to_retention};
-use super::{Heard, PartitionHeard, ToRetention};
+use super::{Heard, PartitionHeard, PartitionOf, ToRetention};
 use crate::halts::{Halted, Scope};
 use crate::job::Job;
 
 impl Observed {
     pub(super) fn report_of(&self, source: Source) -> Report {
         let now = self.clock.now();
+        let all = self.jobs();
         let heard = self.heard();
         let halts = self.halts.all();
         let halted = |wanted: &dyn Fn(&Scope) -> bool| halts.iter().any(|(scope, _)| wanted(scope));
         let commits = self.commits_now();
         let tables = self.tables_now();
 
-        let names: BTreeSet<&TableIdent> = self.jobs.iter().map(|job| &job.table).collect();
+        let names: BTreeSet<&TableIdent> = all.iter().map(|job| &job.table).collect();
         let of_table = |ident: &&TableIdent| {
             let stands = halted(&|scope| matches!(scope, Scope::Table { table } if table == *ident));
             table_report(ident, tables.get(*ident), stands, &commits, now)
@@ -40,12 +42,12 @@ impl Observed {
             let of_partition = |(number, state): (&i32, &PartitionState)| {
                 let stands = halted(&|scope| stops(scope, job, *number));
                 let moved = commits.moved(&job.table, &job.id, *number);
-                let tp = TopicPartition::new(job.topic.clone(), *number);
-                partition_report(state, &tp, &heard, stands, moved, now)
+                let of = (job.id.clone(), TopicPartition::new(job.topic.clone(), *number));
+                partition_report(state, &of, &heard, stands, moved, now)
             };
             job_report(job, retention, partitions.map(of_partition).collect())
         };
-        let mut jobs: Vec<JobReport> = self.jobs.iter().map(|job| of_job(job)).collect();
+        let mut jobs: Vec<JobReport> = all.iter().map(|job| of_job(job)).collect();
         jobs.sort_by(|a, b| a.topic.cmp(&b.topic));
         let mut recent: Vec<CommitReport> = commits.recent().map(commit_report).collect();
         recent.sort_by_key(|commit| std::cmp::Reverse(commit.at));
@@ -56,7 +58,7 @@ impl Observed {
             broker_error: heard.error.clone(),
             halts: halts
                 .iter()
-                .map(|(scope, halted)| self.halt_report(source, scope, halted))
+                .map(|(scope, halted)| self.halt_report(&all, source, scope, halted))
                 .collect(),
             schemas_awaited: self.schemas_awaited(),
             tables: names.iter().map(of_table).collect(),
@@ -65,18 +67,19 @@ impl Observed {
         }
     }
 
-    fn halt_report(&self, source: Source, scope: &Scope, halted: &Halted) -> HaltReport {
-        let job_of = |id: &JobId| self.jobs.iter().find(|job| job.id == *id);
-        let (job, table, partition) = match scope {
-            Scope::Partition { job, partition } => (job_of(job), None, Some(*partition)),
-            Scope::Topic { job } => (job_of(job), None, None),
+    fn halt_report(&self, jobs: &[Arc<Job>], source: Source, scope: &Scope, halted: &Halted) -> HaltReport {
+        let (id, table, partition) = match scope {
+            Scope::Partition { job, partition } => (Some(job), None, Some(*partition)),
+            Scope::Topic { job } => (Some(job), None, None),
             Scope::Table { table } => (None, Some(table), None),
         };
+        // A topic that was refused has become no job.
+        let job = jobs.iter().find(|job| Some(&job.id) == id);
         let table = table.or(job.map(|job| &job.table)).map(ToString::to_string);
         let command = |answer| Some(format!("{} {} {answer}", self.resolve, table.as_deref()?));
         HaltReport {
             scope: scope.kind(),
-            job: job.map(|job| job.id.to_string()),
+            job: id.map(ToString::to_string),
             topic: job.map(|job| job.topic.to_string()),
             partition,
             since_at: matches!(source, Source::Process).then_some(halted.since),
@@ -169,14 +172,15 @@ fn job_report(
 
 fn partition_report(
     state: &PartitionState,
-    tp: &TopicPartition,
+    of: &PartitionOf,
     heard: &Heard,
     halted: bool,
     moved: Option<Moved>,
     now: Millis,
 ) -> PartitionReport {
     let next = state.progress.live_end();
-    let told = heard.partitions.get(tp);
+    let told = heard.partitions.get(of);
+    let (_, tp) = of;
     let known = told.and_then(|told| told.as_ref().ok()).copied();
     let retention = heard
         .retention

@@ -57,6 +57,10 @@ impl Catalog for CountAnswers {
         self.inner.load(table).await
     }
 
+    async fn metadata_location(&self, table: &TableIdent) -> Result<String, CatalogError> {
+        self.inner.metadata_location(table).await
+    }
+
     async fn create(
         &self,
         namespace: &NamespaceIdent,

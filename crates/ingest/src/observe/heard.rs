@@ -1,10 +1,11 @@
-//! What the broker says of the topic partitions that the tables know, asked in one round for all of them.
+//! What the broker says of the topic partitions that the tables know, asked in one round for all of them. Jobs of one
+//! topic may stand at different places of a partition.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tabletopic_clock::Millis;
-use tabletopic_offsets::{Offset, TopicPartition};
+use tabletopic_offsets::{JobId, Offset, TopicPartition};
 use tabletopic_source::{BrokerError, LogOffsets, PartitionError, Retention};
 
 use crate::ask_broker::AskBroker;
@@ -17,8 +18,11 @@ pub struct Heard {
     /// Why a later round did not end.
     pub error: Option<String>,
     pub retention: BTreeMap<Arc<str>, Result<Retention, PartitionError>>,
-    pub partitions: BTreeMap<TopicPartition, Result<PartitionHeard, PartitionError>>,
+    pub partitions: BTreeMap<PartitionOf, Result<PartitionHeard, PartitionError>>,
 }
+
+/// A topic partition as a job reads it.
+pub type PartitionOf = (JobId, TopicPartition);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionHeard {
@@ -37,23 +41,23 @@ impl Heard {
     /// The brokers did not say how far the logs reach. What else they leave open is unknown.
     pub async fn ask(
         broker: &dyn AskBroker,
-        partitions: &[(TopicPartition, Offset)],
+        partitions: &[(PartitionOf, Offset)],
         before: &Self,
         now: Millis,
     ) -> Result<Self, BrokerError> {
-        let tps: Vec<TopicPartition> = partitions.iter().map(|(tp, _)| tp.clone()).collect();
+        let tps: Vec<TopicPartition> = partitions.iter().map(|((_, tp), _)| tp.clone()).collect();
         let logs = broker.offsets(&tps).await?;
-        let mut heard: BTreeMap<TopicPartition, Result<PartitionHeard, PartitionError>> = partitions
+        let mut heard: BTreeMap<PartitionOf, Result<PartitionHeard, PartitionError>> = partitions
             .iter()
             .zip(logs)
-            .map(|((tp, next), log)| {
+            .map(|((of, next), log)| {
                 let next = *next;
                 let told = |log| PartitionHeard {
                     log,
                     next,
-                    unread_at: before.unread_at(tp, next),
+                    unread_at: before.unread_at(of, next),
                 };
-                (tp.clone(), log.map(told))
+                (of.clone(), log.map(told))
             })
             .collect();
         unread(broker, &mut heard).await;
@@ -65,8 +69,8 @@ impl Heard {
         })
     }
 
-    fn unread_at(&self, tp: &TopicPartition, next: Offset) -> Option<Millis> {
-        let heard = self.partitions.get(tp)?.as_ref().ok()?;
+    fn unread_at(&self, of: &PartitionOf, next: Offset) -> Option<Millis> {
+        let heard = self.partitions.get(of)?.as_ref().ok()?;
         (heard.next == next).then_some(heard.unread_at).flatten()
     }
 }
@@ -74,23 +78,31 @@ impl Heard {
 /// Fills in the timestamps of the first unread records.
 async fn unread(
     broker: &dyn AskBroker,
-    heard: &mut BTreeMap<TopicPartition, Result<PartitionHeard, PartitionError>>,
+    heard: &mut BTreeMap<PartitionOf, Result<PartitionHeard, PartitionError>>,
 ) {
-    let wanted: Vec<(TopicPartition, Offset)> = heard
+    let mut wanted: Vec<(PartitionOf, Offset)> = heard
         .iter()
-        .filter_map(|(tp, heard)| {
+        .filter_map(|(of, heard)| {
             let PartitionHeard { log, next, unread_at } = heard.as_ref().ok()?;
             let there = unread_at.is_none() && (log.start..log.end).contains(next);
-            there.then(|| (tp.clone(), *next))
+            there.then(|| (of.clone(), *next))
         })
         .collect();
-    let timestamps = match broker.timestamps(&wanted).await {
-        Ok(timestamps) => timestamps,
-        Err(error) => return tracing::debug!("the age of unread records is unknown: {error}"),
-    };
-    for ((tp, _), at) in wanted.iter().zip(timestamps) {
-        if let Some(Ok(heard)) = heard.get_mut(tp) {
-            heard.unread_at = at;
+    while !wanted.is_empty() {
+        // One place of a partition at a time.
+        let mut named = BTreeSet::new();
+        let round: Vec<_> = wanted
+            .extract_if(.., |((_, tp), _)| named.insert(tp.clone()))
+            .collect();
+        let places: Vec<_> = round.iter().map(|((_, tp), next)| (tp.clone(), *next)).collect();
+        let timestamps = match broker.timestamps(&places).await {
+            Ok(timestamps) => timestamps,
+            Err(error) => return tracing::debug!("the age of unread records is unknown: {error}"),
+        };
+        for ((of, _), at) in round.iter().zip(timestamps) {
+            if let Some(Ok(heard)) = heard.get_mut(of) {
+                heard.unread_at = at;
+            }
         }
     }
 }
@@ -128,6 +140,14 @@ mod tests {
         TopicPartition::new("orders", partition)
     }
 
+    fn of(partition: i32) -> PartitionOf {
+        (JobId::new("orders"), tp(partition))
+    }
+
+    fn beside(partition: i32) -> PartitionOf {
+        (JobId::new("history"), tp(partition))
+    }
+
     fn at(timestamp: Millis) -> MemoryRecord {
         MemoryRecord {
             timestamp: Some(timestamp),
@@ -144,11 +164,11 @@ mod tests {
         }
         broker.append(&tp(1), at(400));
         let ask = Here(Arc::new(broker.clone()));
-        let partitions = [(tp(0), 1), (tp(1), 1)];
+        let partitions = [(of(0), 1), (of(1), 1), (beside(0), 0)];
         let first = Heard::ask(&ask, &partitions, &Heard::default(), 1_000)
             .await
             .unwrap();
-        let told = |heard: &Heard, partition: i32| heard.partitions[&tp(partition)].clone().unwrap();
+        let told = |heard: &Heard, partition: i32| heard.partitions[&of(partition)].clone().unwrap();
         assert_eq!(
             told(&first, 0),
             PartitionHeard {
@@ -158,12 +178,18 @@ mod tests {
             }
         );
         assert_eq!(told(&first, 1).unread_at, None, "nothing is unread");
+        let behind = first.partitions[&beside(0)].clone().unwrap();
+        assert_eq!(
+            (behind.next, behind.unread_at),
+            (0, Some(100)),
+            "another job is further behind"
+        );
 
         // The record itself goes, its timestamp is known.
         broker.compact(&tp(0), 1);
         let second = Heard::ask(&ask, &partitions, &first, 2_000).await.unwrap();
         assert_eq!(told(&second, 0).unread_at, Some(200));
-        let moved = Heard::ask(&ask, &[(tp(0), 2)], &second, 3_000).await.unwrap();
+        let moved = Heard::ask(&ask, &[(of(0), 2)], &second, 3_000).await.unwrap();
         assert_eq!(told(&moved, 0).unread_at, Some(300));
     }
 
@@ -172,15 +198,15 @@ mod tests {
         let broker = MemoryBroker::new("c");
         broker.create_topic("orders", 1);
         let ask = Here(Arc::new(broker));
-        let gone = TopicPartition::new("gone", 0);
-        let heard = Heard::ask(&ask, &[(gone.clone(), 0), (tp(0), 0)], &Heard::default(), 0)
+        let gone = (JobId::new("gone"), TopicPartition::new("gone", 0));
+        let heard = Heard::ask(&ask, &[(gone.clone(), 0), (of(0), 0)], &Heard::default(), 0)
             .await
             .unwrap();
         assert_eq!(
             heard.partitions[&gone],
             Err(PartitionError::UnknownTopicOrPartition)
         );
-        assert!(heard.partitions[&tp(0)].is_ok());
+        assert!(heard.partitions[&of(0)].is_ok());
         assert!(heard.retention["gone"].is_err() && heard.retention["orders"].is_ok());
     }
 }

@@ -4,11 +4,10 @@
 //! and written again, and what a catalog refuses are known only to the process that met them.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use iceberg::TableIdent;
 use tabletopic_catalog::CatalogError;
-use tabletopic_offsets::TableState;
+use tabletopic_offsets::{JobId, TableState};
 use tabletopic_source::PartitionError;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Base, CommitError, Halt, check_standing, make_room};
@@ -22,6 +21,7 @@ use crate::ask_broker::AskBroker;
 use crate::diagnose::{lost_position, other_topic};
 use crate::halts::{Scope, Why};
 use crate::job::Job;
+use crate::patterns::Matched;
 
 /// Why there is no report.
 #[derive(Debug, Error)]
@@ -32,7 +32,7 @@ pub enum LookError {
     Metrics(#[from] prometheus::Error),
 }
 
-/// Looks at the tables of `jobs` and asks the broker once. Where the brokers can't be reached, the report says so and
+/// Looks at the tables of jobs and asks the broker once. Topics that were refused are among the halts. Where the brokers can't be reached, the report says so and
 /// has the rest. `resolve` as in [`Observed::new`].
 ///
 /// # Errors
@@ -40,18 +40,24 @@ pub enum LookError {
 pub async fn look(
     lake: &Lake,
     broker: &dyn AskBroker,
-    jobs: Vec<Arc<Job>>,
+    Matched { jobs, refused }: Matched,
     resolve: String,
 ) -> Result<Report, LookError> {
     let metrics = Metrics::register(&prometheus::Registry::new())?;
     let observed = Observed::new(jobs, lake.clock.clone(), metrics, resolve);
-    let tables: BTreeSet<TableIdent> = observed.jobs.iter().map(|job| job.table.clone()).collect();
+    for (topic, why) in refused {
+        let scope = Scope::Topic {
+            job: JobId::new(&*topic),
+        };
+        observed.halts.note(scope, why.into());
+    }
+    let tables: BTreeSet<TableIdent> = observed.jobs().iter().map(|job| job.table.clone()).collect();
     for table in &tables {
         look_at_table(lake, table, &observed).await?;
     }
     observed.refresh(broker).await;
     let heard = observed.heard();
-    for job in &observed.jobs {
+    for job in &observed.jobs() {
         look_at_topic(job, broker, &heard, &observed).await;
     }
     Ok(observed.report_of(Source::Tables))
@@ -110,7 +116,7 @@ async fn look_at_topic(job: &Job, broker: &dyn AskBroker, heard: &Heard, observe
     }
     for number in state.partitions.keys() {
         let tp = state.topic_partition(*number);
-        let Some(Ok(found)) = heard.partitions.get(&tp) else {
+        let Some(Ok(found)) = heard.partitions.get(&(job.id.clone(), tp.clone())) else {
             continue;
         };
         if let Some(why) = lost_position(&job.table, &tp, found.next, found.log) {

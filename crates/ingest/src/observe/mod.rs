@@ -25,7 +25,7 @@ mod store_requests;
 pub use commit_answers::CountAnswers;
 pub use commits::Commit;
 pub use freshness::newest_record;
-pub use heard::{Heard, PartitionHeard};
+pub use heard::{Heard, PartitionHeard, PartitionOf};
 pub use meter::{Meter, Stage};
 pub use metrics::Metrics;
 pub(crate) use observed::Added;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use iceberg::TableIdent;
@@ -15,7 +15,7 @@ use tabletopic_table::commit::{Base, CommitError};
 
 use super::commits::Commits;
 use super::report::{Report, SchemaAwaitedReport, Source};
-use super::{Heard, Metrics, freshness};
+use super::{Heard, Metrics, PartitionOf, freshness};
 use crate::ask_broker::AskBroker;
 use crate::halts::Halts;
 use crate::job::Job;
@@ -23,7 +23,8 @@ use crate::job::Job;
 /// See the module.
 #[derive(Debug)]
 pub struct Observed {
-    pub(super) jobs: Vec<Arc<Job>>,
+    /// More come while topics appear that a pattern matches.
+    jobs: RwLock<Vec<Arc<Job>>>,
     pub(super) clock: Arc<dyn Clock>,
     pub metrics: Arc<Metrics>,
     /// How a command line begins that answers a halt here.
@@ -71,12 +72,9 @@ impl Observed {
     /// `resolve` is how a command line begins that answers a halt, such as
     /// `tabletopic resolve --config /etc/lake.toml`.
     pub fn new(jobs: Vec<Arc<Job>>, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, resolve: String) -> Self {
-        for job in &jobs {
-            metrics.begin(job);
-        }
-        Self {
+        let observed = Self {
             halts: Halts::new(clock.clone(), metrics.clone()),
-            jobs,
+            jobs: RwLock::default(),
             clock,
             metrics,
             resolve,
@@ -86,7 +84,23 @@ impl Observed {
             commits: Mutex::default(),
             heard: Mutex::default(),
             schemas_awaited: Mutex::default(),
-        }
+        };
+        jobs.into_iter().for_each(|job| observed.begin(job));
+        observed
+    }
+
+    /// Another job is a part of the process.
+    pub(crate) fn begin(&self, job: Arc<Job>) {
+        self.metrics.begin(&job);
+        self.jobs
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(job);
+    }
+
+    /// All jobs of the process.
+    pub fn jobs(&self) -> Vec<Arc<Job>> {
+        self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Everything that is known now. No I/O.
@@ -285,14 +299,14 @@ impl Observed {
     }
 
     /// Every topic partition of our jobs that a table knows, with the lowest offset that the table does not hold.
-    pub(super) fn partitions(&self) -> Vec<(TopicPartition, Offset)> {
+    pub(super) fn partitions(&self) -> Vec<(PartitionOf, Offset)> {
         let tables = lock(&self.tables);
         let mut partitions = Vec::new();
-        for job in &self.jobs {
+        for job in &self.jobs() {
             let state = tables.get(&job.table).and_then(|table| table.state.job(&job.id));
             for (number, partition) in state.iter().flat_map(|state| &state.partitions) {
                 let tp = TopicPartition::new(job.topic.clone(), *number);
-                partitions.push((tp, partition.progress.live_end()));
+                partitions.push(((job.id.clone(), tp), partition.progress.live_end()));
             }
         }
         partitions

@@ -1,24 +1,34 @@
 //! Drives one worker on one thread: polls its source, hands over what happened, carries out the effects.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use tabletopic_clock::Clock;
 use tabletopic_offsets::JobId;
-use tabletopic_source::{Source, SourceEvent};
+use tabletopic_source::{Source, SourceEvent, Subscription};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::upload::Uploads;
 use crate::committer::{From, Request};
+use crate::job::Job;
 use crate::observe::{Observed, Stage};
 use crate::schema_lookups::SchemaLookups;
 use crate::worker::{Effect, Ends, Message, Reply, Worker};
 
 /// Longest wait in one poll: the answers of committers are looked at this often.
 const POLL: Duration = Duration::from_millis(100);
+
+/// Jobs that begin while workers run already.
+#[derive(Debug, Clone)]
+pub struct Begin {
+    /// Each with the way to the committer of its table.
+    pub jobs: Vec<(Arc<Job>, mpsc::Sender<Request>)>,
+    /// What is read from now on, in the place of what was read before.
+    pub subscription: Subscription,
+}
 
 /// A worker with its source and its ways to the committers.
 pub struct Driver {
@@ -33,8 +43,8 @@ pub struct Driver {
     replies: Receiver<Message>,
     /// Uploads of files that belong to each job's next unit.
     begun: BTreeMap<JobId, Vec<JoinHandle<()>>>,
-    /// Requests that found the committer's queue full, in order.
-    backlog: std::collections::VecDeque<(JobId, Request)>,
+    /// Requests that found the committer's queue full, those of a job in order.
+    backlog: VecDeque<(JobId, Request)>,
     fatal: Option<String>,
     /// Who asks the registry, if there is one.
     lookups: Option<Arc<SchemaLookups>>,
@@ -88,6 +98,15 @@ impl Driver {
         self
     }
 
+    /// More jobs from now on.
+    pub fn begin(&mut self, Begin { jobs, subscription }: Begin) {
+        for (job, committer) in jobs {
+            self.committers.insert(job.id.clone(), committer);
+            self.worker.begin(job);
+        }
+        self.source.subscribe(&subscription);
+    }
+
     /// One round: what the source has, what the committers said, what time has come for.
     pub fn step(&mut self) {
         let mut effects = Vec::new();
@@ -110,10 +129,10 @@ impl Driver {
         self.worker.note(Stage::Encode);
     }
 
-    /// Bounded memory: while the store or a committer is behind, everything is paused. The source is polled all the
-    /// same, because a group removes a member that stops polling.
+    /// Bounded memory: while the store is behind, everything is paused; where a committer is, a job pauses by itself when
+    /// too many of its units wait. The source is polled all the same, because a group removes a member that stops polling.
     fn hold_or_release(&mut self) {
-        let behind = self.leaving || self.uploads.is_full() || !self.backlog.is_empty();
+        let behind = self.leaving || self.uploads.is_full();
         if behind {
             self.source.pause(&self.worker.reading());
         } else if self.held {
@@ -213,6 +232,18 @@ impl Driver {
                         lookups.find(id, move || from.answer(Reply::SchemaFound { job, id }));
                     }
                 }
+                Effect::Validate {
+                    job,
+                    incarnation,
+                    positions,
+                } => {
+                    let request = Request::Validate {
+                        from: self.from(incarnation),
+                        job: job.clone(),
+                        positions,
+                    };
+                    self.send(job, request);
+                }
                 Effect::Diagnose {
                     job,
                     incarnation,
@@ -261,7 +292,7 @@ impl Driver {
         self.backlog.push_back((job, request));
     }
 
-    /// Never waits: a group removes a member that stops polling.
+    /// Never waits: a group removes a member that stops polling. A table that is slow to answer holds up no other.
     fn send_backlog(&mut self) {
         if let Some((job, _)) = self
             .committers
@@ -274,13 +305,16 @@ impl Driver {
             ));
             return;
         }
-        while let Some((job, request)) = self.backlog.pop_front() {
+        let mut full = BTreeSet::new();
+        for (job, request) in std::mem::take(&mut self.backlog) {
             let Some(committer) = self.committers.get(&job) else {
                 continue;
             };
-            if let Err(mpsc::error::TrySendError::Full(request)) = committer.try_send(request) {
-                self.backlog.push_front((job, request));
-                return;
+            if full.contains(&job) {
+                self.backlog.push_back((job, request));
+            } else if let Err(mpsc::error::TrySendError::Full(request)) = committer.try_send(request) {
+                full.insert(job.clone());
+                self.backlog.push_back((job, request));
             }
         }
     }

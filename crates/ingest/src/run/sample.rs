@@ -54,8 +54,8 @@ impl OwnedRecord {
 /// The longest that a sample is waited for.
 const PATIENCE: Millis = 30_000;
 
-/// A sample of large records ends when it has taken this much memory.
-const MOST_BYTES: usize = 64 << 20;
+/// A sample of large records ends when it has taken this much memory. Several are taken at once.
+const MOST_BYTES: usize = 16 << 20;
 
 /// Where a sample is taken: `[start, end)` of partitions.
 pub type Ranges = BTreeMap<i32, (Offset, Offset)>;

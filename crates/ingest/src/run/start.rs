@@ -1,32 +1,32 @@
 //! What happens before the first record is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
-use tabletopic_records::Record;
 use tabletopic_source::{LogOffsets, Subscription, TopicDescription};
-use tabletopic_table::follower::create;
-use tokio::time::{Instant, timeout_at};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use super::sample::{self, OwnedRecord};
-use super::{Assignment, Parts, RunError, Settings};
-use crate::ask_broker::{AskBroker, log_offsets, patiently};
+use super::discover::Discovery;
+use super::tables::{Readiness, Tables};
+use super::{Assignment, RunError, Settings, sample, until_end};
+use crate::ask_broker::{AskBroker, patiently};
+use crate::halts::Scope;
 use crate::job::{Job, Start};
-use crate::prepare::{self, SAMPLE};
+use crate::observe::Observed;
+use crate::prepare::SAMPLE;
+use crate::worker::Ends;
 
-/// The topics of all jobs, as the broker described them.
-#[derive(Debug)]
+/// The topics of jobs, as the broker described them.
+#[derive(Debug, Default)]
 pub struct Topics(BTreeMap<Arc<str>, TopicDescription>);
 
 impl Topics {
     pub fn partitions(&self, topic: &Arc<str>) -> Vec<TopicPartition> {
-        let numbers = self.0.get(topic).map_or(&[][..], |topic| &topic.partitions);
-        numbers
-            .iter()
-            .map(|partition| TopicPartition::new(topic.clone(), *partition))
-            .collect()
+        let topic = self.0.get(topic);
+        topic.map(TopicDescription::topic_partitions).unwrap_or_default()
     }
 
     pub fn identity(&self, topic: &str) -> Option<&TopicIdentity> {
@@ -36,7 +36,7 @@ impl Topics {
     /// What a worker subscribes to. Static partitions are dealt out in turn.
     pub fn subscription(&self, jobs: &[Arc<Job>], settings: &Settings, worker: usize) -> Subscription {
         match settings.assignment {
-            Assignment::Group => Subscription::Group(self.0.keys().cloned().collect()),
+            Assignment::Group => Subscription::Group(topics(jobs)),
             Assignment::Static => {
                 let wanted = jobs.iter().flat_map(|job| match &job.partitions {
                     Some(named) => named
@@ -45,10 +45,19 @@ impl Topics {
                         .collect(),
                     None => self.partitions(&job.topic),
                 });
-                Subscription::Static(wanted.skip(worker).step_by(settings.workers).collect())
+                // Once each, whoever wants it.
+                let wanted: BTreeSet<TopicPartition> = wanted.collect();
+                let dealt = wanted.into_iter().skip(worker).step_by(settings.workers);
+                Subscription::Static(dealt.collect())
             }
         }
     }
+}
+
+/// The topics of jobs, each once.
+pub fn topics<'j>(jobs: impl IntoIterator<Item = &'j Arc<Job>>) -> Vec<Arc<str>> {
+    let topics: BTreeSet<Arc<str>> = jobs.into_iter().map(|job| job.topic.clone()).collect();
+    topics.into_iter().collect()
 }
 
 /// How long the registry is waited for before the jobs start whose tables are there.
@@ -58,118 +67,104 @@ const REGISTRY: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Prepared {
     pub topics: Topics,
-    pub late: Vec<Late>,
+    /// Jobs whose tables are there.
+    pub ready: Vec<Arc<Job>>,
+    /// Jobs whose tables are made while others work already.
+    pub late: Vec<Arc<Job>>,
+    /// The ends, if they are to be reached.
+    pub ends: Option<Arc<Ends>>,
 }
 
-/// A job whose table can't be made yet: the registry has not told what its columns are.
-#[derive(Debug)]
-pub struct Late {
-    pub job: Arc<Job>,
-    sample: Vec<OwnedRecord>,
-}
-
-impl Late {
-    /// Waits for the registry, and makes the table.
-    pub async fn prepare(self, parts: &Parts) -> Result<(), RunError> {
-        let sample: Vec<_> = self.sample.iter().map(OwnedRecord::as_record).collect();
-        if let Some(lookups) = &parts.lookups {
-            lookups.find_all(self.job.decode.writers.missing(&sample)).await;
+/// Every topic that has a name is known, and its table exists unless it is late. Those that patterns match are late.
+///
+/// # Errors
+/// What keeps a job of a named topic from being started.
+pub async fn prepare(
+    tables: &Arc<Tables>,
+    broker: &dyn AskBroker,
+    observed: &Observed,
+    named: Vec<Arc<Job>>,
+    discovery: Option<&mut Discovery>,
+    settings: &Settings,
+) -> Result<Prepared, RunError> {
+    let (mut topics, ready, mut late) = make(tables, named).await?;
+    let mut matched = match discovery {
+        Some(discovery) => discovery.first().await?,
+        None => Vec::new(),
+    };
+    let ends = match settings.until_end {
+        true => {
+            matched = describe(broker, observed, matched, &mut topics).await?;
+            let jobs = [ready.clone(), late.clone(), matched.clone()].concat();
+            Some(Arc::new(until_end::ends(broker, &jobs, &topics).await?))
         }
-        make(parts, &self.job, &sample).await
-    }
+        false => None,
+    };
+    matched.iter().for_each(|job| observed.begin(job.clone()));
+    late.extend(matched);
+    Ok(Prepared {
+        topics,
+        ready,
+        late,
+        ends,
+    })
 }
 
-/// Every topic is known and every table exists, but for those that are late.
-pub async fn prepare(parts: &Parts, broker: &dyn AskBroker, jobs: &[Arc<Job>]) -> Result<Prepared, RunError> {
-    let mut topics = BTreeMap::new();
+/// Makes the tables of jobs, several at once, and tells which are ready and which are late.
+async fn make(
+    tables: &Arc<Tables>,
+    jobs: Vec<Arc<Job>>,
+) -> Result<(Topics, Vec<Arc<Job>>, Vec<Arc<Job>>), RunError> {
+    let deadline = Instant::now() + REGISTRY;
+    let mut making = JoinSet::new();
     for job in jobs {
-        let description = patiently(|| broker.describe(&job.topic))
-            .await?
-            .map_err(|source| RunError::Topic {
-                topic: job.topic.clone(),
-                source,
-            })?;
-        let missing = |named: &&i32| !description.partitions.contains(named);
+        let tables = tables.clone();
+        making.spawn(async move { (tables.make(&job, deadline).await, job) });
+    }
+    let (mut topics, mut ready, mut late) = (Topics::default(), Vec::new(), Vec::new());
+    while let Some(made) = making.join_next().await {
+        let (made, job) = made.map_err(|_| RunError::WorkerDied)?;
+        let (topic, readiness) = made?;
+        let missing = |named: &&i32| !topic.partitions.contains(named);
         if let Some(missing) = job.partitions.iter().flatten().find(missing) {
             return Err(RunError::NoSuchPartition {
                 topic: job.topic.clone(),
                 partition: *missing,
-                partitions: description.partitions.len(),
+                partitions: topic.partitions.len(),
             });
         }
-        topics.insert(job.topic.clone(), description);
-    }
-    let topics = Topics(topics);
-    let mut late = Vec::new();
-    let patience = Instant::now() + REGISTRY;
-    for job in jobs {
-        let exists = prepare::exists(&parts.lake, job).await;
-        if let Some(table) = exists.map_err(prepare::PrepareError::from)? {
-            prepare::can_be_partitioned(job, &table)?;
-            followers(parts, job).await?;
-            continue;
-        }
-        let sample = read_sample(parts, broker, job, &topics).await?;
-        let records: Vec<_> = sample.iter().map(OwnedRecord::as_record).collect();
-        let knows = match &parts.lookups {
-            None => true,
-            Some(lookups) => {
-                let missing = job.decode.writers.missing(&records);
-                timeout_at(patience, lookups.find_all(missing)).await.is_ok()
-            }
-        };
-        if knows {
-            make(parts, job, &records).await?;
-        } else {
-            tracing::warn!(table = %job.table, "the table is made once the schema registry answers");
-            late.push(Late {
-                job: job.clone(),
-                sample,
-            });
+        topics.0.insert(job.topic.clone(), topic);
+        match readiness {
+            Readiness::Ready => ready.push(job),
+            Readiness::Late => late.push(job),
         }
     }
-    Ok(Prepared { topics, late })
+    Ok((topics, ready, late))
 }
 
-async fn make(parts: &Parts, job: &Job, sample: &[Record<'_>]) -> Result<(), RunError> {
-    let table = prepare::create_table(&parts.lake, job, sample).await?;
-    tracing::info!(table = %job.table, sampled = sample.len(), "created the table");
-    let schema = table.metadata.current_schema();
-    if let Some(warning) = prepare::nothing_inferred(job, schema, sample.len()) {
-        tracing::warn!("{warning}");
-    }
-    followers(parts, job).await
-}
-
-async fn followers(parts: &Parts, job: &Job) -> Result<(), RunError> {
-    let made = create::followers(&parts.lake, &job.table).await;
-    Ok(made.map_err(prepare::PrepareError::from)?)
-}
-
-/// The records that a new table's columns are inferred from; none where a DDL file states them.
-async fn read_sample(
-    parts: &Parts,
+/// Adds the topics of these jobs to `topics`. Those that can't be described stand still, and are left out of the answer.
+async fn describe(
     broker: &dyn AskBroker,
-    job: &Arc<Job>,
-    topics: &Topics,
-) -> Result<Vec<OwnedRecord>, RunError> {
-    if job.ddl.is_some() {
-        return Ok(Vec::new());
+    observed: &Observed,
+    jobs: Vec<Arc<Job>>,
+    topics: &mut Topics,
+) -> Result<Vec<Arc<Job>>, RunError> {
+    let mut described = Vec::new();
+    for job in jobs {
+        match patiently(|| broker.describe(&job.topic)).await? {
+            Ok(topic) => {
+                topics.0.insert(job.topic.clone(), topic);
+                described.push(job);
+            }
+            Err(error) => {
+                let scope = Scope::Topic { job: job.id.clone() };
+                observed
+                    .halts
+                    .raise(scope, format!("topic {}: {error}", job.topic));
+            }
+        }
     }
-    let partitions = topics.partitions(&job.topic);
-    let logs = log_offsets(broker, &partitions).await?;
-    let logs = partitions
-        .iter()
-        .zip(logs)
-        .filter_map(|(tp, log)| Some((tp.partition, log?)));
-    let ranges = sample_ranges(job.start, logs.collect());
-    sample::read(
-        parts.sources.clone(),
-        parts.lake.clock.clone(),
-        job.topic.clone(),
-        ranges,
-    )
-    .await
+    Ok(described)
 }
 
 /// Where the sample of a topic is taken whose table does not know it yet.

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use tabletopic_offsets::{JobState, TableState, TopicPartition};
 use tabletopic_table::commit::{Base, check_standing};
 
-use super::start::Topics;
-use super::{Ended, Parts, RunError};
+use super::start::Prepared;
+use super::tables::Tables;
+use super::{Ended, Parts, RunError, Topics};
 use crate::ask_broker::{AskBroker, every_log};
 use crate::halts::Scope;
 use crate::job::Job;
@@ -33,9 +34,9 @@ pub async fn ends(broker: &dyn AskBroker, jobs: &[Arc<Job>], topics: &Topics) ->
 
 /// Whether it is time to leave, and how that counts. Progress in a topic that was deleted since says nothing about
 /// the one whose ends these are.
-pub async fn reached(parts: &Parts, jobs: &[Arc<Job>], topics: &Topics, ends: &Ends) -> Option<Ended> {
+pub async fn reached(parts: &Parts, prepared: &Prepared, tables: &Tables, ends: &Ends) -> Option<Ended> {
     let mut halted = false;
-    for job in jobs {
+    for job in prepared.ready.iter().chain(&prepared.late) {
         let wanted = ends.get(&job.id)?;
         let halts = |partition: i32| {
             parts.observed.halts.has(|scope| match scope {
@@ -49,7 +50,8 @@ pub async fn reached(parts: &Parts, jobs: &[Arc<Job>], topics: &Topics, ends: &E
         };
         let state = state(parts, job).await;
         let same_topic = |job: &&JobState| {
-            topics
+            prepared
+                .topics
                 .identity(&job.identity.topic)
                 .is_some_and(|topic| topic.agrees(&job.identity))
         };
@@ -60,6 +62,9 @@ pub async fn reached(parts: &Parts, jobs: &[Arc<Job>], topics: &Topics, ends: &E
         for (partition, end) in wanted {
             let held = held_job.and_then(|job| job.partitions.get(partition));
             if held.is_some_and(|held| held.progress.live_end() >= *end) {
+                continue;
+            }
+            if *end == 0 && tables.wait_for_a_record(&job.id) {
                 continue;
             }
             if !halts(*partition) {

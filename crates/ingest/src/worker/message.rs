@@ -95,6 +95,12 @@ pub enum Effect {
         incarnation: u64,
         id: SchemaId,
     },
+    /// Find out whether the logs still lead to these positions, at which nobody reads now. If one does not, halt it.
+    Validate {
+        job: JobId,
+        incarnation: u64,
+        positions: Vec<(i32, Position)>,
+    },
     /// Find out what this means for the partition at `position`, and say so.
     Diagnose {
         job: JobId,

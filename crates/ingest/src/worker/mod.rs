@@ -10,6 +10,7 @@ mod error;
 mod message;
 mod partition;
 mod slot;
+mod together;
 mod unpartitionable;
 
 use std::collections::BTreeMap;
@@ -42,8 +43,8 @@ const ASK_AGAIN: Millis = 2_000;
 
 /// See the module.
 pub struct Worker {
-    /// By topic: the source's events name topics.
-    slots: BTreeMap<Arc<str>, Slot>,
+    /// By topic: the source's events name topics. Several jobs of one topic share what is read of it.
+    topics: BTreeMap<Arc<str>, Vec<Slot>>,
     entropy: Arc<dyn Entropy>,
     memory: Part,
     meter: Meter,
@@ -51,33 +52,37 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(jobs: Vec<Arc<Job>>, entropy: Arc<dyn Entropy>, memory: Part, meter: Meter) -> Self {
-        let slots = jobs
-            .into_iter()
-            .map(|job| (job.topic.clone(), Slot::new(job)))
-            .collect();
-        Self {
-            slots,
+        let mut worker = Self {
+            topics: BTreeMap::new(),
             entropy,
             memory,
             meter,
-        }
+        };
+        jobs.into_iter().for_each(|job| worker.begin(job));
+        worker
+    }
+
+    /// Another job, whose topic the source is told to read.
+    pub fn begin(&mut self, job: Arc<Job>) {
+        let of_topic = self.topics.entry(job.topic.clone()).or_default();
+        of_topic.push(Slot::new(job));
     }
 
     /// Handles an event of the source.
     pub fn source_event(&mut self, now: Millis, event: SourceEvent<'_>, effects: &mut Vec<Effect>) {
+        let since = effects.len();
         match event {
             SourceEvent::Assigned(partitions) => self.assigned(&partitions, effects),
             SourceEvent::Revoked(partitions) | SourceEvent::Lost(partitions) => {
                 self.revoked(now, &partitions, effects);
             }
             SourceEvent::Records { topic, records } => {
-                let Some(slot) = self.slots.get_mut(topic) else {
-                    return;
-                };
                 self.meter.ended(Stage::Consume);
                 let entropy = self.entropy.as_ref();
-                if let Err(error) = batch::take(slot, now, records, entropy, &mut self.meter, effects) {
-                    fail(slot, &error, effects);
+                for slot in self.topics.get_mut(topic).into_iter().flatten() {
+                    if let Err(error) = batch::take(slot, now, records, entropy, &mut self.meter, effects) {
+                        fail(slot, &error, effects);
+                    }
                 }
                 self.keep_within_budget(effects);
                 self.meter.ended(Stage::Encode);
@@ -87,6 +92,7 @@ impl Worker {
             // Shown by the driver; there is nothing to decide.
             SourceEvent::Outage(_) | SourceEvent::Fatal(_) => {}
         }
+        self.agree(effects, since);
     }
 
     /// Handles what the committer of a table says.
@@ -99,7 +105,7 @@ impl Worker {
             | Reply::Restart { job }
             | Reply::Halted { job, .. } => job.clone(),
         };
-        let entropy = self.entropy.clone();
+        let (entropy, since) = (self.entropy.clone(), effects.len());
         let Some(slot) = self.slot_of(&job) else { return };
         if to.is_some_and(|incarnation| incarnation != slot.incarnation) {
             // It answers what was asked before a restart or a halt, and would undo that.
@@ -120,6 +126,7 @@ impl Worker {
             }
             Reply::Committed { ends, .. } => {
                 slot.in_flight = slot.in_flight.saturating_sub(1);
+                slot.committed.extend(ends.iter().copied());
                 let ends = ends
                     .into_iter()
                     .map(|(partition, end)| (slot.topic_partition(partition), end));
@@ -140,11 +147,13 @@ impl Worker {
         if let Err(error) = handled {
             fail(slot, &error, effects);
         }
+        self.agree(effects, since);
     }
 
     /// Cuts what has been open for the commit interval, and asks again where an answer left partitions out.
     pub fn tick(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        for slot in self.slots.values_mut() {
+        let since = effects.len();
+        for slot in self.topics.values_mut().flatten() {
             let interval = slot.job.commit_interval.as_millis() as Millis;
             // A clock that was set back must not make the unit wait for it to catch up.
             slot.opened = slot.opened.map(|opened| opened.min(now));
@@ -169,11 +178,17 @@ impl Worker {
         self.cut_what_grew(now, effects);
         // Other workers may need some of what this one holds.
         self.keep_within_budget(effects);
+        self.agree(effects, since);
+        for slots in self.shared() {
+            together::catch_up(slots, effects);
+            together::validate(slots, now, effects);
+        }
     }
 
     /// Cuts the jobs whose assigned partitions have all been read up to `ends`, or stand still: nobody waits for more.
     pub fn cut_at(&mut self, now: Millis, ends: &Ends, effects: &mut Vec<Effect>) {
-        for slot in self.slots.values_mut() {
+        let since = effects.len();
+        for slot in self.topics.values_mut().flatten() {
             let Some(ends) = ends.get(&slot.job.id) else {
                 continue;
             };
@@ -189,31 +204,34 @@ impl Worker {
                 cut(slot, now, self.entropy.as_ref(), effects);
             }
         }
+        self.agree(effects, since);
     }
 
     /// Cuts everything: the process is about to leave.
     pub fn cut_all(&mut self, now: Millis, effects: &mut Vec<Effect>) {
-        for slot in self.slots.values_mut() {
+        let since = effects.len();
+        for slot in self.topics.values_mut().flatten() {
             cut(slot, now, self.entropy.as_ref(), effects);
         }
+        self.agree(effects, since);
     }
 
     /// Whether a unit of ours waits for its commit, or offsets for their unit.
     pub fn is_idle(&self) -> bool {
-        self.slots
-            .values()
-            .all(|slot| slot.in_flight == 0 && !slot.is_dirty())
+        let mut slots = self.topics.values().flatten();
+        slots.all(|slot| slot.in_flight == 0 && !slot.is_dirty())
     }
 
     /// The partitions that are being read, but for those that wait for commits.
     pub fn reading(&self) -> Vec<TopicPartition> {
-        let free = self.slots.values().filter(|slot| !slot.held_back);
-        free.flat_map(|slot| slot.in_phase(Phase::Reading)).collect()
+        let of_topics = self.topics.values().map(|slots| together::free(slots));
+        of_topics.flatten().collect()
     }
 
     /// Notes what the thread did since the last call, and what is open now.
     pub fn note(&mut self, did: Stage) {
-        let open = self.slots.values().filter_map(|slot| slot.writing.as_ref());
+        let slots = self.topics.values().flatten();
+        let open = slots.filter_map(|slot| slot.writing.as_ref());
         let open = open.map(|writing| writing.open.len()).sum();
         self.meter.holds(open, self.memory_size());
         self.meter.ended(did);
@@ -221,22 +239,35 @@ impl Worker {
 
     /// Bytes held by open files.
     pub fn memory_size(&self) -> usize {
-        self.slots
-            .values()
+        let slots = self.topics.values().flatten();
+        slots
             .filter_map(|slot| slot.writing.as_ref())
             .map(slot::Writing::memory_size)
             .sum()
     }
 
     fn slot_of(&mut self, job: &JobId) -> Option<&mut Slot> {
-        self.slots.values_mut().find(|slot| slot.job.id == *job)
+        let mut slots = self.topics.values_mut().flatten();
+        slots.find(|slot| slot.job.id == *job)
+    }
+
+    /// Has the source do what suits all jobs of a topic, of which each has asked for what suits itself.
+    fn agree(&mut self, effects: &mut Vec<Effect>, since: usize) {
+        self.shared()
+            .for_each(|slots| together::agree(slots, effects, since));
+    }
+
+    /// Topics with several jobs.
+    fn shared(&mut self) -> impl Iterator<Item = &mut [Slot]> {
+        let topics = self.topics.values_mut().map(Vec::as_mut_slice);
+        topics.filter(|slots| slots.len() > 1)
     }
 
     fn assigned(&mut self, partitions: &[TopicPartition], effects: &mut Vec<Effect>) {
-        for slot in self.slots.values_mut() {
+        for slot in self.topics.values_mut().flatten() {
             let new: Vec<i32> = partitions
                 .iter()
-                .filter(|tp| tp.topic == slot.job.topic)
+                .filter(|tp| slot.job.reads(tp))
                 .map(|tp| tp.partition)
                 .collect();
             if new.is_empty() {
@@ -254,7 +285,7 @@ impl Worker {
 
     /// Submits what was read of them without waiting: the guard makes a commit that comes too late harmless.
     fn revoked(&mut self, now: Millis, partitions: &[TopicPartition], effects: &mut Vec<Effect>) {
-        for slot in self.slots.values_mut() {
+        for slot in self.topics.values_mut().flatten() {
             let gone: Vec<i32> = partitions
                 .iter()
                 .filter(|tp| tp.topic == slot.job.topic)
@@ -270,44 +301,42 @@ impl Worker {
 
     fn advance(&mut self, now: Millis, positions: &[(TopicPartition, Position)]) {
         for (tp, position) in positions {
-            let Some(slot) = self.slots.get_mut(&tp.topic) else {
-                continue;
-            };
-            let Some(partition) = slot.partitions.get_mut(&tp.partition) else {
-                continue;
-            };
-            partition.advance(*position);
-            if slot.opened.is_none() && partition.is_dirty() {
-                slot.opened = Some(now);
+            for slot in self.topics.get_mut(&tp.topic).into_iter().flatten() {
+                let Some(partition) = slot.partitions.get_mut(&tp.partition) else {
+                    continue;
+                };
+                partition.advance(*position);
+                if slot.opened.is_none() && partition.is_dirty() {
+                    slot.opened = Some(now);
+                }
             }
         }
     }
 
     fn partition_error(&mut self, tp: &TopicPartition, error: PartitionError, effects: &mut Vec<Effect>) {
-        let Some(slot) = self.slots.get_mut(&tp.topic) else {
+        let Some(slots) = self.topics.get_mut(&tp.topic) else {
             return;
         };
-        let Some(partition) = slot.partitions.get_mut(&tp.partition) else {
-            return;
-        };
-        if partition.phase != Phase::Reading {
-            return;
+        for slot in together::stopped(slots, tp.partition) {
+            let Some(partition) = slot.partitions.get_mut(&tp.partition) else {
+                continue;
+            };
+            partition.phase = Phase::Halted;
+            effects.push(Effect::Diagnose {
+                job: slot.job.id.clone(),
+                incarnation: slot.incarnation,
+                partition: tp.partition,
+                position: partition.position().offset,
+                error: error.clone(),
+            });
         }
-        partition.phase = Phase::Halted;
-        effects.push(Effect::Diagnose {
-            job: slot.job.id.clone(),
-            incarnation: slot.incarnation,
-            partition: tp.partition,
-            position: partition.position().offset,
-            error,
-        });
     }
 
     /// Cuts jobs that hold much of what nothing but a cut frees. Not amid a poll: the positions that a unit ends at
     /// follow its records.
     fn cut_what_grew(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         let most = self.memory.most_until_cut();
-        for slot in self.slots.values_mut() {
+        for slot in self.topics.values_mut().flatten() {
             let grown = slot.writing.as_ref().map_or(0, slot::Writing::size_until_cut);
             if grown > most {
                 cut(slot, now, self.entropy.as_ref(), effects);
@@ -324,8 +353,9 @@ impl Worker {
                 return;
             }
             let largest = self
-                .slots
+                .topics
                 .values_mut()
+                .flatten()
                 .filter(|slot| {
                     slot.writing
                         .as_ref()
@@ -373,6 +403,7 @@ fn granted(
         }
         if let Some(position) = grant.positions.get(number) {
             partition.begin(*position);
+            slot.committed.insert(*number, position.offset);
             start.push((TopicPartition::new(topic.clone(), *number), *position));
         }
     }

@@ -10,6 +10,8 @@ pub enum Phase {
     /// Not started: the table's progress is being asked for.
     Asking,
     Reading,
+    /// Stopped at its position until another job of the topic, which is read below it, has come so far.
+    Ahead,
     /// Stopped at its position while the table's schema changes.
     Suspended,
     /// Stopped at a record whose schema the registry has not told yet.

@@ -69,6 +69,8 @@ impl Writing {
 pub struct Slot {
     pub job: Arc<Job>,
     pub partitions: BTreeMap<i32, Partition>,
+    /// Up to where the table has each partition, as far as was heard.
+    pub committed: BTreeMap<i32, Offset>,
     pub writing: Option<Writing>,
     pub identity: Option<TopicIdentity>,
     pub generation: Generation,
@@ -80,6 +82,8 @@ pub struct Slot {
     pub opened: Option<Millis>,
     /// When to ask once more for partitions that the last grant left out.
     pub ask_again: Option<Millis>,
+    /// When to ask whether the log still leads to where this job waits for others of its topic.
+    pub validate: Option<Millis>,
     /// Whether partitions are paused because too many units wait.
     pub held_back: bool,
 }
@@ -89,6 +93,7 @@ impl Slot {
         Self {
             job,
             partitions: BTreeMap::new(),
+            committed: BTreeMap::new(),
             writing: None,
             identity: None,
             generation: Generation::default(),
@@ -96,6 +101,7 @@ impl Slot {
             in_flight: 0,
             opened: None,
             ask_again: None,
+            validate: None,
             held_back: false,
         }
     }

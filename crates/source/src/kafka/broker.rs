@@ -1,5 +1,6 @@
 //! The admin side: a client that joins no group.
 
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -72,7 +73,8 @@ impl KafkaBroker {
             return Ok(Vec::new());
         }
         let mut list = TopicPartitionList::new();
-        for tp in partitions {
+        // The broker takes none twice.
+        for tp in partitions.iter().collect::<BTreeSet<_>>() {
             list.add_partition_offset(&tp.topic, tp.partition, KafkaOffset::from_raw(timestamp))
                 .map_err(|error| self.failed(QUESTION, &error))?;
         }
