@@ -96,13 +96,10 @@ pub(super) async fn parts(
     instruments: &Instruments,
 ) -> anyhow::Result<Parts> {
     let observed = instruments.observed.clone();
-    let registered = jobs
-        .iter()
-        .map(|job| &job.decode.writers)
-        .find(|writers| writers.is_framed());
+    let registered = jobs.iter().find_map(|job| job.decode.registered());
     let lookups = match (parts::registry(config)?, registered) {
         (Some(registry), Some(writers)) => {
-            let lookups = SchemaLookups::new(Arc::new(registry), writers.clone(), observed.clone());
+            let lookups = SchemaLookups::new(registry.into(), writers.clone(), observed.clone());
             Some(Arc::new(lookups))
         }
         _ => None,

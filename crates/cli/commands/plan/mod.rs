@@ -12,7 +12,6 @@ use tabletopic_ingest::Job;
 use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::plan::{self as planning, Plan};
 use tabletopic_ingest::run::Sources;
-use tabletopic_registry::Registry;
 
 use super::run::KafkaSources;
 use super::{environment, runtime};
@@ -50,10 +49,9 @@ async fn look(config: &Config, asked: &Asked) -> anyhow::Result<Vec<Plan>> {
     let broker = OnThreads(Arc::new(parts::broker(&config.kafka)?));
     let sources: Arc<dyn Sources> = Arc::new(KafkaSources::new(&config.kafka));
     let registry = parts::registry(config)?;
-    let registry = registry.as_ref().map(|registry| registry as &dyn Registry);
     let mut plans = Vec::new();
     for job in &jobs {
-        plans.push(planning::plan(&lake, &broker, &sources, registry, job).await?);
+        plans.push(planning::plan(&lake, &broker, &sources, registry.as_deref(), job).await?);
     }
     Ok(plans)
 }

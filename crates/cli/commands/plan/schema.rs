@@ -8,17 +8,17 @@ use std::sync::Arc;
 use anyhow::Context;
 use console::style;
 use serde_json::{Value, json};
-use tabletopic_decode::{Format, WriterSchemas};
+use tabletopic_decode::{Format, Part, WriterSchemas};
 use tabletopic_ingest::Job;
 use tabletopic_ingest::plan::{Action, NextSchema, next_schema};
 use tabletopic_ingest::run::RunError;
-use tabletopic_registry::{Answer, Registry, Versioned};
+use tabletopic_registry::{Answer, Versioned};
 
 use super::text::harmless;
 use super::wanted;
 use crate::args::{Output, Plan as Asked, SubjectVersion};
 use crate::commands::runtime;
-use crate::config::Config;
+use crate::config::{Config, SubjectStrategy, Topic};
 use crate::exit::{Exit, UsageError};
 use crate::{jobs, parts};
 
@@ -71,11 +71,12 @@ pub fn run(config: &Config, asked: &Asked, asked_for: &AskedFor<'_>) -> anyhow::
 /// The one topic whose records are to have the schema: the one that is named, or that the subject is named for.
 fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::Result<Arc<Job>> {
     let jobs = jobs::jobs(config)?;
-    let of_subject = |job: &&Arc<Job>| match asked_for {
-        AskedFor::Subject(subject, _) => subject.strip_suffix("-value") == Some(&*job.topic),
-        AskedFor::File(_) => false,
+    let of_subject = match asked_for {
+        AskedFor::Subject(subject, _) => topic_of(config, subject),
+        AskedFor::File(_) => None,
     };
-    let job = match (topics, jobs.as_slice(), jobs.iter().find(of_subject)) {
+    let of_subject = of_subject.and_then(|topic| jobs.iter().find(|job| *job.topic == *topic.name));
+    let job = match (topics, jobs.as_slice(), of_subject) {
         ([], _, Some(job)) | ([], [job], None) => job.clone(),
         ([_], ..) => wanted(jobs, topics)?.remove(0),
         _ => {
@@ -94,6 +95,22 @@ fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::
     Err(UsageError(message).into())
 }
 
+/// The topic that a subject is named for, if there is no doubt. A record's name alone names no topic: it is left to one
+/// that is alone in having such subjects.
+fn topic_of<'c>(config: &'c Config, subject: &str) -> Option<&'c Topic> {
+    let candidates = |names_records: bool| {
+        let mut topics = config.topics.iter().filter(move |topic| {
+            (topic.subject_strategy == SubjectStrategy::Record) == names_records
+                && topic.subject_strategy.may_have(&topic.name, subject)
+        });
+        topics.next().map(|first| (first, topics.next().is_some()))
+    };
+    match candidates(false).or_else(|| candidates(true)) {
+        Some((topic, false)) => Some(topic),
+        _ => None,
+    }
+}
+
 async fn find(config: &Config, asked_for: &AskedFor<'_>) -> anyhow::Result<Found> {
     let (subject, version) = match asked_for {
         AskedFor::File(file) => {
@@ -101,7 +118,7 @@ async fn find(config: &Config, asked_for: &AskedFor<'_>) -> anyhow::Result<Found
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             return Ok(Found {
                 name: file.display().to_string(),
-                writers: WriterSchemas::of_avro_file(&text),
+                writers: WriterSchemas::of_avro_file(&text, Part::Value),
             });
         }
         AskedFor::Subject(subject, version) => (*subject, *version),
@@ -120,7 +137,7 @@ async fn find(config: &Config, asked_for: &AskedFor<'_>) -> anyhow::Result<Found
     let writers = match answer {
         Answer::Schema(schema) if schema.kind == "AVRO" => {
             let references = schema.references.into_iter().map(|reference| reference.text);
-            WriterSchemas::of_avro(&schema.text, &references.collect::<Vec<_>>())
+            WriterSchemas::of_avro(&schema.text, &references.collect::<Vec<_>>(), Part::Value)
         }
         Answer::Schema(schema) => Err(format!("it is registered as {}, and not as AVRO", schema.kind)),
         Answer::Unusable(why) => Err(why),

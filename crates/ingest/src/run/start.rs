@@ -73,7 +73,7 @@ impl Late {
     pub async fn prepare(self, parts: &Parts) -> Result<(), RunError> {
         let sample: Vec<_> = self.sample.iter().map(OwnedRecord::as_record).collect();
         if let Some(lookups) = &parts.lookups {
-            lookups.find_all(self.job.decode.writers.missing(&sample)).await;
+            lookups.find_all(self.job.decode.missing(&sample)).await;
         }
         make(parts, &self.job, &sample).await
     }
@@ -114,7 +114,7 @@ pub async fn prepare(parts: &Parts, broker: &dyn AskBroker, jobs: &[Arc<Job>]) -
         let knows = match &parts.lookups {
             None => true,
             Some(lookups) => {
-                let missing = job.decode.writers.missing(&records);
+                let missing = job.decode.missing(&records);
                 timeout_at(patience, lookups.find_all(missing)).await.is_ok()
             }
         };
