@@ -543,7 +543,9 @@ fn a_schema_is_judged_before_any_record_has_it() {
             changes,
             misfits,
             left_out,
-        } = forecast(&settings, &table(columns)).unwrap();
+        } = forecast(&settings, Part::Value, &table(columns))
+            .unwrap()
+            .unwrap();
         let misfits: Vec<String> = misfits.iter().map(|misfit| misfit.column.clone()).collect();
         (changes.len(), misfits, left_out)
     };
@@ -575,7 +577,8 @@ fn a_schema_is_judged_before_any_record_has_it() {
         judged(strict, columns, &added),
         (0, vec!["note".to_owned()], none())
     );
-    assert!(forecast(&DecodeSettings::new("orders", Format::Json), &table(columns)).is_none());
+    let json = DecodeSettings::new("orders", Format::Json);
+    assert!(forecast(&json, Part::Value, &table(columns)).unwrap().is_none());
 }
 
 #[test]

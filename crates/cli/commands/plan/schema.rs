@@ -42,13 +42,13 @@ pub fn asked(asked: &Asked) -> Option<AskedFor<'_>> {
 }
 
 pub fn run(config: &Config, asked: &Asked, asked_for: &AskedFor<'_>) -> anyhow::Result<Exit> {
-    let job = job(config, &asked.topics, asked_for)?;
+    let (job, part) = job(config, &asked.topics, asked_for)?;
     let (found, next) = runtime()?.block_on(async {
-        let found = find(config, asked_for).await?;
+        let found = find(config, part, asked_for).await?;
         let next = match &found.writers {
             Ok(writers) => {
                 let lake = parts::lake_as_it_is(config).await?;
-                next_schema(&lake, &job, writers.clone())
+                next_schema(&lake, &job, part, writers.clone())
                     .await
                     .map_err(RunError::from)?
             }
@@ -68,8 +68,8 @@ pub fn run(config: &Config, asked: &Asked, asked_for: &AskedFor<'_>) -> anyhow::
     Ok(exit)
 }
 
-/// The one topic whose records are to have the schema: the one that is named, or that the subject is named for.
-fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::Result<Arc<Job>> {
+/// The one topic whose values or keys are to have the schema: the one that is named, or that the subject is named for.
+fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::Result<(Arc<Job>, Part)> {
     let jobs = jobs::jobs(config)?;
     let of_subject = match asked_for {
         AskedFor::Subject(subject, _) => topic_of(config, subject),
@@ -85,19 +85,38 @@ fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::
             );
         }
     };
-    if job.decode.format == Format::Avro {
-        return Ok(job);
+    let (part, format) = match (asked_for, &job.decode.key) {
+        (AskedFor::Subject(subject, _), Some(key)) if is_of_keys(subject, &job.topic) => {
+            (Part::Key, key.format)
+        }
+        _ => (Part::Value, job.decode.format),
+    };
+    if format == Format::Avro {
+        return Ok((job, part));
     }
     let message = format!(
-        "topic {} is not of format = \"avro\": only Avro schemas can be compared with a table",
-        job.topic
+        "topic {} is not of {}format = \"avro\": only Avro schemas can be compared with a table",
+        job.topic,
+        match part {
+            Part::Key => "key.",
+            Part::Value => "",
+        }
     );
     Err(UsageError(message).into())
+}
+
+/// Keys have their subject by the topic, unless somebody sets it otherwise for them alone.
+fn is_of_keys(subject: &str, topic: &str) -> bool {
+    subject.strip_suffix("-key") == Some(topic)
 }
 
 /// The topic that a subject is named for, if there is no doubt. A record's name alone names no topic: it is left to one
 /// that is alone in having such subjects.
 fn topic_of<'c>(config: &'c Config, subject: &str) -> Option<&'c Topic> {
+    let of_keys = |topic: &&Topic| topic.key.is_some() && is_of_keys(subject, &topic.name);
+    if let Some(topic) = config.topics.iter().find(of_keys) {
+        return Some(topic);
+    }
     let candidates = |names_records: bool| {
         let mut topics = config.topics.iter().filter(move |topic| {
             (topic.subject_strategy == SubjectStrategy::Record) == names_records
@@ -111,14 +130,14 @@ fn topic_of<'c>(config: &'c Config, subject: &str) -> Option<&'c Topic> {
     }
 }
 
-async fn find(config: &Config, asked_for: &AskedFor<'_>) -> anyhow::Result<Found> {
+async fn find(config: &Config, part: Part, asked_for: &AskedFor<'_>) -> anyhow::Result<Found> {
     let (subject, version) = match asked_for {
         AskedFor::File(file) => {
             let text =
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             return Ok(Found {
                 name: file.display().to_string(),
-                writers: WriterSchemas::of_avro_file(&text, Part::Value),
+                writers: WriterSchemas::of_avro_file(&text, part),
             });
         }
         AskedFor::Subject(subject, version) => (*subject, *version),
@@ -137,7 +156,7 @@ async fn find(config: &Config, asked_for: &AskedFor<'_>) -> anyhow::Result<Found
     let writers = match answer {
         Answer::Schema(schema) if schema.kind == "AVRO" => {
             let references = schema.references.into_iter().map(|reference| reference.text);
-            WriterSchemas::of_avro(&schema.text, &references.collect::<Vec<_>>(), Part::Value)
+            WriterSchemas::of_avro(&schema.text, &references.collect::<Vec<_>>(), part)
         }
         Answer::Schema(schema) => Err(format!("it is registered as {}, and not as AVRO", schema.kind)),
         Answer::Unusable(why) => Err(why),

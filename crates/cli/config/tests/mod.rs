@@ -371,8 +371,8 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "format = \"json\"",
         "format = \"json\"\nzzz = 1",
         "14: topic.zzz: `zzz` is no such key; write one of name, table, job, start, partitions, format, ddl, \
-         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, json, protobuf, schema, limits, \
-         commit",
+         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, json, protobuf, schema, key, \
+         limits, commit",
     ),
     (
         "format = \"json\"",

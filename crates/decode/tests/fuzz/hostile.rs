@@ -127,7 +127,7 @@ fn avro_that_claims_what_is_not_there() {
         ),
         (between(before, times(MIB, &[0x80]), &[]), Reason::NotAvro),
         (vec![0xff; 10 * MIB], Reason::NotAvro),
-        (vec![0; 10 * MIB], Reason::NotAvro),
+        (vec![0; 10 * MIB], Reason::InvalidValue),
         (vec![0; 17 * MIB], Reason::TooLarge),
     ];
     for (data, reason) in expected {
@@ -160,7 +160,7 @@ fn protobuf_that_claims_what_is_not_there() {
             Outcome::Bad(Reason::NotProtobuf),
         ),
         // Groups and messages within each other.
-        (times(10_000, &[15 << 3 | 3]), Outcome::Bad(Reason::NotProtobuf)),
+        (times(10_000, &[15 << 3 | 3]), Outcome::Bad(Reason::TooDeep)),
         (nested_struct(10_000), Outcome::Bad(Reason::TooDeep)),
         (nested_struct(10), Outcome::Row),
         // Fields again and again: the last one counts, and lists grow.

@@ -64,8 +64,8 @@ const PROTOBUF: &str = r#"syntax = "proto3"; package shop;
 pub const PROTOBUF_ORDER: &[u8] = &[8, 1, 18, 1, b'x'];
 
 const JSON_COLUMNS: &str = "id BIGINT, note STRING, amount DECIMAL(9,2), price DOUBLE, at TIMESTAMPTZ, day DATE, \
-                            uuid UUID, flag BOOLEAN, raw BINARY, items ARRAY<STRUCT<sku: STRING, count: INT>>, \
-                            tags MAP<STRING, ARRAY<BIGINT>>, deep STRUCT<a: STRUCT<b: STRUCT<c: STRING>>>";
+                            uuid UUID, flag BOOLEAN, raw BINARY, items ARRAY<STRUCT<sku STRING, count INT>>, \
+                            tags MAP(STRING, ARRAY<BIGINT>), deep STRUCT<a STRUCT<b STRUCT<c STRING>>>";
 
 pub const JSON_ORDER: &[u8] = br#"{"id": 1, "note": "x"}"#;
 
