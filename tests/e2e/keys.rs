@@ -1,7 +1,9 @@
 //! Keys with schemas of their own, from a topic to a table: Confluent's serializer, a real registry, PyIceberg and DuckDB
 //! as judges.
 
-use serde_json::json;
+use std::process::Command;
+
+use serde_json::{Value, json};
 use tabletopic_testkit::{Lake, Registry, Service, Topic, must};
 
 use crate::TABLETOPIC;
@@ -36,6 +38,26 @@ fn keys_are_decoded_by_their_own_schemas_which_may_change() {
     Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
     // The key is a text, and then a record; the values get other columns, too.
     produce(&after, &["first", "second"]);
+    let planned = Command::new(TABLETOPIC)
+        .args([
+            "plan",
+            "--output",
+            "json",
+            "--subject",
+            &format!("{}-key", topic.name),
+            "--config",
+        ])
+        .arg(&config)
+        .output();
+    let planned: Value = serde_json::from_slice(&planned.expect("it runs").stdout).expect("JSON");
+    assert_eq!(
+        (&planned["verdict"], &planned["changes"]),
+        (
+            &json!("changes"),
+            &json!(["add column key.region string", "add column key.number long"])
+        ),
+        "{planned:#}"
+    );
     Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
     let arguments = ["--rows", &before, "--rows", &after, "--causes", "21", "23"];
     let judged = lake.must("avro_rows", &arguments);

@@ -17,8 +17,11 @@ const MESSAGES: &str = "syntax = \"proto3\"; package shop;
 
 type Headers = Vec<(String, Option<Vec<u8>>)>;
 
+/// A value, and the headers of its record.
+type Written<'a> = (&'a [u8], &'a [(&'a str, &'a [u8])]);
+
 /// Of each record, its id or why it is bad.
-fn read(settings: &DecodeSettings, values: &[(&[u8], &[(&str, &[u8])])]) -> Vec<Result<i64, Reason>> {
+fn read(settings: &DecodeSettings, values: &[Written<'_>]) -> Vec<Result<i64, Reason>> {
     let header = |(name, value): &(&str, &[u8])| ((*name).to_owned(), Some(value.to_vec()));
     let headers: Vec<Headers> = values
         .iter()
