@@ -2,6 +2,7 @@
 //! Confluent's.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use tabletopic_testkit::{Lake, Registry, Service, Topic, must};
@@ -62,6 +63,21 @@ fn global_ids_are_read_wherever_apicurios_serializers_put_them() {
     let letters = holds(&lake, &rows);
     assert_eq!(letters, json!({"not_framed": 22, "unknown_schema": 2}));
     lake.is_sound();
+
+    // The serializers name an artifact as Confluent's name a subject.
+    let planned = Command::new(TABLETOPIC)
+        .args([
+            "plan",
+            "--output",
+            "json",
+            "--subject",
+            &format!("{}-value", topic.name),
+            "--config",
+        ])
+        .arg(&config)
+        .output();
+    let planned: Value = serde_json::from_slice(&planned.expect("it runs").stdout).expect("JSON");
+    assert_eq!(planned["verdict"], "compatible", "{planned:#}");
 }
 
 #[test]
@@ -102,6 +118,32 @@ fn a_protobuf_record_names_its_message_as_apicurios_serializers_do() {
         &["header-global:people", "global-8:people"],
     );
     let urls = format!("api = \"apicurio\"\nurls = [\"{}\"]", registry.apicurio_url());
+    until_end(&configure(&lake, &topic, "protobuf", &urls));
+    assert_eq!(holds(&lake, &rows), json!({}));
+    lake.is_sound();
+}
+
+#[test]
+fn what_schemas_refer_to_is_told_by_apicurios_own_api() {
+    let registry = Registry::start();
+    let (topic, lake) = (Topic::create("apicurio-references", 1, &[]), Lake::new());
+    let rows = lake.file("rows");
+    let places = [
+        "--bootstrap",
+        &topic.bootstrap,
+        "--registry",
+        &registry.url,
+        "--rows",
+        &rows,
+    ];
+    must(
+        "protobuf_produce",
+        &[&[topic.name.as_str(), "first"][..], &places].concat(),
+    );
+    let urls = format!(
+        "api = \"apicurio\"\nframing = \"confluent\"\nurls = [\"{}\"]",
+        registry.apicurio_url()
+    );
     until_end(&configure(&lake, &topic, "protobuf", &urls));
     assert_eq!(holds(&lake, &rows), json!({}));
     lake.is_sound();
