@@ -106,7 +106,7 @@ impl Topic {
         settings.event_time = Some("dateTime".to_owned());
         if let Some(schema) = avro {
             settings.writers = WriterSchemas::of_registry();
-            for id in settings.writers.missing(&first) {
+            for id in settings.missing(&first) {
                 settings.writers.learn_avro(id, schema, &[]);
             }
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use iceberg::spec::NestedFieldRef;
-use tabletopic_decode::{DecodeSettings, Format, WriterSchemas, parse_ddl};
+use tabletopic_decode::{DecodeSettings, Format, Key, Part, WriterSchemas, parse_ddl};
 use tabletopic_ingest::{Job, Matched, Patterns, Start};
 use tabletopic_offsets::JobId;
 use tabletopic_source::Broker;
@@ -105,12 +105,35 @@ fn job(topic: &Topic, registered: &WriterSchemas) -> anyhow::Result<Job> {
 
 /// How a topic is decoded; `registered` are the schemas of the registry.
 pub fn decode(topic: &Topic, registered: &WriterSchemas) -> anyhow::Result<DecodeSettings> {
-    let writers = match (topic.decode.format, &topic.schema_file) {
+    let key = topic.key.as_ref().map(|key| {
+        let (file, message) = (key.schema_file.as_deref(), key.message.as_deref());
+        anyhow::Ok(Key {
+            column: key.column.clone(),
+            format: key.format,
+            writers: writers(key.format, Part::Key, file, message, registered)?,
+        })
+    });
+    let (file, message) = (topic.schema_file.as_deref(), topic.message.as_deref());
+    Ok(DecodeSettings {
+        writers: writers(topic.decode.format, Part::Value, file, message, registered)?,
+        key: key.transpose()?,
+        ..topic.decode.clone()
+    })
+}
+
+/// Where the schemas of one part of the records are.
+fn writers(
+    format: Format,
+    part: Part,
+    file: Option<&Path>,
+    message: Option<&str>,
+    registered: &WriterSchemas,
+) -> anyhow::Result<WriterSchemas> {
+    Ok(match (format, file) {
         (Format::Raw | Format::Json, _) => WriterSchemas::default(),
         (Format::Avro | Format::Protobuf, None) => registered.clone(),
-        (Format::Avro, Some(file)) => of_file(file, WriterSchemas::of_avro_file(&read(file)?))?,
+        (Format::Avro, Some(file)) => of_file(file, WriterSchemas::of_avro_file(&read(file)?, part))?,
         (Format::Protobuf, Some(file)) => {
-            let message = topic.message.as_deref();
             let schemas = match ProtobufFile::of(file) {
                 Some(ProtobufFile::DescriptorSet) => {
                     let bytes = std::fs::read(file).with_context(|| cannot_read(file))?;
@@ -124,10 +147,6 @@ pub fn decode(topic: &Topic, registered: &WriterSchemas) -> anyhow::Result<Decod
             };
             of_file(file, schemas)?
         }
-    };
-    Ok(DecodeSettings {
-        writers,
-        ..topic.decode.clone()
     })
 }
 

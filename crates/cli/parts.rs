@@ -9,7 +9,7 @@ use iceberg::io::FileIO;
 use iceberg::{NamespaceIdent, TableIdent};
 use tabletopic_catalog::{CatalogError, MemoryCatalog, SqliteCatalog, SqliteOptions};
 use tabletopic_clock::{OsEntropy, SystemClock};
-use tabletopic_registry::{Confluent, SettingsError};
+use tabletopic_registry::{self as registries, Registry, SettingsError};
 use tabletopic_source::{KafkaBroker, KafkaSettings, MOST_PREFETCH, SourceError};
 use tabletopic_table::Lake;
 use tabletopic_table::storage::{DurableLocal, RequestCounts, file_io};
@@ -39,10 +39,10 @@ pub fn kafka_settings(kafka: &Kafka) -> KafkaSettings {
 }
 
 /// The client of the schema registry, if one is configured.
-pub fn registry(config: &Config) -> Result<Option<Confluent>, SettingsError> {
+pub fn registry(config: &Config) -> Result<Option<Box<dyn Registry>>, SettingsError> {
     let registry = config.registry.as_ref();
     registry
-        .map(|registry| Confluent::new(&registry.settings()))
+        .map(|registry| registries::client(&registry.settings()))
         .transpose()
 }
 

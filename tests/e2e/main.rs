@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod apicurio;
 mod avro;
 mod data;
 mod dead_letters;
@@ -19,6 +20,7 @@ mod feed;
 mod followers;
 mod foreign;
 mod halts;
+mod keys;
 mod main_path;
 mod many;
 mod partitions;

@@ -101,7 +101,7 @@ pub(super) async fn parts(
 ) -> anyhow::Result<Parts> {
     let observed = instruments.observed.clone();
     let lookups = parts::registry(config)?.map(|registry| {
-        let (registry, writers) = (Arc::new(registry), jobs.registered.clone());
+        let (registry, writers) = (registry.into(), jobs.registered.clone());
         Arc::new(SchemaLookups::new(registry, writers, observed.clone()))
     });
     Ok(Parts {

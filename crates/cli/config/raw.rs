@@ -4,14 +4,17 @@
 use std::num::NonZeroUsize;
 
 use serde::Deserialize;
-use tabletopic_decode::{Format, JsonNumbers, Nanos, OnBadRecord, ProtobufEnums, TimestampUnit};
+use tabletopic_decode::{ApicurioIds, Format, JsonNumbers, Nanos, OnBadRecord, ProtobufEnums, TimestampUnit};
+use tabletopic_registry::Api;
 use toml::Spanned;
 
 use super::catalog::CatalogType;
 use super::kafka::{Assignment, RawGroupProtocol};
 use super::log::{LogFormat, LogLevel};
+use super::registry::Framing;
 use super::secret::{Secret, Secrets};
 use super::start::Start;
+use super::subject::SubjectStrategy;
 use super::table_name::TableName;
 use super::topic::{KafkaColumn, SchemaStep};
 use super::units::{Interval, Size};
@@ -56,6 +59,9 @@ pub struct Catalog {
 #[serde(deny_unknown_fields, default)]
 pub struct Registry {
     pub urls: Option<Spanned<Vec<String>>>,
+    pub api: Option<Api>,
+    pub framing: Option<Spanned<Framing>>,
+    pub ids: Option<Spanned<ApicurioIds>>,
     pub username: Option<Spanned<String>>,
     pub password: Option<Spanned<Secret>>,
     pub token: Option<Spanned<Secret>>,
@@ -91,6 +97,7 @@ pub struct Topic {
     pub json: Option<Spanned<Json>>,
     pub protobuf: Option<Spanned<Protobuf>>,
     pub schema: Option<Spanned<Schema>>,
+    pub key: Option<Spanned<Key>>,
     #[serde(default)]
     pub limits: Limits,
     #[serde(default)]
@@ -114,7 +121,17 @@ pub struct Protobuf {
 pub struct Schema {
     pub file: Option<Spanned<String>>,
     pub message: Option<Spanned<String>>,
+    pub subject_strategy: Option<SubjectStrategy>,
     pub evolution: Option<Spanned<Vec<SchemaStep>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    pub format: Option<Format>,
+    pub column: Option<Spanned<String>>,
+    pub file: Option<Spanned<String>>,
+    pub message: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

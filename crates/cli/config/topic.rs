@@ -16,10 +16,12 @@ use toml::Spanned;
 use super::document::Document;
 use super::error::Problem;
 use super::kafka::{Assignment, Kafka};
+use super::key::Key;
 use super::pattern::Pattern;
 use super::reference::References;
 use super::registry::Registry;
 use super::start::Start;
+use super::subject::SubjectStrategy;
 use super::table_name::TableName;
 use super::units::{Interval, Size};
 use super::{pattern, raw, required};
@@ -41,6 +43,10 @@ pub struct Topic {
     pub schema_file: Option<PathBuf>,
     /// Which message of a Protobuf `schema_file` the records are; `None` if it has only one.
     pub message: Option<String>,
+    /// Under which subjects the schemas of the values are.
+    pub subject_strategy: SubjectStrategy,
+    /// Else keys are bytes.
+    pub key: Option<Key>,
     pub partition_by: PartitionBy,
     pub decode: DecodeSettings,
     pub commit: Commit,
@@ -175,6 +181,11 @@ impl Topic {
                     .to_owned(),
             ));
         }
+        let key = raw.key.map(|key| {
+            let (span, no_registry) = (key.span(), registry.is_some_and(Option::is_none));
+            Key::validate(key.into_inner(), Some(span), no_registry, document, references)
+        });
+        let key = key.transpose()?.flatten();
         if let Some(job) = raw.job.as_ref().filter(|job| job.get_ref().trim().is_empty()) {
             return Err(document.problem_at(
                 job.span(),
@@ -209,6 +220,10 @@ impl Topic {
             protobuf_enums,
             infer: raw.ddl.is_none(),
             evolution: schema.evolution,
+            framing: registry
+                .and_then(Option::as_ref)
+                .map(|registry| registry.framing)
+                .unwrap_or_default(),
             kafka_columns: KafkaColumns {
                 topic: kafka_columns.contains(&KafkaColumn::Topic),
                 key: kafka_columns.contains(&KafkaColumn::Key),
@@ -226,6 +241,8 @@ impl Topic {
             ddl: raw.ddl.map(|path| references.folder.join(path.get_ref())),
             schema_file: schema.file,
             message: schema.message,
+            subject_strategy: schema.subject_strategy,
+            key,
             partition_by,
             decode,
             commit: Commit {
@@ -244,10 +261,12 @@ impl Topic {
     }
 }
 
+const ONLY_SCHEMAS: &str = "is for format = \"avro\" or \"protobuf\"; remove it";
+
 const ONLY_PROTOBUF: &str = "is for format = \"protobuf\"; remove it";
 
 /// The format's name, if its records are read by schemas.
-fn format_of_schemas(format: Format) -> Option<&'static str> {
+pub(super) fn format_of_schemas(format: Format) -> Option<&'static str> {
     match format {
         Format::Avro => Some("avro"),
         Format::Protobuf => Some("protobuf"),
@@ -258,6 +277,7 @@ fn format_of_schemas(format: Format) -> Option<&'static str> {
 struct SchemaSettings {
     file: Option<PathBuf>,
     message: Option<String>,
+    subject_strategy: SubjectStrategy,
     evolution: Evolution,
 }
 
@@ -271,6 +291,7 @@ fn schema(
     let raw::Schema {
         file,
         message,
+        subject_strategy,
         evolution,
     } = raw.map(Spanned::into_inner).unwrap_or_default();
     let steps = evolution
@@ -285,10 +306,7 @@ fn schema(
         rename: steps.contains(&SchemaStep::Rename),
     };
     let without_schemas = format_of_schemas(format).is_none();
-    let only_schemas = "is for format = \"avro\" or \"protobuf\"; remove it";
-    if let Some(file) = file.as_ref().filter(|_| without_schemas) {
-        return Err(document.problem_at(file.span(), only_schemas.to_owned()));
-    }
+    let (file, message) = schema_file(document, file, message, format, references)?;
     if let Some(evolution) = &evolution
         && format == Format::Protobuf
         && (follows.optional || follows.rename)
@@ -297,7 +315,26 @@ fn schema(
         return Err(document.problem_at(evolution.span(), message.to_owned()));
     }
     if let Some(evolution) = evolution.filter(|_| without_schemas && follows != Evolution::default()) {
-        return Err(document.problem_at(evolution.span(), only_schemas.to_owned()));
+        return Err(document.problem_at(evolution.span(), ONLY_SCHEMAS.to_owned()));
+    }
+    Ok(SchemaSettings {
+        file,
+        message,
+        subject_strategy: subject_strategy.unwrap_or_default(),
+        evolution: follows,
+    })
+}
+
+/// The file of a schema, and which of its messages is meant.
+pub(super) fn schema_file(
+    document: &Document<'_>,
+    file: Option<Spanned<String>>,
+    message: Option<Spanned<String>>,
+    format: Format,
+    references: &References<'_>,
+) -> Result<(Option<PathBuf>, Option<String>), Problem> {
+    if let Some(file) = file.as_ref().filter(|_| format_of_schemas(format).is_none()) {
+        return Err(document.problem_at(file.span(), ONLY_SCHEMAS.to_owned()));
     }
     if let Some(message) = &message {
         let problem = match (format, &file) {
@@ -319,11 +356,7 @@ fn schema(
                        .desc or .binpb";
         return Err(document.problem_at(file.span(), message.to_owned()));
     }
-    Ok(SchemaSettings {
-        file: path,
-        message: message.map(Spanned::into_inner),
-        evolution: follows,
-    })
+    Ok((path, message.map(Spanned::into_inner)))
 }
 
 /// What a Protobuf schema's file is, by its name.

@@ -4,7 +4,7 @@
 //! `cargo bench -p tabletopic-decode`. Prints the median and the spread of several rounds; compare
 //! only figures of one run on one machine.
 
-use tabletopic_decode::{DecodeSettings, Format, WriterSchemas, create_schema, decoder, parse_ddl};
+use tabletopic_decode::{DecodeSettings, Format, Part, WriterSchemas, create_schema, decoder, parse_ddl};
 use tabletopic_records::{NoHeaders, Record};
 
 const RECORDS: usize = 30_000;
@@ -31,7 +31,7 @@ fn main() -> Result<(), Failure> {
     measure("json", DecodeSettings::new("bids", Format::Json), &json)?;
     let avro: Vec<Vec<u8>> = bids.iter().map(Bid::avro).collect();
     let settings = DecodeSettings {
-        writers: WriterSchemas::of_avro_file(AVRO)?,
+        writers: WriterSchemas::of_avro_file(AVRO, Part::Value)?,
         ..DecodeSettings::new("bids", Format::Avro)
     };
     measure("avro", settings, &avro)?;

@@ -1,18 +1,20 @@
 //! The decoder of formats whose records are read by the schema that each was written with. What its bytes mean is the
 //! format's own; finding the schema, and growing the table by it, is the same for all of them.
 
+use std::borrow::Cow;
+
 use arrow::datatypes::{Fields, SchemaRef};
 use iceberg::spec::{NestedFieldRef, Schema};
-use tabletopic_records::Record;
+use tabletopic_records::{Record, SchemaId};
 
 use crate::bad::{Fault, Reason};
 use crate::columns::{Outcome, Reading, Rules, StructColumn};
 use crate::error::DecodeError;
-use crate::frame::unframe;
+use crate::frame::Select;
 use crate::kafka_columns::KafkaColumn;
 use crate::rows::Rows;
 use crate::settings::DecodeSettings;
-use crate::writer_schemas::{Found, SchemaId, WriterSchema};
+use crate::writer_schemas::{Found, WriterSchema};
 use crate::{Awaited, Change, Decoded, Decoder, MAX_BATCH_BYTES, MAX_BATCH_VALUES, Proposal};
 
 /// A format whose records name their writer's schema.
@@ -20,9 +22,8 @@ pub(crate) trait WrittenFormat: Send + 'static {
     /// How records of one type are read into the table's columns.
     type Plan: Send;
 
-    /// What names the record's type within its schema, and the record's own bytes behind it. It has to be one of few
-    /// for each type: whatever is met is remembered.
-    fn select(framed: &[u8]) -> Outcome<(&[u8], &[u8])>;
+    /// Finds out which of a schema's types a record is, where schemas have several.
+    const SELECT: Option<Select> = None;
 
     /// A type against the table's own columns: how it is read, and what the table lacks for it.
     ///
@@ -100,7 +101,7 @@ impl<F: WrittenFormat> Decoder for ByWriter<F> {
             let mut reading = Reading::new(&rules);
             let outcome = match record.value {
                 None => self.record.append_tombstone().map(|()| None),
-                Some(value) => match self.writers.of(value, &rules) {
+                Some(value) => match self.writers.of(record, value, &rules) {
                     Ok(Writer::Known { number, body }) => {
                         let resolved = &mut self.writers.resolved[number];
                         F::append(&mut self.record, &mut resolved.plan, body, &mut reading)
@@ -183,25 +184,25 @@ enum Writer<'b> {
 }
 
 impl<F: WrittenFormat> Writers<F> {
-    fn of<'b>(&mut self, value: &'b [u8], rules: &Rules) -> Outcome<Writer<'b>> {
+    fn of<'b>(&mut self, record: &Record<'_>, value: &'b [u8], rules: &Rules) -> Outcome<Writer<'b>> {
         let limit = rules.limits.max_record_bytes;
         if value.len() > limit {
             let detail = format!("{} bytes, more than {limit}", value.len());
             return Err(Fault::fatal(Reason::TooLarge, detail));
         }
         let (id, selector, body) = match self.settings.writers.is_framed() {
-            false => (None, &[][..], value),
+            false => (None, Cow::Borrowed(&[][..]), value),
             true => {
-                let (id, framed) = unframe(value)?;
-                let (selector, body) = F::select(framed)?;
-                (Some(id), selector, body)
+                let framing = self.settings.framing;
+                let framed = framing.read(self.settings.part, record, value, F::SELECT)?;
+                (Some(framed.id), framed.selector, framed.body)
             }
         };
         let is_it = |resolved: &Resolved<F>| resolved.id == id && *resolved.selector == *selector;
         if !self.resolved.get(self.last).is_some_and(is_it) {
             match self.resolved.iter().position(is_it) {
                 Some(number) => self.last = number,
-                None => match self.resolve(id, selector)? {
+                None => match self.resolve(id, &selector)? {
                     Some(resolved) => {
                         self.resolved.push(resolved);
                         self.last = self.resolved.len() - 1;

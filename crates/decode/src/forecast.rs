@@ -2,7 +2,9 @@
 
 use iceberg::spec::Schema;
 
-use crate::settings::{DecodeSettings, Format};
+use crate::error::DecodeError;
+use crate::key::KeyColumn;
+use crate::settings::{DecodeSettings, Format, Part};
 use crate::{Change, avro};
 
 /// A writer's schema against a table.
@@ -25,8 +27,33 @@ pub struct Misfit {
     pub why: String,
 }
 
-/// `None` for other formats than Avro, or where the settings have none that all records share.
-pub fn forecast(settings: &DecodeSettings, schema: &Schema) -> Option<Forecast> {
+/// Of the values or the keys. `None` for other formats than Avro, or where the settings have no schema that all records
+/// share.
+///
+/// # Errors
+/// The table's column for the key is none that a key fits into.
+pub fn forecast(
+    settings: &DecodeSettings,
+    part: Part,
+    table: &Schema,
+) -> Result<Option<Forecast>, DecodeError> {
+    let Some(key) = &settings.key else {
+        return Ok(match part {
+            Part::Key => None,
+            Part::Value => of_format(settings, table),
+        });
+    };
+    let column = KeyColumn::of(table, key, settings)?;
+    match part {
+        Part::Value => Ok(of_format(settings, &column.of_value)),
+        Part::Key => {
+            let of_key = of_format(&key.settings(settings), &column.of_key);
+            of_key.map(|forecast| column.forecast(forecast)).transpose()
+        }
+    }
+}
+
+fn of_format(settings: &DecodeSettings, schema: &Schema) -> Option<Forecast> {
     match settings.format {
         Format::Avro => avro::forecast(settings, schema),
         Format::Raw | Format::Json | Format::Protobuf => None,

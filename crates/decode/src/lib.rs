@@ -11,9 +11,10 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use iceberg::spec::{NestedFieldRef, PrimitiveType, Schema, Type};
-use tabletopic_records::Record;
+use tabletopic_records::{Record, SchemaId};
 
 use by_writer::ByWriter;
+use key::KeyAndValue;
 
 mod avro;
 mod bad;
@@ -26,6 +27,7 @@ mod former_names;
 mod frame;
 mod json;
 pub mod kafka_columns;
+mod key;
 mod protobuf;
 mod raw;
 mod rows;
@@ -38,13 +40,14 @@ pub use ddl::{DdlError, parse_ddl};
 pub use error::DecodeError;
 pub use forecast::{Forecast, Misfit, forecast};
 pub use former_names::FormerNames;
+pub use key::Key;
 pub use protobuf::schema::Import;
 pub use schema::{PLACEHOLDER_ID, create_schema};
 pub use settings::{
-    DecodeSettings, Evolution, Format, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord, ProtobufEnums,
-    TimestampUnit,
+    ApicurioIds, DecodeSettings, Evolution, Format, Framing, JsonNumbers, KafkaColumns, Limits, Nanos,
+    OnBadRecord, Part, ProtobufEnums, TimestampUnit,
 };
-pub use writer_schemas::{SchemaId, WriterSchemas};
+pub use writer_schemas::WriterSchemas;
 
 /// The most bytes of values that one batch is made of. Arrow's offsets are 32 bits wide.
 pub const MAX_BATCH_BYTES: usize = 1 << 30;
@@ -123,6 +126,14 @@ pub trait Decoder: Send {
 /// Errors: settings that contradict themselves or the schema (no such event-time column, a column
 /// type that the format cannot fill, no Kafka columns).
 pub fn decoder(settings: &DecodeSettings, schema: &Schema) -> Result<Box<dyn Decoder>, DecodeError> {
+    match &settings.key {
+        Some(key) => Ok(Box::new(KeyAndValue::new(settings, key, schema)?)),
+        None => of_format(settings, schema),
+    }
+}
+
+/// The decoder of one part of a record.
+fn of_format(settings: &DecodeSettings, schema: &Schema) -> Result<Box<dyn Decoder>, DecodeError> {
     match settings.format {
         Format::Raw => Ok(Box::new(raw::Raw::new(settings, schema)?)),
         Format::Json => Ok(Box::new(json::Json::new(settings, schema)?)),
@@ -134,6 +145,17 @@ pub fn decoder(settings: &DecodeSettings, schema: &Schema) -> Result<Box<dyn Dec
 /// The record's own columns for a new table, from a sample; ids are placeholders. Pass them to
 /// [`create_schema`]. Records that do not parse are left out: the decoder will report them.
 pub fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Result<Vec<NestedFieldRef>, DecodeError> {
+    let fields = infer_part(records, settings)?;
+    match (&settings.key, settings.of_keys()) {
+        (Some(key), Some(of_keys)) => {
+            let inferred = infer_part(&key::keys(records), &of_keys)?;
+            key::with_column(fields, key, inferred, &settings.topic)
+        }
+        _ => Ok(fields),
+    }
+}
+
+fn infer_part(records: &[Record<'_>], settings: &DecodeSettings) -> Result<Vec<NestedFieldRef>, DecodeError> {
     match settings.format {
         Format::Raw => Ok(raw::fields()),
         Format::Json => json::infer(records, settings),

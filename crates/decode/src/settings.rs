@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::former_names::FormerNames;
+use crate::key::Key;
 use crate::writer_schemas::WriterSchemas;
 
 /// How the bytes of a record's value are written.
@@ -99,6 +100,34 @@ impl TryFrom<String> for JsonNumbers {
     fn try_from(text: String) -> Result<Self, String> {
         text.parse()
     }
+}
+
+/// Where the serializers of a registry say which schema a value was written with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Framing {
+    /// In front of the value, as Confluent's do by default.
+    #[default]
+    Confluent,
+    /// In a header, as Confluent's `HeaderSchemaIdSerializer` does; where there is none, in front of the value.
+    ConfluentHeader,
+    /// In headers, or in front of the value, as Apicurio's do.
+    Apicurio(ApicurioIds),
+}
+
+/// What the ids in front of a value are, when Apicurio's serializers wrote it. Headers say it themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApicurioIds {
+    Global,
+    Content,
+}
+
+/// Which part of a Kafka record is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Part {
+    Key,
+    #[default]
+    Value,
 }
 
 /// What a column of a Protobuf enum holds.
@@ -210,9 +239,14 @@ pub struct DecodeSettings {
     pub evolution: Evolution,
     /// What is known of these schemas.
     pub writers: WriterSchemas,
+    /// How records name them, unless a file has the one of all records.
+    pub framing: Framing,
+    pub part: Part,
     /// Of the table's columns, as it is now.
     pub former_names: FormerNames,
     pub kafka_columns: KafkaColumns,
+    /// How keys are decoded, if they are: else a key is bytes, for those who ask for them.
+    pub key: Option<Key>,
 }
 
 impl DecodeSettings {
@@ -231,8 +265,11 @@ impl DecodeSettings {
             infer: true,
             evolution: Evolution::default(),
             writers: WriterSchemas::default(),
+            framing: Framing::default(),
+            part: Part::default(),
             former_names: FormerNames::default(),
             kafka_columns: KafkaColumns::default(),
+            key: None,
         }
     }
 }

@@ -6,18 +6,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::avro::schema::{Field, parse};
+use tabletopic_records::SchemaId;
+
+use crate::avro::schema::{Root, parse};
 use crate::protobuf::schema::{Import, Messages};
-
-/// A schema's number in its registry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SchemaId(pub u32);
-
-impl fmt::Display for SchemaId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
+use crate::settings::Part;
 
 /// A handle: clones see the same schemas.
 #[derive(Clone, Default)]
@@ -35,8 +28,7 @@ enum Origin {
 /// A schema as its format reads it. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) enum WriterSchema {
-    /// The fields of a record.
-    Avro(Arc<[Field]>),
+    Avro(Root),
     Protobuf(Arc<Messages>),
 }
 
@@ -52,7 +44,7 @@ impl WriterSchema {
 
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Avro(a), Self::Avro(b)) => Arc::ptr_eq(a, b),
+            (Self::Avro(a), Self::Avro(b)) => Arc::ptr_eq(&a.fields, &b.fields),
             (Self::Protobuf(a), Self::Protobuf(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
@@ -69,20 +61,21 @@ pub(crate) enum Found {
 }
 
 impl WriterSchemas {
-    /// Every record was written with this schema, and has no frame.
+    /// This part of every record was written with this schema, and has no frame.
     ///
     /// # Errors
     /// What is wrong with the schema.
-    pub fn of_avro_file(text: &str) -> Result<Self, String> {
-        Self::of_avro(text, &[])
+    pub fn of_avro_file(text: &str, part: Part) -> Result<Self, String> {
+        Self::of_avro(text, &[], part)
     }
 
     /// As of a file, with the schemas whose types it uses.
     ///
     /// # Errors
     /// What is wrong with the schema.
-    pub fn of_avro(text: &str, references: &[String]) -> Result<Self, String> {
-        parse(text, references).map(|fields| Self(Origin::File(WriterSchema::Avro(fields))))
+    pub fn of_avro(text: &str, references: &[String], part: Part) -> Result<Self, String> {
+        let root = parse(text, references)?.of(part)?;
+        Ok(Self(Origin::File(WriterSchema::Avro(root))))
     }
 
     /// Every record is a message of this `.proto` file, and has no frame. `message` is its full name, which may be left
@@ -127,7 +120,7 @@ impl WriterSchemas {
     /// The registry has this Avro schema under `id`; `references` are the schemas whose types it uses.
     pub fn learn_avro(&self, id: SchemaId, text: &str, references: &[String]) {
         let found = match parse(text, references) {
-            Ok(fields) => Found::Schema(WriterSchema::Avro(fields)),
+            Ok(root) => Found::Schema(WriterSchema::Avro(root)),
             Err(problem) => Found::Unusable(problem),
         };
         self.learn(id, found);

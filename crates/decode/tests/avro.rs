@@ -11,15 +11,16 @@ use common::{column, decode, longs, names, reasons, records, show, type_name, un
 use iceberg::spec::Schema;
 use proptest::prelude::*;
 use tabletopic_decode::{
-    Awaited, Change, DecodeSettings, Decoded, Evolution, Forecast, Format, FormerNames, OnBadRecord, Reason,
-    SchemaId, WriterSchemas, create_schema, decoder, forecast, infer, parse_ddl,
+    Awaited, Change, DecodeSettings, Decoded, Evolution, Forecast, Format, FormerNames, OnBadRecord, Part,
+    Reason, WriterSchemas, create_schema, decoder, forecast, infer, parse_ddl,
 };
+use tabletopic_records::SchemaId;
 
 /// A topic whose registry has these schemas, under ids from 1.
 fn registered(schemas: &[&str]) -> DecodeSettings {
     let writers = WriterSchemas::of_registry();
     for (id, schema) in (1..).zip(schemas) {
-        writers.learn_avro(SchemaId(id), schema, &[]);
+        writers.learn_avro(SchemaId::Number(id), schema, &[]);
     }
     DecodeSettings {
         writers,
@@ -74,7 +75,7 @@ fn every_row_of_the_page_is_so() {
         };
         let schema = record(&format!(r#"{{"name": "x", "type": {}}}"#, ty.trim_matches('`')));
         let settings = DecodeSettings {
-            writers: WriterSchemas::of_avro_file(&schema).unwrap(),
+            writers: WriterSchemas::of_avro_file(&schema, Part::Value).unwrap(),
             ..DecodeSettings::new("orders", Format::Avro)
         };
         let fields = infer(&[], &settings).unwrap();
@@ -462,7 +463,7 @@ fn a_required_column_takes_nulls_once_its_field_may_be_one_or_is_gone() {
 fn a_schema_is_judged_before_any_record_has_it() {
     let judged = |evolution, columns: &str, fields: &str| {
         let settings = DecodeSettings {
-            writers: WriterSchemas::of_avro_file(&record(fields)).unwrap(),
+            writers: WriterSchemas::of_avro_file(&record(fields), Part::Value).unwrap(),
             event_time: Some("at".to_owned()),
             evolution,
             ..DecodeSettings::new("orders", Format::Avro)
@@ -471,7 +472,9 @@ fn a_schema_is_judged_before_any_record_has_it() {
             changes,
             misfits,
             left_out,
-        } = forecast(&settings, &table(columns)).unwrap();
+        } = forecast(&settings, Part::Value, &table(columns))
+            .unwrap()
+            .unwrap();
         let misfits: Vec<String> = misfits.iter().map(|misfit| misfit.column.clone()).collect();
         (changes.len(), misfits, left_out)
     };
@@ -503,7 +506,8 @@ fn a_schema_is_judged_before_any_record_has_it() {
         judged(strict, columns, &added),
         (0, vec!["note".to_owned()], none())
     );
-    assert!(forecast(&DecodeSettings::new("orders", Format::Json), &table(columns)).is_none());
+    let json = DecodeSettings::new("orders", Format::Json);
+    assert!(forecast(&json, Part::Value, &table(columns)).unwrap().is_none());
 }
 
 #[test]
@@ -614,27 +618,27 @@ fn a_record_waits_for_its_schema_and_is_not_bad() {
         framed(8, &long(4)),
     ];
     assert_eq!(
-        settings.writers.missing(&records(&values)),
-        [SchemaId(8), SchemaId(9)]
+        settings.missing(&records(&values)),
+        [SchemaId::Number(8), SchemaId::Number(9)]
     );
     let table = table("id BIGINT");
     let mut decoder = decoder(&settings, &table).unwrap();
     let decoded = decoder.decode(&records(&values)).unwrap();
     let awaited = |index, id| Awaited {
         index,
-        id: SchemaId(id),
+        id: SchemaId::Number(id),
     };
     assert_eq!(decoded.awaits, [awaited(1, 9), awaited(3, 8)]);
     assert_eq!((decoded.batch.num_rows(), reasons(&decoded)), (0, vec![]));
-    settings.writers.learn_avro(SchemaId(9), &record(ID), &[]);
-    settings.writers.learn_absent(SchemaId(8));
+    settings.writers.learn_avro(SchemaId::Number(9), &record(ID), &[]);
+    settings.writers.learn_absent(SchemaId::Number(8));
     let decoded = decoder.decode(&records(&values)).unwrap();
     assert_eq!(decoded.awaits, []);
     assert_eq!(longs(&decoded, "id"), [Some(1), Some(2), Some(3)]);
     assert_eq!(reasons(&decoded), [(3, Reason::UnknownSchema)]);
-    settings.writers.forget_absent(SchemaId(9));
-    settings.writers.forget_absent(SchemaId(8));
-    assert_eq!(settings.writers.missing(&records(&values)), [SchemaId(8)]);
+    settings.writers.forget_absent(SchemaId::Number(9));
+    settings.writers.forget_absent(SchemaId::Number(8));
+    assert_eq!(settings.missing(&records(&values)), [SchemaId::Number(8)]);
 }
 
 #[test]
@@ -642,7 +646,7 @@ fn frames_and_schemas_that_are_none_are_told_apart() {
     let settings = registered(&[&record(ID), "{", r#""string""#]);
     settings
         .writers
-        .learn_unusable(SchemaId(4), "it is registered as PROTOBUF".to_owned());
+        .learn_unusable(SchemaId::Number(4), "it is registered as PROTOBUF".to_owned());
     let values = [
         Some(vec![]),
         Some(vec![0, 0, 0, 0]),
@@ -677,7 +681,7 @@ fn schemas_may_refer_to_others() {
     let zip = r#"{"type": "fixed", "name": "c.Zip", "size": 2}"#;
     let order =
         record(r#"{"name": "from", "type": "c.Address"}, {"name": "to", "type": ["null", "c.Address"]}"#);
-    writers.learn_avro(SchemaId(1), &order, &[address.to_owned(), zip.to_owned()]);
+    writers.learn_avro(SchemaId::Number(1), &order, &[address.to_owned(), zip.to_owned()]);
     let settings = DecodeSettings {
         writers,
         ..DecodeSettings::new("orders", Format::Avro)
@@ -694,7 +698,7 @@ fn schemas_may_refer_to_others() {
 
 #[test]
 fn schemas_without_columns_are_refused() {
-    let refusal = |schema: &str| WriterSchemas::of_avro_file(schema).unwrap_err();
+    let refusal = |schema: &str| WriterSchemas::of_avro_file(schema, Part::Value).unwrap_err();
     let contains = |schema: &str, part: &str| {
         let refusal = refusal(schema);
         assert!(refusal.contains(part), "{schema}: {refusal}");

@@ -13,15 +13,16 @@ use common::{column, decode, longs, names, reasons, records, show, type_name, un
 use iceberg::spec::Schema;
 use proptest::prelude::*;
 use tabletopic_decode::{
-    Change, DecodeSettings, Decoded, Evolution, Format, Import, OnBadRecord, ProtobufEnums, Reason, SchemaId,
+    Change, DecodeSettings, Decoded, Evolution, Format, Import, OnBadRecord, ProtobufEnums, Reason,
     WriterSchemas, create_schema, infer, parse_ddl,
 };
+use tabletopic_records::SchemaId;
 
 /// A topic whose registry has these schemas, under ids from 1.
 fn registered(schemas: &[&str]) -> DecodeSettings {
     let writers = WriterSchemas::of_registry();
     for (id, schema) in (1..).zip(schemas) {
-        writers.learn_protobuf(SchemaId(id), schema, &[]);
+        writers.learn_protobuf(SchemaId::Number(id), schema, &[]);
     }
     of(writers)
 }
@@ -263,10 +264,10 @@ fn imports_are_what_the_registry_refers_to_and_nothing_else() {
         import("shop/address.proto", address),
         import("geo/zip.proto", zip),
     ];
-    writers.learn_protobuf(SchemaId(1), order, &both);
-    writers.learn_protobuf(SchemaId(2), order, &both[..1]);
+    writers.learn_protobuf(SchemaId::Number(1), order, &both);
+    writers.learn_protobuf(SchemaId::Number(2), order, &both[..1]);
     let escaping = r#"syntax = "proto3"; import "Cargo.toml"; message Order { int64 id = 1; }"#;
-    writers.learn_protobuf(SchemaId(3), escaping, &[]);
+    writers.learn_protobuf(SchemaId::Number(3), escaping, &[]);
     let settings = of(writers);
     let body = bytes(1, &bytes(1, &bytes(1, b"9000")));
     let values = [1, 2, 3].map(|id| framed(id, &body));
@@ -299,13 +300,13 @@ fn a_schema_may_be_compiled() {
     let order = [bytes(1, b"Order"), bytes(2, &field)].concat();
     let file = [bytes(1, b"order.proto"), bytes(4, &order)].concat();
     let writers = WriterSchemas::of_registry();
-    writers.learn_protobuf(SchemaId(1), &BASE64_STANDARD.encode(&file), &[]);
+    writers.learn_protobuf(SchemaId::Number(1), &BASE64_STANDARD.encode(&file), &[]);
     let importing = r#"syntax = "proto3"; import "order.proto"; message Orders { repeated Order all = 1; }"#;
     let import = Import {
         name: "order.proto".to_owned(),
         text: BASE64_STANDARD.encode(&file),
     };
-    writers.learn_protobuf(SchemaId(2), importing, &[import]);
+    writers.learn_protobuf(SchemaId::Number(2), importing, &[import]);
     let settings = of(writers);
     let values = [framed(1, &number(1, 5))];
     let decoded = decode(&settings, &table_for(&settings, &values), &values);
@@ -803,8 +804,8 @@ fn a_large_batch_ends_before_it_is_too_large() {
 fn a_schema_of_another_format_is_unusable() {
     let settings = registered(&[]);
     let avro = r#"{"type": "record", "name": "Order", "fields": [{"name": "id", "type": "long"}]}"#;
-    settings.writers.learn_avro(SchemaId(1), avro, &[]);
-    settings.writers.learn_absent(SchemaId(2));
+    settings.writers.learn_avro(SchemaId::Number(1), avro, &[]);
+    settings.writers.learn_absent(SchemaId::Number(2));
     let decoded = decode(&settings, &table("id BIGINT"), &[framed(1, &[]), framed(2, &[])]);
     assert_eq!(
         reasons(&decoded),
@@ -815,5 +816,5 @@ fn a_schema_of_another_format_is_unusable() {
         "schema 1: it is registered as AVRO, and not as PROTOBUF"
     );
     let waiting = decode(&settings, &table("id BIGINT"), &[framed(3, &[])]);
-    assert_eq!(waiting.awaits[0].id, SchemaId(3));
+    assert_eq!(waiting.awaits[0].id, SchemaId::Number(3));
 }

@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tabletopic_decode::{Import, SchemaId, WriterSchemas};
+use tabletopic_decode::{Import, WriterSchemas};
+use tabletopic_records::SchemaId;
 use tabletopic_registry::{Answer, Outage, ReferencedSchema, RegisteredSchema, Registry};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -106,7 +107,7 @@ impl SchemaLookups {
 /// # Errors
 /// It says nothing.
 pub async fn learn(registry: &dyn Registry, writers: &WriterSchemas, id: SchemaId) -> Result<(), Outage> {
-    match registry.schema(id.0).await? {
+    match registry.schema(id).await? {
         Answer::Schema(schema) => understand(writers, id, schema),
         Answer::Unusable(problem) => writers.learn_unusable(id, problem),
         Answer::NoSuchId => writers.learn_absent(id),
@@ -161,7 +162,7 @@ mod tests {
 
     #[async_trait]
     impl Registry for Failing {
-        async fn schema(&self, id: u32) -> Result<Answer, Outage> {
+        async fn schema(&self, id: SchemaId) -> Result<Answer, Outage> {
             self.asked.fetch_add(1, Ordering::SeqCst);
             let less = |left: usize| left.checked_sub(1);
             if self
@@ -172,7 +173,7 @@ mod tests {
                 return Err(Outage("registry http://r: it cannot be reached".to_owned()));
             }
             Ok(match id {
-                7 => Answer::Schema(RegisteredSchema {
+                SchemaId::Number(7) => Answer::Schema(RegisteredSchema {
                     kind: "AVRO".to_owned(),
                     text: r#"{"type":"record","name":"r","fields":[]}"#.to_owned(),
                     references: Vec::new(),
@@ -205,12 +206,12 @@ mod tests {
         let (sender, mut told) = mpsc::unbounded_channel();
         for asker in 0..2 {
             let sender = sender.clone();
-            lookups.find(SchemaId(7), move || sender.send(asker).unwrap());
+            lookups.find(SchemaId::Number(7), move || sender.send(asker).unwrap());
         }
         tokio::time::sleep(Duration::from_millis(600)).await;
         let awaited = observed.report().schemas_awaited;
         assert_eq!(awaited.len(), 1);
-        assert_eq!(awaited[0].schema_id, 7);
+        assert_eq!(awaited[0].schema_id, "7");
         assert_eq!(
             awaited[0].error.as_deref(),
             Some("registry http://r: it cannot be reached")
@@ -219,7 +220,7 @@ mod tests {
         assert_eq!(registry.asked.load(Ordering::SeqCst), 4);
         assert_eq!(observed.report().schemas_awaited, []);
         // Now it is known.
-        lookups.find(SchemaId(7), move || sender.send(9).unwrap());
+        lookups.find(SchemaId::Number(7), move || sender.send(9).unwrap());
         assert_eq!(told.try_recv(), Ok(9));
         assert_eq!(registry.asked.load(Ordering::SeqCst), 4);
     }
@@ -228,12 +229,12 @@ mod tests {
     async fn an_id_that_is_absent_is_asked_for_again_later() {
         let (lookups, registry, _) = lookups(0);
         let asked = || registry.asked.load(Ordering::SeqCst);
-        lookups.find_all(vec![SchemaId(8)]).await;
+        lookups.find_all(vec![SchemaId::Number(8)]).await;
         tokio::time::sleep(ABSENT_FOR / 2).await;
-        lookups.find_all(vec![SchemaId(8)]).await;
+        lookups.find_all(vec![SchemaId::Number(8)]).await;
         assert_eq!(asked(), 1);
         tokio::time::sleep(ABSENT_FOR).await;
-        lookups.find_all(vec![SchemaId(8)]).await;
+        lookups.find_all(vec![SchemaId::Number(8)]).await;
         assert_eq!(asked(), 2);
     }
 }

@@ -1,6 +1,10 @@
 //! The view of a Kafka record that the source hands to the decoder: borrowed, so that no payload
 //! is copied on its way from the client's fetch buffer to the Arrow builders.
 
+mod schema_id;
+
+pub use schema_id::SchemaId;
+
 /// One Kafka record. The topic is not repeated here: a slice of records always belongs to one topic.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {

@@ -1,27 +1,15 @@
 //! The Confluent Schema Registry's API, which others (Apicurio, Karapace, Redpanda) serve too.
-//!
-//! Nothing that comes back is believed before it has the shape of an answer: a proxy's error page is an outage, and
-//! only the registry's own "schema not found" says that there is none.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, Response, StatusCode, Url, redirect};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tabletopic_records::SchemaId;
 
-use crate::settings::{Credentials, RegistrySettings, SettingsError};
-use crate::{Answer, Outage, ReferencedSchema, RegisteredSchema, Registry, Versioned};
-
-/// Bytes of one answer.
-const LONGEST_ANSWER: usize = 4 << 20;
-
-/// Schemas that one refers to, directly or not.
-const MOST_REFERENCES: usize = 200;
-
-const CONNECT: Duration = Duration::from_secs(5);
+use crate::http::{Http, from_json};
+use crate::settings::{RegistrySettings, SettingsError};
+use crate::{Answer, MOST_REFERENCES, Outage, ReferencedSchema, RegisteredSchema, Registry, Versioned};
 
 /// The API's own codes.
 const NO_SUBJECT: u32 = 40_401;
@@ -33,115 +21,43 @@ const DELETED: Option<&str> = Some("deleted=true");
 
 /// See the module.
 #[derive(Debug)]
-pub struct Confluent {
-    client: Client,
-    /// Not empty.
-    urls: Vec<Url>,
-    credentials: Option<Credentials>,
-    /// Which URL answered last.
-    preferred: AtomicUsize,
-}
+pub struct Confluent(Http);
 
 impl Confluent {
     /// # Errors
     /// Settings that no registry can be reached with.
     pub fn new(settings: &RegistrySettings) -> Result<Self, SettingsError> {
-        let client = Client::builder()
-            .timeout(settings.timeout)
-            .connect_timeout(CONNECT)
-            // What a redirect leads to was not configured, and would be sent the credentials.
-            .redirect(redirect::Policy::none())
-            .no_proxy();
-        let client = settings
-            .tls
-            .apply(client)?
-            .build()
-            .map_err(|error| SettingsError::Client(cause(&error).to_string()))?;
-        Ok(Self {
-            client,
-            urls: settings.parsed_urls()?,
-            credentials: settings.credentials.clone(),
-            preferred: AtomicUsize::new(0),
-        })
+        Http::new(settings).map(Self)
     }
 
-    /// Asks the URLs in turn for what is under `path`. It is not there if all that answer say so: one of several may
-    /// be behind the others.
+    /// `None` if the registry says so by one of the codes `absent`.
     async fn get<T: DeserializeOwned>(
         &self,
         path: &[&str],
         absent: &[u32],
         query: Option<&str>,
     ) -> Result<Option<T>, Outage> {
-        let first = self.preferred.load(Ordering::Relaxed);
-        let (mut is_absent, mut outages) = (false, Vec::new());
-        for turn in 0..self.urls.len() {
-            let number = (first + turn) % self.urls.len();
-            match self.get_from(&self.urls[number], path, absent, query).await {
-                Ok(Some(found)) => {
-                    self.preferred.store(number, Ordering::Relaxed);
-                    return Ok(Some(found));
-                }
-                Ok(None) => is_absent = true,
-                Err(Outage(message)) => outages.push(message),
-            }
-        }
-        match is_absent {
-            true => Ok(None),
-            false => Err(Outage(outages.join("; "))),
-        }
-    }
-
-    async fn get_from<T: DeserializeOwned>(
-        &self,
-        base: &Url,
-        path: &[&str],
-        absent: &[u32],
-        query: Option<&str>,
-    ) -> Result<Option<T>, Outage> {
-        let outage = |problem: String| Outage(format!("registry {base}: {problem}"));
-        let mut url = base.clone();
-        match url.path_segments_mut() {
-            Ok(mut segments) => drop(segments.pop_if_empty().extend(path)),
-            Err(()) => return Err(outage("its URL has no path".to_owned())),
-        }
-        url.set_query(query);
-        let request = self.client.get(url);
-        let request = match &self.credentials {
-            None => request,
-            Some(Credentials::Basic { username, password }) => request.basic_auth(username, Some(password)),
-            Some(Credentials::Bearer(token)) => request.bearer_auth(token),
-        };
-        let response = request.send().await.map_err(|error| outage(explain(&error)))?;
-        let status = response.status();
-        let body = body(response).await.map_err(outage)?;
-        match status {
-            StatusCode::OK => match serde_json::from_slice(&body) {
-                Ok(answer) => Ok(Some(answer)),
-                Err(_) => Err(outage(
-                    "it answers what no schema registry answers; correct `urls`, or look at what is in between"
-                        .to_owned(),
-                )),
-            },
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(outage(format!("it refuses the credentials ({status}); correct them")))
-            }
-            StatusCode::NOT_FOUND => match serde_json::from_slice::<ApiError>(&body) {
-                Ok(error) if absent.contains(&error.error_code) => Ok(None),
-                _ => Err(outage(
-                    "there is no schema registry (404); correct the path in `urls`".to_owned(),
-                )),
-            },
-            status => Err(outage(format!("it answers {status}"))),
-        }
+        let is_absent =
+            |body: &[u8]| from_json::<ApiError>(body).is_some_and(|error| absent.contains(&error.error_code));
+        self.0.get(path, query, from_json, is_absent).await
     }
 }
 
 #[async_trait]
 impl Registry for Confluent {
-    async fn schema(&self, id: u32) -> Result<Answer, Outage> {
-        let number = id.to_string();
-        let path = ["schemas", "ids", &number];
+    async fn schema(&self, id: SchemaId) -> Result<Answer, Outage> {
+        let (kind, number) = match id {
+            SchemaId::Number(number) => ("ids", number.to_string()),
+            // Where Apicurio serves this API, its ids are these.
+            SchemaId::Content(number) => ("ids", number.to_string()),
+            SchemaId::Guid(_) => ("guids", id.to_string()),
+            SchemaId::Global(_) => {
+                let problem = "Confluent's API knows no global ids; set `api = \"apicurio\"` in [registry], with the \
+                               URLs of Apicurio's own API";
+                return Ok(Answer::Unusable(problem.to_owned()));
+            }
+        };
+        let path = ["schemas", kind, &number];
         match self.get::<Schema>(&path, &[NO_SCHEMA], DELETED).await? {
             Some(root) => self.whole(root).await,
             None => Ok(Answer::NoSuchId),
@@ -161,7 +77,10 @@ impl Registry for Confluent {
             .get::<SubjectVersion>(&path, &[NO_SUBJECT, NO_VERSION], None)
             .await?
         {
-            Some(found) => Ok(Versioned::Version(found.version, self.whole(found.schema).await?)),
+            Some(found) => Ok(Versioned::Version(
+                found.version.to_string(),
+                self.whole(found.schema).await?,
+            )),
             None => Ok(Versioned::NoSuchVersion),
         }
     }
@@ -239,31 +158,4 @@ struct Reference {
 #[derive(Deserialize)]
 struct ApiError {
     error_code: u32,
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| explain(&error))? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(format!("its answer has more than {LONGEST_ANSWER} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// reqwest's own words name the URL and leave out the cause.
-fn explain(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "it does not answer in time".to_owned();
-    }
-    format!("it cannot be reached: {}", cause(error))
-}
-
-fn cause<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause
 }

@@ -1,7 +1,9 @@
 //! Schema registries: what is registered under the id that a record carries. It knows nothing of what a schema means,
 //! and keeps nothing: whoever asks remembers the answer, which never changes.
 
+mod apicurio;
 mod confluent;
+mod http;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -10,11 +12,27 @@ mod tls;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use tabletopic_records::SchemaId;
 use thiserror::Error;
 
+pub use apicurio::Apicurio;
 pub use confluent::Confluent;
-pub use settings::{Credentials, RegistrySettings, SettingsError};
+pub use settings::{Api, ApicurioVersion, Credentials, RegistrySettings, SettingsError};
 pub use tls::{ClientCertificate, Tls};
+
+/// Schemas that one refers to, directly or not.
+const MOST_REFERENCES: usize = 200;
+
+/// The client of the registry that the settings describe.
+///
+/// # Errors
+/// Settings that no registry can be reached with.
+pub fn client(settings: &RegistrySettings) -> Result<Box<dyn Registry>, SettingsError> {
+    Ok(match settings.api {
+        Api::Confluent => Box::new(Confluent::new(settings)?),
+        Api::Apicurio => Box::new(Apicurio::new(settings)?),
+    })
+}
 
 /// A schema registry.
 #[async_trait]
@@ -23,7 +41,7 @@ pub trait Registry: Debug + Send + Sync {
     ///
     /// # Errors
     /// No answer that can be believed: ask again later. It says nothing of the id.
-    async fn schema(&self, id: u32) -> Result<Answer, Outage>;
+    async fn schema(&self, id: SchemaId) -> Result<Answer, Outage>;
 
     /// Looks a version of a subject up, with everything that its schema refers to; the newest one if none is named.
     /// Tries once.
@@ -45,8 +63,8 @@ pub enum Answer {
 /// What a registry has as a version of a subject.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Versioned {
-    /// The number of the version, and what is there.
-    Version(u32, Answer),
+    /// What the version is called, a number nearly always, and what is there.
+    Version(String, Answer),
     NoSuchVersion,
 }
 

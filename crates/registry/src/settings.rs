@@ -5,13 +5,26 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::tls::Tls;
 
-/// Plain data; [`super::Confluent::new`] checks it.
+/// Which API a registry speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Api {
+    /// Confluent's, which others serve too.
+    #[default]
+    Confluent,
+    /// Apicurio's own, of the version that the URLs say.
+    Apicurio,
+}
+
+/// Plain data; [`super::client`] checks it.
 #[derive(Debug, Clone)]
 pub struct RegistrySettings {
+    pub api: Api,
     /// Each leads to the same registry. The one that answered last is asked first.
     pub urls: Vec<String>,
     pub credentials: Option<Credentials>,
@@ -49,6 +62,12 @@ pub enum SettingsError {
     NotPem { file: PathBuf, what: &'static str },
     #[error("the URL holds a password, and URLs are shown; write it as `password` instead")]
     Password,
+    #[error(
+        "`{0}` does not end as the URLs of Apicurio's own API do, with /apis/registry/v2 or /apis/registry/v3"
+    )]
+    NotApicurio(String),
+    #[error("the URLs lead to different versions of Apicurio's API; write those of one")]
+    SeveralVersions,
     #[error("the HTTP client cannot be made: {0}")]
     Client(String),
 }
@@ -65,8 +84,38 @@ impl RegistrySettings {
     /// # Errors
     /// What is wrong with them.
     pub fn validate(&self) -> Result<(), SettingsError> {
-        self.parsed_urls().map(drop)
+        match self.api {
+            Api::Confluent => self.parsed_urls().map(drop),
+            Api::Apicurio => self.apicurio_version().map(drop),
+        }
     }
+
+    /// Of Apicurio's API, as the paths of its URLs say it.
+    ///
+    /// # Errors
+    /// They do not, or differ.
+    pub fn apicurio_version(&self) -> Result<ApicurioVersion, SettingsError> {
+        let mut versions = Vec::new();
+        for url in self.parsed_urls()? {
+            versions.push(match url.path().trim_end_matches('/').rsplit('/').next() {
+                Some("v2") => ApicurioVersion::V2,
+                Some("v3") => ApicurioVersion::V3,
+                _ => return Err(SettingsError::NotApicurio(url.to_string())),
+            });
+        }
+        versions.dedup();
+        match versions[..] {
+            [version] => Ok(version),
+            _ => Err(SettingsError::SeveralVersions),
+        }
+    }
+}
+
+/// Of Apicurio's own API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApicurioVersion {
+    V2,
+    V3,
 }
 
 fn parse(text: &str) -> Result<Url, SettingsError> {

@@ -9,6 +9,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use tabletopic_records::SchemaId::{Content, Global, Guid, Number};
+
 use super::*;
 
 /// Serves answers (status and body) by path, 404 without the API's code otherwise, and keeps the heads it was sent.
@@ -43,13 +45,17 @@ async fn serve(answers: &[(&str, &str, &str)]) -> (String, Arc<Mutex<Vec<String>
 }
 
 fn client(urls: &[&str], credentials: Option<Credentials>) -> Confluent {
-    Confluent::new(&RegistrySettings {
+    Confluent::new(&settings(urls, credentials)).unwrap()
+}
+
+fn settings(urls: &[&str], credentials: Option<Credentials>) -> RegistrySettings {
+    RegistrySettings {
+        api: Api::Confluent,
         urls: urls.iter().map(|url| (*url).to_owned()).collect(),
         credentials,
         tls: Tls::default(),
         timeout: Duration::from_secs(5),
-    })
-    .unwrap()
+    }
 }
 
 fn schema(text: &str, references: &[(&str, &str)]) -> Answer {
@@ -79,7 +85,7 @@ async fn a_schema_comes_with_everything_that_it_refers_to() {
     ])
     .await;
     assert_eq!(
-        client(&[&url], None).schema(7).await,
+        client(&[&url], None).schema(Number(7)).await,
         Ok(schema("A", &[("b.proto", "B"), ("c.proto", "C")]))
     );
 }
@@ -103,7 +109,10 @@ async fn a_version_of_a_subject_comes_with_its_number_and_what_it_refers_to() {
     .await;
     let client = client(&[&url], None);
     let newest = client.version("a", None).await;
-    assert_eq!(newest, Ok(Versioned::Version(4, schema("A", &[("B", "B")]))));
+    assert_eq!(
+        newest,
+        Ok(Versioned::Version("4".to_owned(), schema("A", &[("B", "B")])))
+    );
     // What was deleted is no subject's newest version, and still what another one refers to.
     let asked: Vec<bool> = heads
         .lock()
@@ -114,7 +123,7 @@ async fn a_version_of_a_subject_comes_with_its_number_and_what_it_refers_to() {
     assert_eq!(asked, [false, true]);
     assert_eq!(
         client.version("a", Some(2)).await,
-        Ok(Versioned::Version(2, schema("older", &[])))
+        Ok(Versioned::Version("2".to_owned(), schema("older", &[])))
     );
     assert_eq!(client.version("a", Some(7)).await, Ok(Versioned::NoSuchVersion));
 }
@@ -134,7 +143,7 @@ async fn a_missing_reference_makes_a_schema_unusable() {
         ),
     ])
     .await;
-    let answer = client(&[&url], None).schema(7).await;
+    let answer = client(&[&url], None).schema(Number(7)).await;
     assert!(
         matches!(&answer, Ok(Answer::Unusable(why)) if why.contains("version 3 of subject b")),
         "{answer:?}"
@@ -154,9 +163,9 @@ async fn only_the_registrys_own_words_say_that_there_is_no_such_id() {
     ])
     .await;
     let client = client(&[&url], None);
-    assert_eq!(client.schema(1).await, Ok(Answer::NoSuchId));
+    assert_eq!(client.schema(Number(1)).await, Ok(Answer::NoSuchId));
     for id in [2, 3] {
-        let Outage(message) = client.schema(id).await.unwrap_err();
+        let Outage(message) = client.schema(Number(id)).await.unwrap_err();
         assert!(message.contains("no schema registry"), "{message}");
     }
 }
@@ -186,7 +195,7 @@ async fn what_is_no_answer_is_an_outage() {
         (5, "more than 4194304 bytes"),
         (6, "302"),
     ] {
-        let Outage(message) = client.schema(id).await.unwrap_err();
+        let Outage(message) = client.schema(Number(id)).await.unwrap_err();
         assert!(
             message.contains(part) && message.contains(&url),
             "{id}: {message}"
@@ -207,10 +216,10 @@ async fn another_url_answers_when_one_is_down_or_behind() {
     )])
     .await;
     let three = client(&[&address, &behind, &good], None);
-    assert_eq!(three.schema(7).await, Ok(schema("A", &[])));
+    assert_eq!(three.schema(Number(7)).await, Ok(schema("A", &[])));
     let two = client(&[&address, &behind], None);
-    assert_eq!(two.schema(7).await, Ok(Answer::NoSuchId));
-    let Outage(message) = client(&[&address], None).schema(7).await.unwrap_err();
+    assert_eq!(two.schema(Number(7)).await, Ok(Answer::NoSuchId));
+    let Outage(message) = client(&[&address], None).schema(Number(7)).await.unwrap_err();
     assert!(message.contains("cannot be reached"), "{message}");
 }
 
@@ -226,7 +235,7 @@ async fn credentials_are_sent_and_never_shown() {
     for credentials in [basic, bearer] {
         let client = client(&[&url], Some(credentials));
         assert!(!format!("{client:?}").contains("secret"));
-        assert_eq!(client.schema(7).await, Ok(schema("A", &[])));
+        assert_eq!(client.schema(Number(7)).await, Ok(schema("A", &[])));
     }
     let heads = heads.lock().unwrap();
     assert!(
@@ -247,6 +256,7 @@ async fn credentials_are_sent_and_never_shown() {
 fn urls_are_checked_before_anything_is_asked() {
     let problem = |urls: &[&str]| {
         let settings = RegistrySettings {
+            api: Api::Confluent,
             urls: urls.iter().map(|url| (*url).to_owned()).collect(),
             credentials: None,
             tls: Tls::default(),
@@ -292,6 +302,7 @@ fn files_that_are_no_certificates_are_named() {
         (other, here.to_str().unwrap(), "has no certificate in PEM"),
     ] {
         let settings = RegistrySettings {
+            api: Api::Confluent,
             urls: vec!["https://registry:8081".to_owned()],
             credentials: None,
             tls,
@@ -299,5 +310,156 @@ fn files_that_are_no_certificates_are_named() {
         };
         let said = Confluent::new(&settings).unwrap_err().to_string();
         assert!(said.starts_with(file) && said.contains(words), "{said}");
+    }
+}
+
+fn apicurio(url: &str) -> Apicurio {
+    let settings = RegistrySettings {
+        api: Api::Apicurio,
+        ..settings(&[url], None)
+    };
+    Apicurio::new(&settings).unwrap()
+}
+
+const NO_ARTIFACT: &str = r#"{"error_code":404,"message":"No artifact","name":"ArtifactNotFoundException"}"#;
+
+#[tokio::test]
+async fn apicurios_own_api_has_schemas_by_global_and_by_content_id() {
+    let order = r#"{"type":"record","name":"A","fields":[]}"#;
+    for (version, suffix) in [("v2", ""), ("v3", "/content")] {
+        let api = format!("/apis/registry/{version}");
+        let path = |path: &str| format!("{api}{path}");
+        let b = path(&format!("/groups/shop/artifacts/b%2F1/versions/3{suffix}"));
+        let c = path(&format!("/groups/default/artifacts/c/versions/1.0{suffix}"));
+        let refers = |name: &str, group: &str, artifact: &str, version: &str| {
+            format!(
+                r#"[{{"name":"{name}","groupId":{group},"artifactId":"{artifact}","version":"{version}"}}]"#
+            )
+        };
+        let to_b = refers("b.proto", "\"shop\"", "b/1", "3");
+        let to_c = refers("c.proto", "null", "c", "1.0");
+        let answers = [
+            (path("/ids/globalIds/7"), order),
+            (path("/ids/globalIds/7/references"), &*to_b),
+            (b, "B"),
+            (path("/groups/shop/artifacts/b%2F1/versions/3/references"), &*to_c),
+            (c, "C"),
+            (path("/groups/default/artifacts/c/versions/1.0/references"), "[]"),
+            (path("/ids/contentIds/8"), "message M {}"),
+            (path("/ids/contentIds/8/references"), "[]"),
+        ];
+        let answers: Vec<(&str, &str, &str)> = answers
+            .iter()
+            .map(|(path, body)| (path.as_str(), "200 OK", *body))
+            .collect();
+        let (url, _) = serve(&answers).await;
+        let client = apicurio(&format!("{url}{api}/"));
+        assert_eq!(
+            client.schema(Global(7)).await,
+            Ok(schema(order, &[("b.proto", "B"), ("c.proto", "C")])),
+            "{version}"
+        );
+        let Ok(Answer::Schema(found)) = client.schema(Content(8)).await else {
+            panic!("it is there");
+        };
+        assert_eq!(
+            (found.kind.as_str(), found.text.as_str()),
+            ("PROTOBUF", "message M {}")
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_apicurios_own_words_say_that_there_is_no_such_id() {
+    let no_path = r#"{"error_code":404,"message":"RESTEASY003210","name":"NotFoundException"}"#;
+    let (url, _) = serve(&[
+        ("/apis/registry/v2/ids/globalIds/1", "404 Not Found", NO_ARTIFACT),
+        ("/apis/registry/v2/ids/globalIds/2", "404 Not Found", no_path),
+        ("/apis/registry/v2/ids/globalIds/3", "404 Not Found", "<html>"),
+    ])
+    .await;
+    let client = apicurio(&format!("{url}/apis/registry/v2"));
+    assert_eq!(client.schema(Global(1)).await, Ok(Answer::NoSuchId));
+    for id in [2, 3] {
+        let Outage(message) = client.schema(Global(id)).await.unwrap_err();
+        assert!(message.contains("no schema registry"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_subject_is_an_artifact_of_apicurios_default_group() {
+    for (api, newest, content) in [
+        ("/apis/registry/v2", "/meta", ""),
+        ("/apis/registry/v3", "/versions/branch=latest", "/content"),
+    ] {
+        let artifact = format!("{api}/groups/default/artifacts/orders-value");
+        let answers = [
+            (format!("{artifact}{newest}"), r#"{"version":"4","type":"AVRO"}"#),
+            (format!("{artifact}/versions/4{content}"), r#""string""#),
+            (format!("{artifact}/versions/4/references"), "[]"),
+        ];
+        let mut answers: Vec<(&str, &str, &str)> = answers
+            .iter()
+            .map(|(path, body)| (path.as_str(), "200 OK", *body))
+            .collect();
+        let absent = format!("{artifact}/versions/5{content}");
+        answers.push((&absent, "404 Not Found", NO_ARTIFACT));
+        let (url, _) = serve(&answers).await;
+        let client = apicurio(&format!("{url}{api}"));
+        assert_eq!(
+            client.version("orders-value", None).await,
+            Ok(Versioned::Version("4".to_owned(), schema(r#""string""#, &[])))
+        );
+        let absent = client.version("orders-value", Some(5)).await;
+        assert_eq!(absent, Ok(Versioned::NoSuchVersion));
+    }
+}
+
+#[tokio::test]
+async fn an_id_of_the_other_kind_of_registry_is_of_no_use() {
+    let (url, heads) = serve(&[(
+        "/schemas/guids/61616161-6161-6161-6161-616161616161",
+        "200 OK",
+        r#"{"schema":"A"}"#,
+    )])
+    .await;
+    let guid = Guid([b'a'; 16]);
+    let confluent = client(&[&url], None);
+    assert_eq!(confluent.schema(guid).await, Ok(schema("A", &[])));
+    let of_the_other = [
+        confluent.schema(Global(1)).await,
+        apicurio(&format!("{url}/apis/registry/v2")).schema(guid).await,
+    ];
+    for answer in of_the_other {
+        assert!(
+            matches!(&answer, Ok(Answer::Unusable(why)) if why.contains("`api = ")),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(heads.lock().unwrap().len(), 1);
+}
+
+#[test]
+fn the_version_of_apicurios_api_is_that_of_its_urls() {
+    let problem = |urls: &[&str]| {
+        let settings = RegistrySettings {
+            api: Api::Apicurio,
+            ..settings(urls, None)
+        };
+        settings.validate().map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        problem(&["http://a/apis/registry/v2", "http://b/apis/registry/v2/"]),
+        Ok(())
+    );
+    for (urls, words) in [
+        (&["http://a/apis/ccompat/v7"][..], "does not end as"),
+        (
+            &["http://a/apis/registry/v2", "http://b/apis/registry/v3"][..],
+            "different versions",
+        ),
+    ] {
+        let problem = problem(urls).unwrap_err();
+        assert!(problem.contains(words), "{problem}");
     }
 }

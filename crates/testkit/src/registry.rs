@@ -79,6 +79,11 @@ impl Registry {
         }
     }
 
+    /// Of Apicurio's own API.
+    pub fn apicurio_url(&self) -> String {
+        self.url.replace("/apis/ccompat/v7", "/apis/registry/v2")
+    }
+
     /// From here on it answers nobody, though connections to it are accepted.
     pub fn pause(&mut self) {
         self.order("pause");

@@ -1,6 +1,7 @@
 //! Whether the schema registry answers.
 
-use tabletopic_registry::{Confluent, Registry};
+use tabletopic_records::SchemaId;
+use tabletopic_registry::client;
 
 use super::finding::Finding;
 use crate::config::Config;
@@ -10,12 +11,12 @@ use crate::exit::Exit;
 pub async fn look(config: &Config) -> Option<Finding> {
     let registry = config.registry.as_ref()?;
     let subject = "schema registry";
-    let client = match Confluent::new(&registry.settings()) {
+    let client = match client(&registry.settings()) {
         Ok(client) => client,
         Err(error) => return Some(Finding::fail(Exit::Configuration, subject, error.to_string())),
     };
     // Whether it has this one says nothing; that it can tell does.
-    Some(match client.schema(1).await {
+    Some(match client.schema(SchemaId::Number(1)).await {
         Ok(_) => Finding::ok(subject, format!("{} answers", registry.urls.join(", or "))),
         Err(outage) => Finding::fail(Exit::Later, subject, outage.to_string()),
     })

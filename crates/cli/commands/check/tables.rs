@@ -107,7 +107,9 @@ fn columns(topic: &Topic) -> Result<Option<Vec<NestedFieldRef>>, Finding> {
 
 /// Event time, partition fields and column types, against a schema.
 fn fits(topic: &Topic, schema: &Schema) -> Result<(), Finding> {
-    decoder(&topic.decode, schema).map_err(|error| misfit(topic, error))?;
+    let settings = jobs::decode(topic, &WriterSchemas::default());
+    let settings = settings.map_err(|error| misfit(topic, format!("{error:#}")))?;
+    decoder(&settings, schema).map_err(|error| misfit(topic, error))?;
     parse_partition_by(topic.partition_by.fields(), schema).map_err(|error| misfit(topic, error))?;
     Ok(())
 }
@@ -125,7 +127,9 @@ async fn compare(catalog: &impl Catalog, topic: &Topic) -> Result<Finding, Findi
         Err(error) => return Err(Finding::fail(exit_of(&error), subject(topic), error.to_string())),
     };
     let schema = table.metadata.current_schema();
-    decoder(&topic.decode, schema).map_err(|error| misfit(topic, error))?;
+    let settings = jobs::decode(topic, &WriterSchemas::default());
+    let settings = settings.map_err(|error| misfit(topic, format!("{error:#}")))?;
+    decoder(&settings, schema).map_err(|error| misfit(topic, error))?;
     let differences = [undeclared(topic, schema)?, repartitioned(topic, &table)?];
     let differences: Vec<String> = differences.into_iter().flatten().collect();
     Ok(if differences.is_empty() {

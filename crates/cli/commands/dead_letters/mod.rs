@@ -43,8 +43,7 @@ async fn answer(config: &Config, asked: &DeadLetters) -> anyhow::Result<Exit> {
         Some(LettersCommand::Show(asked)) => show_one(&lake, &jobs, asked).await,
         Some(LettersCommand::Redrive(redriven)) => {
             let registry = parts::registry(config)?;
-            let registry = registry.as_ref().map(|registry| registry as &dyn Registry);
-            redrive_all(&lake, registry, &jobs, &asked.table, redriven).await
+            redrive_all(&lake, registry.as_deref(), &jobs, &asked.table, redriven).await
         }
     }
 }

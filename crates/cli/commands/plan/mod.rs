@@ -13,7 +13,6 @@ use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::plan::{self as planning, Plan};
 use tabletopic_ingest::run::{RunError, Sources};
 use tabletopic_ingest::{Job, Matched};
-use tabletopic_registry::Registry;
 use tabletopic_source::BrokerError;
 
 use super::run::KafkaSources;
@@ -77,9 +76,8 @@ async fn look(config: &Config, asked: &Asked) -> anyhow::Result<Vec<Planned>> {
     let broker = OnThreads::new(broker);
     let sources: Arc<dyn Sources> = Arc::new(KafkaSources::new(config));
     let registry = parts::registry(config)?;
-    let registry = registry.as_ref().map(|registry| registry as &dyn Registry);
     let plan = |job: Arc<Job>| {
-        let (lake, broker, sources) = (&lake, &broker, &sources);
+        let (lake, broker, sources, registry) = (&lake, &broker, &sources, registry.as_deref());
         async move {
             let plan = planning::plan(lake, broker, sources, registry, &job).await;
             Ok(Planned {

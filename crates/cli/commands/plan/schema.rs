@@ -9,17 +9,17 @@ use std::sync::Arc;
 use anyhow::Context;
 use console::style;
 use serde_json::{Value, json};
-use tabletopic_decode::{Format, WriterSchemas};
+use tabletopic_decode::{Format, Part, WriterSchemas};
 use tabletopic_ingest::plan::{Action, NextSchema, next_schema};
 use tabletopic_ingest::run::RunError;
 use tabletopic_ingest::{Job, Matched};
-use tabletopic_registry::{Answer, Registry, Versioned};
+use tabletopic_registry::{Answer, Versioned};
 
 use super::text::harmless;
 use super::wanted;
 use crate::args::{Output, Plan as Asked, SubjectVersion};
 use crate::commands::runtime;
-use crate::config::Config;
+use crate::config::{Config, SubjectStrategy, Topic};
 use crate::exit::{Exit, UsageError};
 use crate::jobs::Jobs;
 use crate::parts;
@@ -44,13 +44,13 @@ pub fn asked(asked: &Asked) -> Option<AskedFor<'_>> {
 }
 
 pub fn run(config: &Config, asked: &Asked, asked_for: &AskedFor<'_>) -> anyhow::Result<Exit> {
-    let job = job(config, &asked.topics, asked_for)?;
+    let (job, part) = job(config, &asked.topics, asked_for)?;
     let (found, next) = runtime()?.block_on(async {
-        let found = find(config, asked_for).await?;
+        let found = find(config, part, asked_for).await?;
         let next = match &found.writers {
             Ok(writers) => {
                 let lake = parts::lake_as_it_is(config).await?;
-                next_schema(&lake, &job, writers.clone())
+                next_schema(&lake, &job, part, writers.clone())
                     .await
                     .map_err(RunError::from)?
             }
@@ -70,20 +70,19 @@ pub fn run(config: &Config, asked: &Asked, asked_for: &AskedFor<'_>) -> anyhow::
     Ok(exit)
 }
 
-/// The job whose records are to have the schema: of the topic that is named, or that the subject is named for. Of one
-/// topic's jobs, the one that reads Avro.
-fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::Result<Arc<Job>> {
+/// The job whose values or keys are to have the schema: of the topic that is named, or that the subject is named for. Of
+/// one topic's jobs, the one that reads Avro there.
+fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::Result<(Arc<Job>, Part)> {
     let broker = parts::broker(&config.kafka)?;
     let now = Jobs::new(config).now(&broker)?;
     let of_subject = match asked_for {
-        AskedFor::Subject(subject, _) => subject.strip_suffix("-value"),
+        AskedFor::Subject(subject, _) => topic_of(config, &now.jobs, subject),
         AskedFor::File(_) => None,
     };
-    let of_subject = of_subject.filter(|topic| now.jobs.iter().any(|job| *job.topic == **topic));
     let named = now.jobs.iter().map(|job| &*job.topic).collect::<BTreeSet<_>>();
     let topic = match (topics, of_subject, named.first()) {
         ([topic], ..) => topic.clone(),
-        ([], Some(topic), _) => topic.to_owned(),
+        ([], Some(topic), _) => topic,
         ([], None, Some(topic)) if named.len() == 1 => (*topic).to_owned(),
         _ => {
             return Err(
@@ -95,18 +94,30 @@ fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::
     if let Some(why) = refused.get(topic.as_str()) {
         return Err(UsageError(why.clone()).into());
     }
-    let avro = jobs.iter().filter(|job| job.decode.format == Format::Avro);
+    let part = match asked_for {
+        AskedFor::Subject(subject, _) if is_of_keys(subject, &topic) => Part::Key,
+        _ => Part::Value,
+    };
+    let format = |job: &Job| match part {
+        Part::Key => job.decode.key.as_ref().map(|key| key.format),
+        Part::Value => Some(job.decode.format),
+    };
+    let avro = jobs.iter().filter(|job| format(job) == Some(Format::Avro));
+    let key = match part {
+        Part::Key => "key.",
+        Part::Value => "",
+    };
     match avro.collect::<Vec<_>>().as_slice() {
-        [job] => Ok(Arc::clone(job)),
+        [job] => Ok((Arc::clone(job), part)),
         [] => Err(UsageError(format!(
-            "topic {topic} is not of format = \"avro\": only Avro schemas can be compared with a table"
+            "topic {topic} is not of {key}format = \"avro\": only Avro schemas can be compared with a table"
         ))
         .into()),
         several => {
             let tables: Vec<String> = several.iter().map(|job| job.table.to_string()).collect();
             Err(UsageError(format!(
-                "topic {topic} feeds several tables with format = \"avro\": {}; ask with a configuration that has one \
-                 of them",
+                "topic {topic} feeds several tables with {key}format = \"avro\": {}; ask with a configuration that \
+                 has one of them",
                 tables.join(", ")
             ))
             .into())
@@ -114,14 +125,45 @@ fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::
     }
 }
 
-async fn find(config: &Config, asked_for: &AskedFor<'_>) -> anyhow::Result<Found> {
+/// Keys have their subject by the topic, unless somebody sets it otherwise for them alone.
+fn is_of_keys(subject: &str, topic: &str) -> bool {
+    subject.strip_suffix("-key") == Some(topic)
+}
+
+/// The topic that a subject is named for, if there is no doubt. A record's name alone names no topic: it is left to one
+/// that is alone in having such subjects.
+fn topic_of(config: &Config, jobs: &[Arc<Job>], subject: &str) -> Option<String> {
+    let names: Vec<Arc<str>> = jobs.iter().map(|job| job.topic.clone()).collect();
+    let matched = config.matched(&names, &BTreeSet::new()).topics;
+    let topics: Vec<&Topic> = config.topics.iter().chain(&matched).collect();
+    let of_keys = |topic: &&&Topic| topic.key.is_some() && is_of_keys(subject, &topic.name);
+    if let Some(topic) = topics.iter().find(of_keys) {
+        return Some(topic.name.clone());
+    }
+    let candidates = |names_records: bool| {
+        let topics = topics.iter().filter(|topic| {
+            (topic.subject_strategy == SubjectStrategy::Record) == names_records
+                && topic.subject_strategy.may_have(&topic.name, subject)
+        });
+        topics.map(|topic| topic.name.clone()).collect::<BTreeSet<_>>()
+    };
+    let mut candidates = [candidates(false), candidates(true)]
+        .into_iter()
+        .find(|candidates| !candidates.is_empty())?;
+    match candidates.len() {
+        1 => candidates.pop_first(),
+        _ => None,
+    }
+}
+
+async fn find(config: &Config, part: Part, asked_for: &AskedFor<'_>) -> anyhow::Result<Found> {
     let (subject, version) = match asked_for {
         AskedFor::File(file) => {
             let text =
                 std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             return Ok(Found {
                 name: file.display().to_string(),
-                writers: WriterSchemas::of_avro_file(&text),
+                writers: WriterSchemas::of_avro_file(&text, part),
             });
         }
         AskedFor::Subject(subject, version) => (*subject, *version),
@@ -140,7 +182,7 @@ async fn find(config: &Config, asked_for: &AskedFor<'_>) -> anyhow::Result<Found
     let writers = match answer {
         Answer::Schema(schema) if schema.kind == "AVRO" => {
             let references = schema.references.into_iter().map(|reference| reference.text);
-            WriterSchemas::of_avro(&schema.text, &references.collect::<Vec<_>>())
+            WriterSchemas::of_avro(&schema.text, &references.collect::<Vec<_>>(), part)
         }
         Answer::Schema(schema) => Err(format!("it is registered as {}, and not as AVRO", schema.kind)),
         Answer::Unusable(why) => Err(why),

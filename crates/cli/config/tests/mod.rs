@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use tabletopic_decode::{
-    DecodeSettings, Evolution, Format, FormerNames, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord,
-    ProtobufEnums, TimestampUnit, WriterSchemas,
+    ApicurioIds, DecodeSettings, Evolution, Format, FormerNames, Framing, JsonNumbers, KafkaColumns, Limits,
+    Nanos, OnBadRecord, Part, ProtobufEnums, TimestampUnit, WriterSchemas,
 };
 use tabletopic_ingest::PartitionBy;
 use tabletopic_server::Listen;
@@ -87,6 +87,66 @@ fn the_smallest_file_has_these_values() {
         PartitionBy::Usual(vec!["day(_kafka_timestamp)".to_owned()])
     );
     assert_eq!(topic.commit.interval, Duration::from_secs(60));
+}
+
+#[test]
+fn records_name_their_schemas_as_the_serializers_of_the_registry_do() {
+    let framing = |registry: &str| {
+        let text = SMALLEST.replace("[catalog]", &format!("[registry]\n{registry}\n\n[catalog]"));
+        let config = parse(&text).unwrap();
+        let framing = config.registry.unwrap().framing;
+        assert_eq!(config.topics[0].decode.framing, framing);
+        framing
+    };
+    let (global, content) = (ApicurioIds::Global, ApicurioIds::Content);
+    let apicurio =
+        |version: u8| format!("api = \"apicurio\"\nurls = [\"http://r/apis/registry/v{version}\"]");
+    for (registry, expected) in [
+        ("urls = [\"http://r\"]".to_owned(), Framing::Confluent),
+        (
+            "urls = [\"http://r\"]\nframing = \"confluent-header\"".to_owned(),
+            Framing::ConfluentHeader,
+        ),
+        (
+            "urls = [\"http://r\"]\nframing = \"apicurio\"".to_owned(),
+            Framing::Apicurio(content),
+        ),
+        (apicurio(2), Framing::Apicurio(global)),
+        (apicurio(3), Framing::Apicurio(content)),
+        (
+            format!("{}\nids = \"content\"", apicurio(2)),
+            Framing::Apicurio(content),
+        ),
+        (
+            format!("{}\nids = \"global\"", apicurio(3)),
+            Framing::Apicurio(global),
+        ),
+        (
+            format!("{}\nframing = \"confluent\"", apicurio(3)),
+            Framing::Confluent,
+        ),
+    ] {
+        assert_eq!(framing(&registry), expected, "{registry}");
+    }
+}
+
+#[test]
+fn keys_have_a_format_and_a_column_of_their_own() {
+    let key = |key: &str| {
+        let topic = parse(&format!("{SMALLEST}\n{key}\n")).unwrap().topics.remove(0);
+        topic
+            .key
+            .map(|key| (key.format, key.column, key.schema_file.is_some()))
+    };
+    assert_eq!(key("key.column = \"id\""), None);
+    assert_eq!(
+        key("key.format = \"json\""),
+        Some((Format::Json, "key".to_owned(), false))
+    );
+    assert_eq!(
+        key("key.format = \"avro\"\nkey.column = \"id\"\nkey.file = \"key.avsc\""),
+        Some((Format::Avro, "id".to_owned(), true))
+    );
 }
 
 #[test]
@@ -251,6 +311,8 @@ level = "debug"
             ddl: Some("/etc/tabletopic/sql/orders.sql".into()),
             schema_file: None,
             message: None,
+            subject_strategy: SubjectStrategy::Topic,
+            key: None,
             partition_by: PartitionBy::Said(
                 vec!["hour(created_at)".to_owned(), "bucket(16, id)".to_owned(),]
             ),
@@ -278,11 +340,14 @@ level = "debug"
                 evolution: Evolution::default(),
                 former_names: FormerNames::default(),
                 writers: WriterSchemas::default(),
+                framing: Framing::default(),
+                part: Part::default(),
                 kafka_columns: KafkaColumns {
                     topic: true,
                     key: true,
                     headers: false
                 },
+                key: None,
             },
             commit: Commit {
                 interval: Duration::from_secs(90),
@@ -308,7 +373,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "format = \"json\"",
         "format = \"json\"\nzzz = 1",
         "14: topic.zzz: `zzz` is no such key; write one of name, pattern, table, job, start, partitions, format, ddl, \
-         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, json, protobuf, schema, \
+         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, json, protobuf, schema, key, \
          limits, commit",
     ),
     (
@@ -415,6 +480,50 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "[catalog]",
         "[registry]\nurls = [\"https://registry:8081\"]\ntls.key = \"key.pem\"\n\n[catalog]",
         "7: registry.tls.key: write certificate and key, each the path of a PEM file, or neither",
+    ),
+    (
+        "[catalog]",
+        "[registry]\napi = \"apicurio\"\nurls = [\"http://registry:8081\"]\n\n[catalog]",
+        "7: registry.urls: `http://registry:8081/` does not end as the URLs of Apicurio's own API do, with \
+         /apis/registry/v2 or /apis/registry/v3",
+    ),
+    (
+        "[catalog]",
+        "[registry]\nurls = [\"http://registry:8081\"]\nids = \"content\"\n\n[catalog]",
+        "7: registry.ids: is for framing = \"apicurio\"; remove it",
+    ),
+    (
+        "[catalog]",
+        "[registry]\nurls = [\"http://registry:8081\"]\nframing = \"apicurio\"\nids = \"global\"\n\n[catalog]",
+        "8: registry.ids: Confluent's API knows no global ids; write api = \"apicurio\" and the URLs of Apicurio's own \
+         API",
+    ),
+    (
+        "[catalog]",
+        "[registry]\napi = \"apicurio\"\nurls = [\"http://r/apis/registry/v2\"]\nframing = \"confluent-header\"\n\n\
+         [catalog]",
+        "8: registry.framing: has GUIDs of Confluent's, which Apicurio's API does not know; write api = \"confluent\"",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nkey.format = \"avro\"",
+        "14: topic.key.file: is missing; where no file says the schema, add [registry] with urls = \
+         [\"http://localhost:8081\"]",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nkey.file = \"key.avsc\"",
+        "14: topic.key.file: is for format = \"avro\" or \"protobuf\"; remove it",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nkey.format = \"json\"\nkey.column = \"_Kafka_key\"",
+        "15: topic.key.column: `_Kafka_key` begins with _kafka_, which is reserved; write another name",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nkey.format = \"json\"\nkey.column = \"a.b\"",
+        "15: topic.key.column: `a.b` is no name of a column; write one without dots",
     ),
     (
         "[catalog]",

@@ -1,14 +1,13 @@
 //! `avro`: Avro's binary encoding, read straight into Arrow builders by the schema that each record was written with;
 //! there is no row object. `docs/avro.md` says what becomes what.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use iceberg::spec::{NestedFieldRef, Schema};
-use tabletopic_records::Record;
+use tabletopic_records::{Record, SchemaId};
 
 use crate::by_writer::{WrittenFormat, own, unusable};
 use crate::columns::{Outcome, Reading, StructColumn};
-use crate::frame::schema_ids;
 use crate::settings::DecodeSettings;
 use crate::writer_schemas::{Found, WriterSchema};
 use crate::{Change, Forecast};
@@ -32,11 +31,6 @@ pub(crate) struct Avro;
 impl WrittenFormat for Avro {
     type Plan = StructRead;
 
-    /// An Avro schema is of one type.
-    fn select(framed: &[u8]) -> Outcome<(&[u8], &[u8])> {
-        Ok((&[], framed))
-    }
-
     fn resolve(
         schema: &WriterSchema,
         _: &[u8],
@@ -44,10 +38,11 @@ impl WrittenFormat for Avro {
         table: &Schema,
         settings: &DecodeSettings,
     ) -> Outcome<(StructRead, Vec<Change>)> {
-        let WriterSchema::Avro(fields) = schema else {
+        let WriterSchema::Avro(root) = schema else {
             return Err(unusable(schema.is_not("AVRO")));
         };
-        let resolved = resolve(fields, own, table, settings);
+        let root = root.clone().of(settings.part).map_err(unusable)?;
+        let resolved = resolve(&root.fields, own, table, settings);
         Ok((resolved.record, resolved.growth))
     }
 
@@ -65,10 +60,10 @@ impl WrittenFormat for Avro {
 
 /// What a table would make of records of the schema that the settings have.
 pub(crate) fn forecast(settings: &DecodeSettings, table: &Schema) -> Option<Forecast> {
-    let Some(Found::Schema(WriterSchema::Avro(fields))) = settings.writers.find(None) else {
+    let Some(Found::Schema(WriterSchema::Avro(root))) = settings.writers.find(None) else {
         return None;
     };
-    let resolved = resolve(&fields, &own(table), table, settings);
+    let resolved = resolve(&root.fields, &own(table), table, settings);
     Some(Forecast {
         changes: resolved.growth,
         misfits: resolved.misfits,
@@ -82,14 +77,23 @@ pub(crate) fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Vec<Ne
     let fields = match settings.writers.is_framed() {
         false => settings.writers.find(None),
         true => {
-            let ids = schema_ids(records).into_iter().rev();
-            let mut found = ids.filter_map(|id| settings.writers.find(Some(id)));
+            let ids: BTreeSet<SchemaId> = settings
+                .frames(records, Avro::SELECT)
+                .map(|framed| framed.id)
+                .collect();
+            let mut found = ids
+                .into_iter()
+                .rev()
+                .filter_map(|id| settings.writers.find(Some(id)));
             found.find(|found| matches!(found, Found::Schema(WriterSchema::Avro(_))))
         }
     };
-    let fields: Option<Arc<[schema::Field]>> = match fields {
-        Some(Found::Schema(WriterSchema::Avro(fields))) => Some(fields),
+    let fields = match fields {
+        Some(Found::Schema(WriterSchema::Avro(root))) => root.of(settings.part).ok(),
         _ => None,
     };
-    types::columns(fields.as_deref(), settings.event_time.as_deref())
+    types::columns(
+        fields.as_ref().map(|root| &*root.fields),
+        settings.event_time.as_deref(),
+    )
 }

@@ -12,7 +12,7 @@ use super::read::{FieldRead, Read, Scalar, StructRead};
 use super::schema::{Avro, Branch, Field};
 use super::types::{DURATION, column_type, several};
 use crate::kafka_columns::KafkaColumn;
-use crate::schema::{columns_of, is_reserved};
+use crate::schema::columns_of;
 use crate::settings::{DecodeSettings, Evolution};
 use crate::{Change, DecodeSettings as Settings, Misfit};
 
@@ -169,7 +169,7 @@ impl Resolving<'_> {
     }
 
     fn is_reserved(&self, name: &str) -> bool {
-        self.path.is_empty() && (is_reserved(name) || KafkaColumn::by_name(name).is_some())
+        self.path.is_empty() && (self.settings.is_reserved(name) || KafkaColumn::by_name(name).is_some())
     }
 
     /// Whether a member is the event time, or holds it: the configuration has its name.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::settings::Limits;
+use crate::settings::{Limits, Part};
 
 /// Types within types, each use of a named type counted.
 const MOST_TYPES: usize = 10_000;
@@ -84,11 +84,32 @@ pub(crate) struct Decimal {
     pub size: Option<usize>,
 }
 
-/// Reads a schema; `references` are the texts of schemas whose named types it may use. The schema must be a record's.
+/// A schema as the fields of a record. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Root {
+    pub fields: Arc<[Field]>,
+    /// Else the schema is that of the only field, `value`: a record of one field is written as that field.
+    pub is_record: bool,
+}
+
+impl Root {
+    /// # Errors
+    /// Values have to be records, while keys need not.
+    pub fn of(self, part: Part) -> Result<Self, String> {
+        match (self.is_record, part) {
+            (false, Part::Value) => {
+                Err("a record's value has to be an Avro record, for its fields to be columns".into())
+            }
+            _ => Ok(self),
+        }
+    }
+}
+
+/// Reads a schema; `references` are the texts of schemas whose named types it may use.
 ///
 /// # Errors
 /// What is wrong with it, for people.
-pub(crate) fn parse(text: &str, references: &[String]) -> Result<Arc<[Field]>, String> {
+pub(crate) fn parse(text: &str, references: &[String]) -> Result<Root, String> {
     let json = |text: &str| {
         serde_json::from_str::<Value>(text).map_err(|error| format!("the schema is not JSON: {error}"))
     };
@@ -101,8 +122,18 @@ pub(crate) fn parse(text: &str, references: &[String]) -> Result<Arc<[Field]>, S
         parser.offer(reference);
     }
     match parser.parse(&json(text)?, "", 0)?.ty {
-        Avro::Record(fields) => Ok(fields),
-        _ => Err("a record's value has to be an Avro record, for its fields to be columns".into()),
+        Avro::Record(fields) => Ok(Root {
+            fields,
+            is_record: true,
+        }),
+        ty => Ok(Root {
+            fields: Arc::new([Field {
+                name: "value".into(),
+                aliases: Box::default(),
+                ty,
+            }]),
+            is_record: false,
+        }),
     }
 }
 

@@ -35,6 +35,7 @@ impl<'r> Growth<'r> {
             .iter()
             .filter(|field| KafkaColumn::by_name(&field.name).is_none());
         let root = Members::of_table(own, &mut names);
+        names.taken.extend(rules.key_column.clone());
         Self { rules, root, names }
     }
 

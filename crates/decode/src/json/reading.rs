@@ -20,6 +20,8 @@ pub(super) struct Rules {
     pub nanos: Nanos,
     pub numbers: JsonNumbers,
     pub limits: Limits,
+    /// The key's, which no field of a value gets; in lower case.
+    pub key_column: Option<String>,
     /// Event times allowed, in microseconds.
     pub years: RangeInclusive<i64>,
 }
@@ -33,6 +35,7 @@ impl Rules {
             nanos: settings.nanos,
             numbers: settings.json_numbers,
             limits: settings.limits,
+            key_column: settings.key.as_ref().map(|key| key.column.to_lowercase()),
             years: micros_of_years(&settings.limits),
         }
     }

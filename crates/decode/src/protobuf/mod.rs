@@ -1,27 +1,29 @@
 //! `protobuf`: Protobuf's wire format, read straight into Arrow builders by the message type that each record was
 //! written as; there is no message object. `docs/protobuf.md` says what becomes what.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use iceberg::spec::{NestedFieldRef, Schema};
-use tabletopic_records::Record;
+use tabletopic_records::{Record, SchemaId};
 
 use crate::Change;
 use crate::bad::{Fault, Reason};
 use crate::by_writer::{WrittenFormat, unusable};
 use crate::columns::{Outcome, Reading, StructColumn};
-use crate::frame::unframe;
+use crate::frame::{Framed, Naming, Select};
 use crate::settings::DecodeSettings;
-use crate::writer_schemas::{Found, SchemaId, WriterSchema};
+use crate::writer_schemas::{Found, WriterSchema};
 
 mod append;
 mod compile;
-mod frame;
+mod indexes;
 mod json_text;
 mod leaf;
 mod resolve;
 mod scan;
 pub(crate) mod schema;
+mod type_name;
 mod types;
 mod value;
 mod wire;
@@ -35,9 +37,7 @@ pub(crate) struct Protobuf;
 impl WrittenFormat for Protobuf {
     type Plan = MessagePlan;
 
-    fn select(framed: &[u8]) -> Outcome<(&[u8], &[u8])> {
-        frame::split(framed)
-    }
+    const SELECT: Option<Select> = Some(select);
 
     fn resolve(
         schema: &WriterSchema,
@@ -69,20 +69,34 @@ impl WrittenFormat for Protobuf {
     }
 }
 
+fn select(framed: &[u8], naming: Naming) -> Outcome<(&[u8], &[u8])> {
+    match naming {
+        Naming::ByPlace => indexes::split(framed),
+        Naming::ByName => type_name::split(framed),
+    }
+}
+
 /// The message type that a record was written as.
 fn message(schema: &WriterSchema, selector: &[u8], settings: &DecodeSettings) -> Outcome<Arc<Message>> {
     let WriterSchema::Protobuf(messages) = schema else {
         return Err(unusable(schema.is_not("PROTOBUF")));
     };
-    let place = match settings.writers.is_framed() {
-        true => frame::indexes(selector)?,
-        false => Vec::new(),
+    let (message, said) = match (settings.writers.is_framed(), settings.framing.naming()) {
+        (false, _) => (messages.at(&[]), String::new()),
+        (true, Naming::ByPlace) => {
+            let place = indexes::indexes(selector)?;
+            (messages.at(&place), format!("at {place:?}"))
+        }
+        (true, Naming::ByName) => {
+            let name = String::from_utf8_lossy(selector);
+            (messages.named(&name), format!("{name:?}"))
+        }
     };
-    match messages.at(&place) {
+    match message {
         Some(Ok(message)) => Ok(message.clone()),
         Some(Err(problem)) => Err(unusable(problem.as_str())),
         None => {
-            let detail = format!("it has no message at {place:?}, which the record says it is");
+            let detail = format!("it has no message {said}, which the record says it is");
             Err(Fault::fatal(Reason::NotFramed, detail))
         }
     }
@@ -91,26 +105,22 @@ fn message(schema: &WriterSchema, selector: &[u8], settings: &DecodeSettings) ->
 /// The columns of a new table: those of the newest schema in the sample, which is the one with the highest id. What
 /// older schemas have beside them, the table gets when it meets their records.
 pub(crate) fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Vec<NestedFieldRef> {
-    let known = |id, selector| match settings.writers.find(id) {
+    let known = |id, selector: &[u8]| match settings.writers.find(id) {
         Some(Found::Schema(schema)) => message(&schema, selector, settings).ok(),
         _ => None,
     };
     let message = match settings.writers.is_framed() {
         false => known(None, &[]),
         true => {
-            let mut types: Vec<(SchemaId, &[u8])> = records
-                .iter()
-                .filter_map(|record| {
-                    let (id, framed) = unframe(record.value?).ok()?;
-                    Some((id, frame::split(framed).ok()?.0))
-                })
-                .collect();
+            let frames = settings.frames(records, Protobuf::SELECT);
+            let mut types: Vec<(SchemaId, Cow<'_, [u8]>)> =
+                frames.map(|Framed { id, selector, .. }| (id, selector)).collect();
             // Of one schema's messages, the one that comes first.
             types.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
             types.dedup();
             types
                 .into_iter()
-                .find_map(|(id, selector)| known(Some(id), selector))
+                .find_map(|(id, selector)| known(Some(id), &selector))
         }
     };
     types::columns(

@@ -13,7 +13,7 @@ use super::value::{Enum, JsonKind, Scalar};
 use super::wire::Wire;
 use crate::Change;
 use crate::kafka_columns::KafkaColumn;
-use crate::schema::{columns_of, is_reserved};
+use crate::schema::columns_of;
 use crate::settings::{DecodeSettings, Evolution, ProtobufEnums};
 
 /// A message into a struct, or the record into the table's own columns.
@@ -139,7 +139,8 @@ impl Resolving<'_> {
     fn column(&mut self, field: &Field, taken: &mut HashSet<String>) -> Option<Left> {
         let column = column_type(field, self.settings.protobuf_enums)?;
         let name = &*field.name;
-        let reserved = self.path.is_empty() && (is_reserved(name) || KafkaColumn::by_name(name).is_some());
+        let reserved =
+            self.path.is_empty() && (self.settings.is_reserved(name) || KafkaColumn::by_name(name).is_some());
         let columns = self.columns + columns_of(&column);
         if !self.settings.infer
             || reserved

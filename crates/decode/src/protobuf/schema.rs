@@ -25,10 +25,15 @@ pub struct Import {
     pub text: String,
 }
 
-/// The messages that records can be, by their place: the index among the file's messages, then among those that are
-/// declared within that one. For a file without registry only the one that records are, at no index.
+/// The messages that records can be.
 #[derive(Debug)]
-pub(crate) struct Messages(BTreeMap<Vec<u32>, Result<Arc<Message>, String>>);
+pub(crate) struct Messages {
+    /// By their place: the index among the file's messages, then among those that are declared within that one. For a
+    /// file without registry only the one that records are, at no index.
+    by_place: BTreeMap<Vec<u32>, Result<Arc<Message>, String>>,
+    /// The names of the file's own messages, without its package, in their order.
+    names: Vec<String>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Message {
@@ -92,7 +97,10 @@ impl Messages {
         }
         match messages.is_empty() {
             true => Err("the schema has no message".into()),
-            false => Ok(Self(messages)),
+            false => Ok(Self {
+                by_place: messages,
+                names: file.messages().map(|message| message.name().to_owned()).collect(),
+            }),
         }
     }
 
@@ -147,12 +155,21 @@ impl Messages {
         let read = Reader::default()
             .message(&message)
             .map_err(|refusal| refusal.within(&message))?;
-        Ok(Self(BTreeMap::from([(Vec::new(), Ok(read.message))])))
+        Ok(Self {
+            by_place: BTreeMap::from([(Vec::new(), Ok(read.message))]),
+            names: Vec::new(),
+        })
     }
 
     /// The message at this place, or why no columns can be made of it; `None` if there is none.
     pub fn at(&self, place: &[u32]) -> Option<&Result<Arc<Message>, String>> {
-        self.0.get(place)
+        self.by_place.get(place)
+    }
+
+    /// The same, of the message that has this name in the file, and is not declared within another one.
+    pub fn named(&self, name: &str) -> Option<&Result<Arc<Message>, String>> {
+        let place = (0..).zip(&self.names).find(|(_, message)| *message == name)?.0;
+        self.at(&[place])
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why dead letters can't be read or redriven.
 
 use tabletopic_offsets::JobId;
+use tabletopic_records::SchemaId;
 use tabletopic_registry::Outage;
 use tabletopic_table::commit::CommitError;
 use thiserror::Error;
@@ -16,11 +17,11 @@ pub enum DeadLettersError {
     #[error("job {job}: {source}")]
     Write { job: JobId, source: WriteError },
     #[error("records with schema id {id} can't be decoded without their schema: {source}")]
-    Registry { id: u32, source: Outage },
+    Registry { id: SchemaId, source: Outage },
     #[error(
         "job {job}: records with schema id {id} need a schema registry, and the configuration has no [registry]"
     )]
-    NoRegistry { job: JobId, id: u32 },
+    NoRegistry { job: JobId, id: SchemaId },
     #[error("{records} is no dead letter of table {table}{}", near(.nearest))]
     NoSuchLetter {
         table: String,

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use iceberg::TableIdent;
 use tabletopic_clock::{Clock, Millis};
-use tabletopic_decode::SchemaId;
 use tabletopic_offsets::{Offset, TableState, TopicPartition};
+use tabletopic_records::SchemaId;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Base, CommitError};
 
@@ -142,7 +142,7 @@ impl Observed {
         awaited.insert(
             id,
             SchemaAwaitedReport {
-                schema_id: id.0,
+                schema_id: id.to_string(),
                 since_at: self.clock.now(),
                 error: None,
             },
@@ -157,7 +157,7 @@ impl Observed {
         if let Some(report) = awaited.get_mut(&id)
             && report.error.as_deref() != Some(error)
         {
-            tracing::warn!(schema = id.0, "waiting for the schema registry: {error}");
+            tracing::warn!(schema = %id, "waiting for the schema registry: {error}");
             report.error = Some(error.to_owned());
         }
     }
@@ -166,7 +166,7 @@ impl Observed {
     pub(crate) fn has_schema(&self, id: SchemaId) {
         let mut awaited = lock(&self.schemas_awaited);
         if awaited.remove(&id).is_some_and(|report| report.error.is_some()) {
-            tracing::info!(schema = id.0, "the schema registry answers");
+            tracing::info!(schema = %id, "the schema registry answers");
         }
         self.metrics.schemas_awaited.set(awaited.len() as i64);
     }

@@ -58,7 +58,8 @@ pub struct HaltReport {
 /// A schema that partitions wait for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SchemaAwaitedReport {
-    pub schema_id: u32,
+    /// As a number, or with its kind: `globalId 7`.
+    pub schema_id: String,
     pub since_at: Millis,
     /// Why the registry has not told it yet; `null` while the first question is under way.
     pub error: Option<String>,

@@ -90,9 +90,9 @@ pub async fn plan(
     } = begin::begin(lake, broker, job, table.as_ref(), &description).await?;
     let records = sample::read(sources.clone(), lake.clock.clone(), job.topic.clone(), ranges).await?;
     let records: Vec<Record<'_>> = records.iter().map(OwnedRecord::as_record).collect();
-    if let Some(registry) = registry {
-        for id in job.decode.writers.missing(&records) {
-            learn(registry, &job.decode.writers, id).await?;
+    if let (Some(registry), Some(registered)) = (registry, job.decode.registered()) {
+        for id in job.decode.missing(&records) {
+            learn(registry, registered, id).await?;
         }
     }
 

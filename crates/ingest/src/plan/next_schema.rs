@@ -1,7 +1,8 @@
 //! What would become of a job's table if its records were written with a schema: the next version of a subject, or one
 //! that nobody has registered yet. Nothing is read from the topic.
 
-use tabletopic_decode::{DecodeSettings, Forecast, FormerNames, Misfit, WriterSchemas, forecast};
+use iceberg::spec::Schema;
+use tabletopic_decode::{DecodeSettings, Forecast, FormerNames, Key, Misfit, Part, WriterSchemas, forecast};
 use tabletopic_table::Lake;
 use tabletopic_table::schema::{added, differences, evolve};
 
@@ -34,30 +35,46 @@ impl NextSchema {
     }
 }
 
-/// Compares a schema, which `writers` has as if from a file, with the job's table.
+/// Compares a schema of the values or of the keys, which `writers` has as if from a file, with the job's table.
 ///
 /// # Errors
 /// Those of loading the table; names that no table can have.
-pub async fn next_schema(lake: &Lake, job: &Job, writers: WriterSchemas) -> Result<NextSchema, PrepareError> {
+pub async fn next_schema(
+    lake: &Lake,
+    job: &Job,
+    part: Part,
+    writers: WriterSchemas,
+) -> Result<NextSchema, PrepareError> {
     let table = prepare::exists(lake, job).await?;
     let former_names = table.as_ref().map_or_else(FormerNames::default, |table| {
         let schemas = table.metadata.schemas_iter().map(AsRef::as_ref);
         FormerNames::of(table.metadata.current_schema(), schemas)
     });
-    let decode = DecodeSettings {
-        writers,
+    let mut decode = DecodeSettings {
         former_names,
         ..job.decode.clone()
     };
+    match (part, decode.key.take()) {
+        (Part::Key, Some(key)) => decode.key = Some(Key { writers, ..key }),
+        (Part::Value, key) => (decode.writers, decode.key) = (writers, key),
+        (Part::Key, None) => {}
+    }
+    let forecast = |schema: &Schema| {
+        let found = forecast(&decode, part, schema).map_err(|source| PrepareError::Decode {
+            job: job.id.to_string(),
+            source,
+        });
+        found.map(Option::unwrap_or_default)
+    };
     let job = Job {
-        decode,
+        decode: decode.clone(),
         ..job.clone()
     };
     let Some(table) = table else {
         let schema = prepare::new_schema(&job, &[])?;
         let Forecast {
             misfits, left_out, ..
-        } = forecast(&job.decode, &schema).unwrap_or_default();
+        } = forecast(&schema)?;
         return Ok(NextSchema {
             action: Action::Create,
             changes: added(&schema),
@@ -70,7 +87,7 @@ pub async fn next_schema(lake: &Lake, job: &Job, writers: WriterSchemas) -> Resu
         changes,
         misfits: mut refused,
         left_out,
-    } = forecast(&job.decode, before).unwrap_or_default();
+    } = forecast(before)?;
     let (mut schema, mut last_column_id) = (before.as_ref().clone(), table.metadata.last_column_id());
     for change in &changes {
         match evolve(&schema, last_column_id, &[schema_change(change)]) {

@@ -205,5 +205,5 @@ impl Tables {
 /// The schemas of these records that the registry has not told yet.
 fn missing(job: &Job, sample: &[OwnedRecord]) -> Vec<SchemaId> {
     let records: Vec<_> = sample.iter().map(OwnedRecord::as_record).collect();
-    job.decode.writers.missing(&records)
+    job.decode.missing(&records)
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tabletopic_clock::{Entropy, Millis};
-use tabletopic_decode::{BadRecord, Change, Decoded, OnBadRecord, Proposal, SchemaId};
+use tabletopic_decode::{BadRecord, Change, Decoded, OnBadRecord, Proposal};
 use tabletopic_offsets::{Offset, RecordAt};
-use tabletopic_records::Record;
+use tabletopic_records::{Record, SchemaId};
 use tabletopic_table::schema::SchemaChange;
 
 use super::error::WriteError;

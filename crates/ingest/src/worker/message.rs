@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use iceberg::spec::{PartitionSpecRef, SchemaRef};
-use tabletopic_decode::{FormerNames, SchemaId};
+use tabletopic_decode::FormerNames;
 use tabletopic_offsets::{Generation, JobId, Offset, RecordAt, TopicIdentity, TopicPartition};
+use tabletopic_records::SchemaId;
 use tabletopic_source::{PartitionError, Position};
 use tabletopic_table::commit::Unit;
 use tabletopic_table::file::{EncodedFile, FileNames, FileSchema};

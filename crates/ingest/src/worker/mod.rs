@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tabletopic_clock::{Entropy, Millis};
-use tabletopic_decode::SchemaId;
 use tabletopic_offsets::{JobId, Offset, TopicPartition};
+use tabletopic_records::SchemaId;
 use tabletopic_source::{PartitionError, Position, SourceEvent};
 
 pub(crate) use batch::{bad_record, schema_change};

@@ -1,7 +1,7 @@
 //! One assigned topic partition of a worker.
 
-use tabletopic_decode::SchemaId;
 use tabletopic_offsets::{Counts, Offset, OffsetRange};
+use tabletopic_records::SchemaId;
 use tabletopic_source::Position;
 
 /// What the worker may do with a partition's records.
@@ -222,7 +222,7 @@ mod tests {
     fn what_waits_for_a_schema_goes_on_with_the_unit_that_is_open() {
         let mut partition = reading(10);
         partition.add_row(10);
-        partition.await_schema(12, SchemaId(7));
+        partition.await_schema(12, SchemaId::Number(7));
         assert_eq!(partition.next_expected(), None);
         partition.advance(Position::new(15, Some(1)));
         assert_eq!(partition.go_on().offset, 12);

@@ -152,7 +152,7 @@ pub fn of_all(report: &Report, missing: &[String], states: &[State]) -> State {
             },
         );
     }
-    let waits = |schema: &SchemaAwaitedReport| Some((schema.schema_id, schema.error.clone()?));
+    let waits = |schema: &SchemaAwaitedReport| Some((schema.schema_id.clone(), schema.error.clone()?));
     if let Some((id, error)) = report.schemas_awaited.iter().find_map(waits) {
         return State::new(Level::Watch, format!("Waiting for schema {id}: {error}"));
     }
@@ -368,7 +368,7 @@ mod tests {
             "Starting: the workers have not started yet"
         );
         report.schemas_awaited = vec![SchemaAwaitedReport {
-            schema_id: 7,
+            schema_id: "7".to_owned(),
             since_at: 50_000,
             error: Some("registry http://r: it cannot be reached".to_owned()),
         }];

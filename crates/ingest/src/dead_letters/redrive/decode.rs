@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use iceberg::spec::{PartitionSpecRef, Schema, SchemaRef};
 use tabletopic_clock::Entropy;
-use tabletopic_decode::{BadRecord, SchemaId, decoder};
+use tabletopic_decode::{BadRecord, decoder};
 use tabletopic_offsets::TableState;
-use tabletopic_records::Record;
+use tabletopic_records::{Record, SchemaId};
 use tabletopic_table::commit::Base;
 use tabletopic_table::file::{EncodedFile, FileNames, FileSchema, OpenFiles};
 use tabletopic_table::partition::Splitter;

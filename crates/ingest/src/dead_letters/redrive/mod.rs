@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use iceberg::TableIdent;
-use tabletopic_decode::SchemaId;
 use tabletopic_offsets::{Follower, FollowerPosition, Offset, OffsetRange, RangeSet, RecordAt, TableState};
+use tabletopic_records::SchemaId;
 use tabletopic_registry::Registry;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{
@@ -171,12 +171,12 @@ impl Redriving<'_> {
 
     /// Asks the registry for a schema that records were written with.
     async fn ask(&self, job: &Job, id: SchemaId) -> Result<(), DeadLettersError> {
-        let Some(registry) = self.registry else {
+        let (Some(registry), Some(registered)) = (self.registry, job.decode.registered()) else {
             let job = job.id.clone();
-            return Err(DeadLettersError::NoRegistry { job, id: id.0 });
+            return Err(DeadLettersError::NoRegistry { job, id });
         };
-        let learned = learn(registry, &job.decode.writers, id).await;
-        learned.map_err(|source| DeadLettersError::Registry { id: id.0, source })
+        let learned = learn(registry, registered, id).await;
+        learned.map_err(|source| DeadLettersError::Registry { id, source })
     }
 
     /// Gives the table a column that the letter at `cause` needs. Answers why not, where that is refused.
