@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use iceberg::spec::NestedFieldRef;
-use tabletopic_decode::{DecodeSettings, Format, WriterSchemas, parse_ddl};
+use tabletopic_decode::{DecodeSettings, Format, Recursive, WriterSchemas, parse_ddl};
 use tabletopic_ingest::{Job, Start};
 use tabletopic_offsets::JobId;
 use tabletopic_table::file::FileSettings;
@@ -47,25 +47,13 @@ fn job(topic: &Topic, registered: &WriterSchemas) -> anyhow::Result<Job> {
 
 /// How a topic is decoded; `registered` are the schemas of the registry.
 pub fn decode(topic: &Topic, registered: &WriterSchemas) -> anyhow::Result<DecodeSettings> {
+    let recursive = topic.decode.recursive;
     let writers = match (topic.decode.format, &topic.schema_file) {
         (Format::Raw | Format::Json, _) => WriterSchemas::default(),
-        (Format::Avro | Format::Protobuf, None) => registered.clone(),
-        (Format::Avro, Some(file)) => of_file(file, WriterSchemas::of_avro_file(&read(file)?))?,
-        (Format::Protobuf, Some(file)) => {
-            let message = topic.message.as_deref();
-            let schemas = match ProtobufFile::of(file) {
-                Some(ProtobufFile::DescriptorSet) => {
-                    let bytes = std::fs::read(file).with_context(|| cannot_read(file))?;
-                    WriterSchemas::of_descriptor_set(&bytes, message)
-                }
-                Some(ProtobufFile::Proto) | None => {
-                    let beside = file.parent().unwrap_or(Path::new("")).to_owned();
-                    let import = move |name: &str| imported(&beside, name);
-                    WriterSchemas::of_proto_file(&read(file)?, message, import)
-                }
-            };
-            of_file(file, schemas)?
-        }
+        (Format::Avro | Format::JsonSchema | Format::Protobuf, None) => registered.clone(),
+        (Format::Avro, Some(file)) => of_file(file, avro(file, recursive)?)?,
+        (Format::JsonSchema, Some(file)) => of_file(file, json_schema(file, recursive)?)?,
+        (Format::Protobuf, Some(file)) => of_file(file, protobuf(file, topic.message.as_deref())?)?,
     };
     Ok(DecodeSettings {
         writers,
@@ -77,14 +65,50 @@ fn of_file(file: &Path, schemas: Result<WriterSchemas, String>) -> anyhow::Resul
     schemas.map_err(|problem| anyhow::anyhow!("{}: {problem}", file.display()))
 }
 
-/// A file that a `.proto` file imports. Its name leads downwards, as `protoc` wants it.
-fn imported(beside: &Path, name: &str) -> Option<String> {
-    let is_below = Path::new(name)
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)));
-    is_below
-        .then(|| std::fs::read_to_string(beside.join(name)).ok())
-        .flatten()
+/// An Avro schema in a file, or what is wrong with it.
+pub fn avro(file: &Path, recursive: Recursive) -> anyhow::Result<Result<WriterSchemas, String>> {
+    let schemas = WriterSchemas::of_avro_file(&read(file)?);
+    Ok(schemas.and_then(|schemas| schemas.allowed(recursive)))
+}
+
+/// The same of a JSON Schema.
+pub fn json_schema(file: &Path, recursive: Recursive) -> anyhow::Result<Result<WriterSchemas, String>> {
+    let schemas = WriterSchemas::of_json_schema_file(&read(file)?, imports_beside(file));
+    Ok(schemas.and_then(|schemas| schemas.allowed(recursive)))
+}
+
+/// A Protobuf message whose schema is in a file. Without a name, the only one.
+pub fn protobuf(file: &Path, message: Option<&str>) -> anyhow::Result<Result<WriterSchemas, String>> {
+    Ok(match ProtobufFile::of(file) {
+        Some(ProtobufFile::DescriptorSet) => {
+            let bytes = std::fs::read(file).with_context(|| cannot_read(file))?;
+            WriterSchemas::of_descriptor_set(&bytes, message)
+        }
+        Some(ProtobufFile::Proto) | None => {
+            WriterSchemas::of_proto_file(&read(file)?, message, imports_beside(file))
+        }
+    })
+}
+
+/// The message that a `.proto` file declares first.
+pub fn first_message(file: &Path) -> anyhow::Result<Result<WriterSchemas, String>> {
+    Ok(WriterSchemas::of_first_message(
+        &read(file)?,
+        imports_beside(file),
+    ))
+}
+
+/// The files that a schema's file refers to. Their names lead downwards, as `protoc` wants it.
+fn imports_beside(file: &Path) -> impl Fn(&str) -> Option<String> + 'static {
+    let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+    move |name| {
+        let is_below = Path::new(name)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        is_below
+            .then(|| std::fs::read_to_string(folder.join(name)).ok())
+            .flatten()
+    }
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {

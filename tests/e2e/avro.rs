@@ -18,8 +18,8 @@ fn produce(topic: &Topic, registry: &Registry, rows: &str, batches: &[&str]) {
         rows,
     ];
     must(
-        "avro_produce",
-        &[&[topic.name.as_str()], batches, &places].concat(),
+        "registry_produce",
+        &[&["avro", topic.name.as_str()], batches, &places].concat(),
     );
 }
 

@@ -19,6 +19,7 @@ mod feed;
 mod followers;
 mod foreign;
 mod halts;
+mod json_schema;
 mod main_path;
 mod partitions;
 mod plan;

@@ -12,8 +12,8 @@ use crate::environment::check;
 fn produce(topic: &Topic, origin: [&str; 2], rows: &str, batches: &[&str]) {
     let places = ["--bootstrap", &topic.bootstrap, "--rows", rows];
     must(
-        "protobuf_produce",
-        &[&[topic.name.as_str()], batches, &places, &origin].concat(),
+        "registry_produce",
+        &[&["protobuf", topic.name.as_str()], batches, &places, &origin].concat(),
     );
 }
 
@@ -78,7 +78,7 @@ fn the_table_follows_protobuf_schemas_that_refer_to_others() {
 fn a_compiled_schema_takes_the_place_of_a_registry() {
     let (topic, lake) = (Topic::create("protobuf-file", 1, &[]), Lake::new());
     let (rows, schema) = (lake.file("rows"), lake.file("orders.binpb"));
-    produce(&topic, ["--descriptor-set", &schema], &rows, &["first"]);
+    produce(&topic, ["--schema", &schema], &rows, &["first"]);
     let config = configure(&lake, &topic, &format!("schema.file = \"{schema}\""));
     let (code, said) = check(&config);
     assert_eq!(code, 2, "{said}");

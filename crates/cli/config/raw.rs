@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 
 use serde::Deserialize;
-use tabletopic_decode::{Format, JsonNumbers, Nanos, OnBadRecord, ProtobufEnums, TimestampUnit};
+use tabletopic_decode::{Format, JsonNumbers, Nanos, OnBadRecord, ProtobufEnums, Recursive, TimestampUnit};
 use toml::Spanned;
 
 use super::catalog::CatalogType;
@@ -113,6 +113,7 @@ pub struct Schema {
     pub file: Option<Spanned<String>>,
     pub message: Option<Spanned<String>>,
     pub evolution: Option<Spanned<Vec<SchemaStep>>>,
+    pub recursive: Option<Spanned<Recursive>>,
 }
 
 #[derive(Deserialize, Default)]

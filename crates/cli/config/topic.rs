@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use iceberg::spec::Schema;
 use serde::Deserialize;
-use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, ProtobufEnums};
+use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, ProtobufEnums, Recursive};
 use tabletopic_ingest::PartitionBy;
 use tabletopic_table::partition::{PartitionError, parse_partition_by};
 use toml::Spanned;
@@ -107,7 +107,7 @@ impl Topic {
             raw.format,
             section.clone(),
             "topic.format",
-            "write format = \"json\", \"avro\" or \"protobuf\", or \"raw\" for the bytes as they are",
+            "write format = \"json\", \"json-schema\", \"avro\" or \"protobuf\", or \"raw\" for the bytes as they are",
         )?;
         if format == Format::Raw {
             let json_only = [
@@ -121,7 +121,7 @@ impl Topic {
             ];
             refuse_for_raw(document, json_only)?;
         }
-        if let (Some(name), Some(json)) = (format_of_schemas(format), &raw.json) {
+        if let (Some(name), Some(json)) = (format_of_numbers(format), &raw.json) {
             let message =
                 format!("format \"{name}\" has numbers of its own, so json has no meaning; remove it");
             return Err(document.problem_at(json.span(), message));
@@ -138,7 +138,7 @@ impl Topic {
             return Err(document.problem_at(protobuf.span(), ONLY_PROTOBUF.to_owned()));
         }
         let schema = schema(document, raw.schema, format, references)?;
-        let has_schemas = format_of_schemas(format).is_some();
+        let has_schemas = has_schemas(format);
         if has_schemas && schema.file.is_none() && registry.is_some_and(Option::is_none) {
             return Err(document.problem_in(
                 section,
@@ -181,6 +181,7 @@ impl Topic {
             protobuf_enums,
             infer: raw.ddl.is_none(),
             evolution: schema.evolution,
+            recursive: schema.recursive,
             kafka_columns: KafkaColumns {
                 topic: kafka_columns.contains(&KafkaColumn::Topic),
                 key: kafka_columns.contains(&KafkaColumn::Key),
@@ -213,12 +214,20 @@ impl Topic {
 
 const ONLY_PROTOBUF: &str = "is for format = \"protobuf\"; remove it";
 
-/// The format's name, if its records are read by schemas.
-fn format_of_schemas(format: Format) -> Option<&'static str> {
+/// The format's name, if it has numbers of its own.
+fn format_of_numbers(format: Format) -> Option<&'static str> {
     match format {
         Format::Avro => Some("avro"),
         Format::Protobuf => Some("protobuf"),
-        Format::Json | Format::Raw => None,
+        Format::Json | Format::JsonSchema | Format::Raw => None,
+    }
+}
+
+/// Whether records are read by schemas.
+fn has_schemas(format: Format) -> bool {
+    match format {
+        Format::Avro | Format::JsonSchema | Format::Protobuf => true,
+        Format::Json | Format::Raw => false,
     }
 }
 
@@ -226,6 +235,7 @@ struct SchemaSettings {
     file: Option<PathBuf>,
     message: Option<String>,
     evolution: Evolution,
+    recursive: Recursive,
 }
 
 /// The schema's file, and what the table follows.
@@ -239,6 +249,7 @@ fn schema(
         file,
         message,
         evolution,
+        recursive,
     } = raw.map(Spanned::into_inner).unwrap_or_default();
     let steps = evolution
         .as_ref()
@@ -251,13 +262,13 @@ fn schema(
         optional: steps.contains(&SchemaStep::Optional),
         rename: steps.contains(&SchemaStep::Rename),
     };
-    let without_schemas = format_of_schemas(format).is_none();
-    let only_schemas = "is for format = \"avro\" or \"protobuf\"; remove it";
+    let without_schemas = !has_schemas(format);
+    let only_schemas = "is for format = \"avro\", \"json-schema\" or \"protobuf\"; remove it";
     if let Some(file) = file.as_ref().filter(|_| without_schemas) {
         return Err(document.problem_at(file.span(), only_schemas.to_owned()));
     }
     if let Some(evolution) = &evolution
-        && format == Format::Protobuf
+        && matches!(format, Format::JsonSchema | Format::Protobuf)
         && (follows.optional || follows.rename)
     {
         let message = "`optional` and `rename` are for format = \"avro\"; remove them";
@@ -265,6 +276,16 @@ fn schema(
     }
     if let Some(evolution) = evolution.filter(|_| without_schemas && follows != Evolution::default()) {
         return Err(document.problem_at(evolution.span(), only_schemas.to_owned()));
+    }
+    let recursion = recursive
+        .as_ref()
+        .map_or(Recursive::Refuse, |recursive| *recursive.get_ref());
+    let is_json = recursion == Recursive::Json;
+    if let Some(recursive) =
+        recursive.filter(|_| is_json && !matches!(format, Format::Avro | Format::JsonSchema))
+    {
+        let message = "is for format = \"avro\" or \"json-schema\"; remove it";
+        return Err(document.problem_at(recursive.span(), message.to_owned()));
     }
     if let Some(message) = &message {
         let problem = match (format, &file) {
@@ -290,6 +311,7 @@ fn schema(
         file: path,
         message: message.map(Spanned::into_inner),
         evolution: follows,
+        recursive: recursion,
     })
 }
 

@@ -3,7 +3,7 @@
 use iceberg::spec::Schema;
 
 use crate::settings::{DecodeSettings, Format};
-use crate::{Change, avro};
+use crate::{Change, avro, json_schema, protobuf};
 
 /// A writer's schema against a table.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,10 +25,12 @@ pub struct Misfit {
     pub why: String,
 }
 
-/// `None` for other formats than Avro, or where the settings have none that all records share.
+/// `None` for formats without schemas, or where the settings have none that all records share.
 pub fn forecast(settings: &DecodeSettings, schema: &Schema) -> Option<Forecast> {
     match settings.format {
         Format::Avro => avro::forecast(settings, schema),
-        Format::Raw | Format::Json | Format::Protobuf => None,
+        Format::JsonSchema => json_schema::forecast(settings, schema),
+        Format::Protobuf => protobuf::forecast(settings, schema),
+        Format::Raw | Format::Json => None,
     }
 }

@@ -12,7 +12,7 @@ use iceberg::spec::{NestedFieldRef, Schema, Type};
 use proptest::prelude::*;
 use tabletopic_decode::{
     Change, DecodeSettings, Decoded, Evolution, Format, Import, OnBadRecord, ProtobufEnums, Reason, SchemaId,
-    WriterSchemas, create_schema, decoder, infer, parse_ddl,
+    WriterSchemas, create_schema, decoder, forecast, infer, parse_ddl,
 };
 use tabletopic_records::{NoHeaders, Record};
 
@@ -888,4 +888,45 @@ fn a_schema_of_another_format_is_unusable() {
     );
     let waiting = decode(&settings, &table("id BIGINT"), &[framed(3, &[])]);
     assert_eq!(waiting.awaits[0].id, SchemaId(3));
+}
+
+#[test]
+fn a_forecast_says_what_changes_and_what_can_not() {
+    let schema = message(
+        "int64 id = 1; int64 small = 2; bool name = 3; double new = 4; message At { string zip = 1; int32 city = 2; } \
+         At at = 5; repeated string tags = 6; string _kafka_offset = 7;",
+    );
+    let mut settings = of(WriterSchemas::of_first_message(&schema, |_| None).unwrap());
+    settings.event_time = Some("seen".to_owned());
+    let table = table(
+        "id BIGINT, small INT, name VARCHAR, at STRUCT<city VARCHAR>, tags BIGINT, seen TIMESTAMPTZ, must INT NOT NULL",
+    );
+    let found = forecast(&settings, &table).unwrap();
+    let changes = found.changes.iter().map(|change| match change {
+        Change::AddColumn { parent, name, ty } => {
+            format!("{}{name} {}", parent.concat(), type_name(ty))
+        }
+        Change::Widen { path, to } => format!("{} -> {to}", path.join(".")),
+        other => panic!("{other:?}"),
+    });
+    let mut changes: Vec<String> = changes.collect();
+    changes.sort();
+    assert_eq!(changes, ["atzip string", "new double", "small -> long"]);
+    let mut misfits: Vec<String> = found
+        .misfits
+        .iter()
+        .map(|misfit| format!("{}: {}", misfit.column, misfit.why))
+        .collect();
+    misfits.sort();
+    assert_eq!(
+        misfits,
+        [
+            "at.city: written as what would be int, and the column is string",
+            "must: a required column is missing",
+            "name: written as what would be boolean, and the column is string",
+            "seen: the event time is missing",
+            "tags: written as what would be list<string>, and the column is long",
+        ]
+    );
+    assert_eq!(found.left_out, ["_kafka_offset"]);
 }

@@ -17,4 +17,4 @@ mod schema_lookups;
 pub mod worker;
 
 pub use job::{Job, PartitionBy, Start};
-pub use schema_lookups::{SchemaLookups, learn};
+pub use schema_lookups::{SchemaLookups, imports, learn};

@@ -5,14 +5,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
 use console::style;
 use serde_json::{Value, json};
-use tabletopic_decode::{Format, WriterSchemas};
-use tabletopic_ingest::Job;
+use tabletopic_decode::{DecodeSettings, Format, WriterSchemas, imported};
 use tabletopic_ingest::plan::{Action, NextSchema, next_schema};
 use tabletopic_ingest::run::RunError;
-use tabletopic_registry::{Answer, Registry, Versioned};
+use tabletopic_ingest::{Job, imports};
+use tabletopic_registry::{Answer, RegisteredSchema, Registry, Versioned};
 
 use super::text::harmless;
 use super::wanted;
@@ -44,7 +43,7 @@ pub fn asked(asked: &Asked) -> Option<AskedFor<'_>> {
 pub fn run(config: &Config, asked: &Asked, asked_for: &AskedFor<'_>) -> anyhow::Result<Exit> {
     let job = job(config, &asked.topics, asked_for)?;
     let (found, next) = runtime()?.block_on(async {
-        let found = find(config, asked_for).await?;
+        let found = find(config, &job, asked_for).await?;
         let next = match &found.writers {
             Ok(writers) => {
                 let lake = parts::lake_as_it_is(config).await?;
@@ -84,24 +83,23 @@ fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::
             );
         }
     };
-    if job.decode.format == Format::Avro {
+    if !matches!(job.decode.format, Format::Raw | Format::Json) {
         return Ok(job);
     }
     let message = format!(
-        "topic {} is not of format = \"avro\": only Avro schemas can be compared with a table",
+        "topic {} is not of format = \"avro\", \"json-schema\" or \"protobuf\": its records have no schema to compare \
+         with a table",
         job.topic
     );
     Err(UsageError(message).into())
 }
 
-async fn find(config: &Config, asked_for: &AskedFor<'_>) -> anyhow::Result<Found> {
+async fn find(config: &Config, job: &Job, asked_for: &AskedFor<'_>) -> anyhow::Result<Found> {
     let (subject, version) = match asked_for {
         AskedFor::File(file) => {
-            let text =
-                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             return Ok(Found {
                 name: file.display().to_string(),
-                writers: WriterSchemas::of_avro_file(&text),
+                writers: of_file(file, config, job)?,
             });
         }
         AskedFor::Subject(subject, version) => (*subject, *version),
@@ -118,11 +116,7 @@ async fn find(config: &Config, asked_for: &AskedFor<'_>) -> anyhow::Result<Found
         return Err(UsageError(format!("the registry has no {version}subject {subject}")).into());
     };
     let writers = match answer {
-        Answer::Schema(schema) if schema.kind == "AVRO" => {
-            let references = schema.references.into_iter().map(|reference| reference.text);
-            WriterSchemas::of_avro(&schema.text, &references.collect::<Vec<_>>())
-        }
-        Answer::Schema(schema) => Err(format!("it is registered as {}, and not as AVRO", schema.kind)),
+        Answer::Schema(schema) => of_registered(schema, &job.decode),
         Answer::Unusable(why) => Err(why),
         Answer::NoSuchId => Err("the registry has nothing under it".to_owned()),
     };
@@ -130,6 +124,46 @@ async fn find(config: &Config, asked_for: &AskedFor<'_>) -> anyhow::Result<Found
         name: format!("{subject} version {number}"),
         writers,
     })
+}
+
+fn of_file(file: &Path, config: &Config, job: &Job) -> anyhow::Result<Result<WriterSchemas, String>> {
+    let recursive = job.decode.recursive;
+    match job.decode.format {
+        Format::JsonSchema => jobs::json_schema(file, recursive),
+        // Framed records say themselves which message they are, so that none is configured.
+        Format::Protobuf if job.decode.writers.is_framed() => jobs::first_message(file),
+        Format::Protobuf => {
+            let topic = config.topics.iter().find(|topic| topic.job == job.id.as_str());
+            jobs::protobuf(file, topic.and_then(|topic| topic.message.as_deref()))
+        }
+        _ => jobs::avro(file, recursive),
+    }
+}
+
+fn of_registered(schema: RegisteredSchema, decode: &DecodeSettings) -> Result<WriterSchemas, String> {
+    let RegisteredSchema {
+        kind,
+        text,
+        references,
+    } = schema;
+    let wanted = match decode.format {
+        Format::JsonSchema => "JSON",
+        Format::Protobuf => "PROTOBUF",
+        _ => "AVRO",
+    };
+    if kind != wanted {
+        return Err(format!("it is registered as {kind}, and not as {wanted}"));
+    }
+    let imports = imports(references);
+    let writers = match decode.format {
+        Format::JsonSchema => WriterSchemas::of_json_schema(&text, &imports),
+        Format::Protobuf => WriterSchemas::of_first_message(&text, move |name| imported(&imports, name)),
+        _ => {
+            let texts = imports.into_iter().map(|import| import.text);
+            WriterSchemas::of_avro(&text, &texts.collect::<Vec<_>>())
+        }
+    };
+    writers?.allowed(decode.recursive)
 }
 
 fn document(exit: Exit, job: &Job, name: &str, next: &NextSchema) -> Value {

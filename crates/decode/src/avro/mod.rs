@@ -15,6 +15,7 @@ use crate::{Change, Forecast};
 
 mod append;
 mod cursor;
+mod json_text;
 mod leaf;
 mod places;
 mod read;
@@ -24,13 +25,14 @@ mod skip;
 mod types;
 
 use cursor::Cursor;
-use read::StructRead;
+use read::RecordRead;
 use resolve::resolve;
 
 pub(crate) struct Avro;
 
 impl WrittenFormat for Avro {
-    type Plan = StructRead;
+    type Columns = StructColumn;
+    type Plan = RecordRead;
 
     /// An Avro schema is of one type.
     fn select(framed: &[u8]) -> Outcome<(&[u8], &[u8])> {
@@ -43,32 +45,36 @@ impl WrittenFormat for Avro {
         own: &[&NestedFieldRef],
         table: &Schema,
         settings: &DecodeSettings,
-    ) -> Outcome<(StructRead, Vec<Change>)> {
-        let WriterSchema::Avro(fields) = schema else {
+    ) -> Outcome<(RecordRead, Vec<Change>)> {
+        let WriterSchema::Avro(root) = schema else {
             return Err(unusable(schema.is_not("AVRO")));
         };
-        let resolved = resolve(fields, own, table, settings);
-        Ok((resolved.record, resolved.growth))
+        let resolved = resolve(&root.fields, own, table, settings);
+        let read = RecordRead {
+            fields: resolved.record,
+            types: root.types.clone(),
+        };
+        Ok((read, resolved.growth))
     }
 
     fn append(
         columns: &mut StructColumn,
-        plan: &mut StructRead,
+        plan: &mut RecordRead,
         record: &[u8],
         reading: &mut Reading<'_>,
     ) -> Outcome {
-        let mut record = Cursor::new(record);
-        columns.append_avro(plan, &mut record, reading)?;
+        let mut record = Cursor::new(record, &plan.types);
+        columns.append_avro(&plan.fields, &mut record, reading)?;
         record.finish()
     }
 }
 
 /// What a table would make of records of the schema that the settings have.
 pub(crate) fn forecast(settings: &DecodeSettings, table: &Schema) -> Option<Forecast> {
-    let Some(Found::Schema(WriterSchema::Avro(fields))) = settings.writers.find(None) else {
+    let Some(Found::Schema(WriterSchema::Avro(root))) = settings.writers.find(None) else {
         return None;
     };
-    let resolved = resolve(&fields, &own(table), table, settings);
+    let resolved = resolve(&root.fields, &own(table), table, settings);
     Some(Forecast {
         changes: resolved.growth,
         misfits: resolved.misfits,
@@ -79,17 +85,16 @@ pub(crate) fn forecast(settings: &DecodeSettings, table: &Schema) -> Option<Fore
 /// The columns of a new table: those of the newest schema in the sample, which is the one with the highest id. What
 /// older schemas have beside them, the table gets when it meets their records.
 pub(crate) fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Vec<NestedFieldRef> {
-    let fields = match settings.writers.is_framed() {
-        false => settings.writers.find(None),
-        true => {
-            let ids = schema_ids(records).into_iter().rev();
-            let mut found = ids.filter_map(|id| settings.writers.find(Some(id)));
-            found.find(|found| matches!(found, Found::Schema(WriterSchema::Avro(_))))
-        }
-    };
-    let fields: Option<Arc<[schema::Field]>> = match fields {
-        Some(Found::Schema(WriterSchema::Avro(fields))) => Some(fields),
+    let known = |id| match settings.usable(id) {
+        Some(WriterSchema::Avro(root)) => Some(root.fields),
         _ => None,
+    };
+    let fields: Option<Arc<[schema::Field]>> = match settings.writers.is_framed() {
+        false => known(None),
+        true => {
+            let mut ids = schema_ids(records).into_iter().rev();
+            ids.find_map(|id| known(Some(id)))
+        }
     };
     types::columns(fields.as_deref(), settings.event_time.as_deref())
 }

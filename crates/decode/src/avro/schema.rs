@@ -45,6 +45,18 @@ pub(crate) enum Avro {
     Decimal(Decimal),
     /// Three unsigned numbers of 32 bits: months, days, milliseconds.
     Duration,
+    /// A named type within itself; its schema's [`Types`] have it.
+    Again(Box<str>),
+}
+
+/// Types that contain themselves, by their full names.
+pub(crate) type Types = HashMap<Box<str>, Avro>;
+
+/// A schema as the fields of a record. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Root {
+    pub fields: Arc<[Field]>,
+    pub types: Arc<Types>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +100,7 @@ pub(crate) struct Decimal {
 ///
 /// # Errors
 /// What is wrong with it, for people.
-pub(crate) fn parse(text: &str, references: &[String]) -> Result<Arc<[Field]>, String> {
+pub(crate) fn parse(text: &str, references: &[String]) -> Result<Root, String> {
     let json = |text: &str| {
         serde_json::from_str::<Value>(text).map_err(|error| format!("the schema is not JSON: {error}"))
     };
@@ -101,7 +113,10 @@ pub(crate) fn parse(text: &str, references: &[String]) -> Result<Arc<[Field]>, S
         parser.offer(reference);
     }
     match parser.parse(&json(text)?, "", 0)?.ty {
-        Avro::Record(fields) => Ok(fields),
+        Avro::Record(fields) => Ok(Root {
+            fields,
+            types: Arc::new(parser.types()),
+        }),
         _ => Err("a record's value has to be an Avro record, for its fields to be columns".into()),
     }
 }
@@ -123,9 +138,20 @@ struct Parser<'v> {
     named: HashMap<String, Option<Parsed>>,
     /// Referred schemas that nobody has used yet, by full name.
     offered: HashMap<String, &'v Value>,
+    /// The types that contain themselves.
+    again: HashSet<Box<str>>,
 }
 
 impl<'v> Parser<'v> {
+    fn types(self) -> Types {
+        let Self { again, mut named, .. } = self;
+        let ty = |name: Box<str>| {
+            let parsed = named.remove(&*name).flatten()?;
+            Some((name, parsed.ty))
+        };
+        again.into_iter().filter_map(ty).collect()
+    }
+
     fn offer(&mut self, schema: &'v Value) {
         if let Value::Object(object) = schema
             && let Ok(name) = full_name(object, "")
@@ -168,9 +194,12 @@ impl<'v> Parser<'v> {
             match self.named.get(name) {
                 Some(Some(known)) => return Ok(known.clone()),
                 Some(None) => {
-                    return Err(format!(
-                        "type {name} contains itself: recursive schemas have no columns; flatten it at its source"
-                    ));
+                    self.again.insert(name.into());
+                    let short = name.rsplit('.').next().unwrap_or(name);
+                    return Ok(Parsed {
+                        name: (short.into(), name.into()),
+                        ..leaf(Avro::Again(name.into()), name)
+                    });
                 }
                 None => {}
             }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use iceberg::spec::{NestedFieldRef, Schema};
 use tabletopic_records::Record;
 
-use crate::Change;
 use crate::bad::{Fault, Reason};
-use crate::by_writer::{WrittenFormat, unusable};
+use crate::by_writer::{WrittenFormat, own, unusable};
 use crate::columns::{Outcome, Reading, StructColumn};
 use crate::frame::unframe;
 use crate::settings::DecodeSettings;
 use crate::writer_schemas::{Found, SchemaId, WriterSchema};
+use crate::{Change, Forecast};
 
 mod append;
 mod compile;
@@ -33,6 +33,7 @@ use wire::Span;
 pub(crate) struct Protobuf;
 
 impl WrittenFormat for Protobuf {
+    type Columns = StructColumn;
     type Plan = MessagePlan;
 
     fn select(framed: &[u8]) -> Outcome<(&[u8], &[u8])> {
@@ -46,12 +47,8 @@ impl WrittenFormat for Protobuf {
         table: &Schema,
         settings: &DecodeSettings,
     ) -> Outcome<(MessagePlan, Vec<Change>)> {
-        Ok(resolve(
-            &*message(schema, selector, settings)?,
-            own,
-            table,
-            settings,
-        ))
+        let resolved = resolve(&*message(schema, selector, settings)?, own, table, settings);
+        Ok((resolved.plan, resolved.growth))
     }
 
     fn append(
@@ -86,6 +83,20 @@ fn message(schema: &WriterSchema, selector: &[u8], settings: &DecodeSettings) ->
             Err(Fault::fatal(Reason::NotFramed, detail))
         }
     }
+}
+
+/// What a table would make of records of the message that the settings have.
+pub(crate) fn forecast(settings: &DecodeSettings, table: &Schema) -> Option<Forecast> {
+    let Some(Found::Schema(schema)) = settings.writers.find(None) else {
+        return None;
+    };
+    let message = message(&schema, &[], settings).ok()?;
+    let resolved = resolve(&message, &own(table), table, settings);
+    Some(Forecast {
+        changes: resolved.growth,
+        misfits: resolved.misfits,
+        left_out: resolved.left_out,
+    })
 }
 
 /// The columns of a new table: those of the newest schema in the sample, which is the one with the highest id. What

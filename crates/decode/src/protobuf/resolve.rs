@@ -11,10 +11,11 @@ use super::schema::{Field, Kind, Label, Message};
 use super::types::{column_type, of_kind};
 use super::value::{Enum, JsonKind, Scalar};
 use super::wire::Wire;
-use crate::Change;
+use crate::columns::NO_COLUMN;
 use crate::kafka_columns::KafkaColumn;
 use crate::schema::{columns_of, is_reserved};
 use crate::settings::{DecodeSettings, Evolution, ProtobufEnums};
+use crate::{Change, Misfit};
 
 /// A message into a struct, or the record into the table's own columns.
 #[derive(Debug)]
@@ -79,24 +80,50 @@ pub(super) enum Left {
     Refused(Box<str>),
 }
 
-/// `own` are the columns of the table that the record fills, in their order. Returns what the table lacks, too.
+/// A message type as a table takes it.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub plan: MessagePlan,
+    /// What the table lacks for it.
+    pub growth: Vec<Change>,
+    /// What it has that makes records bad, or some of them.
+    pub misfits: Vec<Misfit>,
+    /// Fields that get no column, by their paths.
+    pub left_out: Vec<String>,
+}
+
+/// `own` are the columns of the table that the record fills, in their order.
 pub(super) fn resolve(
     message: &Message,
     own: &[&NestedFieldRef],
     schema: &Schema,
     settings: &DecodeSettings,
-) -> (MessagePlan, Vec<Change>) {
+) -> Resolved {
     let mut resolving = Resolving {
         settings,
         columns: schema.field_id_to_fields().len(),
         growth: Vec::new(),
+        misfits: Vec::new(),
+        left_out: Vec::new(),
         path: Vec::new(),
     };
+    resolving.missing(message, own);
     let members = own
         .iter()
         .map(|field| (field.name.as_str(), field.field_type.as_ref()));
     let plan = resolving.message(message, &members.collect::<Vec<_>>());
-    (plan, resolving.growth)
+    let Resolving {
+        growth,
+        misfits,
+        left_out,
+        ..
+    } = resolving;
+    Resolved {
+        plan,
+        growth,
+        misfits,
+        left_out,
+    }
 }
 
 struct Resolving<'s> {
@@ -104,10 +131,44 @@ struct Resolving<'s> {
     /// Columns that the table has, those asked for included.
     columns: usize,
     growth: Vec<Change>,
+    misfits: Vec<Misfit>,
+    left_out: Vec<String>,
     path: Vec<String>,
 }
 
 impl Resolving<'_> {
+    /// Columns of the table's own level that have to be filled, and that the message has no field for.
+    fn missing(&mut self, message: &Message, own: &[&NestedFieldRef]) {
+        let event_time = self.settings.event_time.as_deref().unwrap_or_default();
+        let event_time = event_time.split('.').next();
+        for column in own {
+            if message.fields.iter().any(|field| *field.name == *column.name) {
+                continue;
+            }
+            if event_time == Some(&column.name) {
+                self.misfit(&column.name, "the event time is missing");
+            } else if column.required {
+                self.misfit(&column.name, "a required column is missing");
+            }
+        }
+    }
+
+    fn misfit(&mut self, name: &str, why: &str) {
+        self.misfits.push(Misfit {
+            column: self.path_of(name),
+            why: why.to_owned(),
+        });
+    }
+
+    /// Dotted. Without a name, where the reading is.
+    fn path_of(&self, name: &str) -> String {
+        let path = self.path.iter().map(String::as_str);
+        path.chain([name])
+            .filter(|name| !name.is_empty())
+            .collect::<Vec<_>>()
+            .join(".")
+    }
+
     fn message(&mut self, message: &Message, members: &[(&str, &Type)]) -> MessagePlan {
         let mut shapes: Vec<Shape> = message.fields.iter().map(shape).collect();
         shapes.sort_by_key(|shape| shape.number);
@@ -146,11 +207,12 @@ impl Resolving<'_> {
             || taken.contains(&name.to_lowercase())
             || columns > self.settings.limits.max_columns
         {
+            self.left_out.push(self.path_of(name));
             return Some(Left::Unknown);
         }
         if !self.settings.evolution.add {
-            let path: Vec<&str> = self.path.iter().map(String::as_str).chain([name]).collect();
-            return Some(Left::Refused(path.join(".").into()));
+            self.misfit(name, NO_COLUMN);
+            return Some(Left::Refused(self.path_of(name).into()));
         }
         taken.insert(name.to_lowercase());
         self.columns = columns;
@@ -163,9 +225,9 @@ impl Resolving<'_> {
     }
 
     fn field(&mut self, field: &Field, column: &Type) -> Read {
-        let unfit = || {
-            let written = column_type(field, self.settings.protobuf_enums);
-            Read::One(unfit(written, column), Absent::Default)
+        let unfit = |resolving: &mut Self| {
+            let written = column_type(field, resolving.settings.protobuf_enums);
+            Read::One(resolving.unfit(written, column), Absent::Default)
         };
         match (field.label, &field.kind, column) {
             (_, Kind::Map(key, value), Type::Map(map)) => {
@@ -174,14 +236,14 @@ impl Resolving<'_> {
                     .is_some_and(|column| *column != PrimitiveType::Timestamptz && holds(*key, column))
                 {
                     true => Read::Map(Box::new(self.map(*key, value, &map.value_field.field_type))),
-                    false => unfit(),
+                    false => unfit(self),
                 }
             }
             (Label::Repeated, kind, Type::List(list)) => Read::List(
                 self.inner("element", kind, &list.element_field.field_type),
                 wire(kind),
             ),
-            (Label::Repeated, _, _) | (_, Kind::Map(..), _) => unfit(),
+            (Label::Repeated, _, _) | (_, Kind::Map(..), _) => unfit(self),
             (Label::Implicit, kind, column) => Read::One(self.value(kind, column), Absent::Default),
             (Label::Explicit, kind, column) => Read::One(self.value(kind, column), Absent::Null),
         }
@@ -251,11 +313,11 @@ impl Resolving<'_> {
             | (Some(Type::Primitive(to @ PrimitiveType::Double)), Type::Primitive(PrimitiveType::Float)) => {
                 to.clone()
             }
-            _ => return unfit(written, column),
+            _ => return self.unfit(written, column),
         };
         let Evolution { widen, .. } = self.settings.evolution;
         if !self.settings.infer || !widen {
-            return unfit(written, column);
+            return self.unfit(written, column);
         }
         self.growth.push(Change::Widen {
             path: self.path.clone(),
@@ -263,11 +325,13 @@ impl Resolving<'_> {
         });
         Value::Later
     }
-}
 
-fn unfit(written: Option<Type>, column: &Type) -> Value {
-    let written = written.map_or_else(|| "nothing".to_owned(), |ty| ty.to_string());
-    Value::Unfit(format!("written as what would be {written}, and the column is {column}").into())
+    fn unfit(&mut self, written: Option<Type>, column: &Type) -> Value {
+        let written = written.map_or_else(|| "nothing".to_owned(), |ty| ty.to_string());
+        let why = format!("written as what would be {written}, and the column is {column}");
+        self.misfit("", &why);
+        Value::Unfit(why.into())
+    }
 }
 
 /// Whether all values fit, or those that do not are told apart.

@@ -9,21 +9,13 @@ use prost_reflect::{DescriptorPool, FieldDescriptor, Kind as Declared, MessageDe
 use super::compile::compile;
 use super::value::{Enum, JsonKind, Scalar};
 use crate::settings::Limits;
+use crate::writer_schemas::Import;
 
 /// Types within types, each use of a message counted.
 const MOST_TYPES: usize = 10_000;
 
 /// Bytes of an enum value's name: one byte of a record can stand for it.
 const LONGEST_NAME: usize = 256;
-
-/// A file that another one imports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Import {
-    /// As `import` says it.
-    pub name: String,
-    /// A `.proto` file's text, or a compiled one in base64.
-    pub text: String,
-}
 
 /// The messages that records can be, by their place: the index among the file's messages, then among those that are
 /// declared within that one. For a file without registry only the one that records are, at no index.
@@ -108,6 +100,16 @@ impl Messages {
         let file = compile(text, import)?;
         let own: Vec<MessageDescriptor> = file.messages().collect();
         Self::one(file.parent_pool(), own, message)
+    }
+
+    /// The message that a file declares first.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn first(text: &str, import: impl Fn(&str) -> Option<String> + 'static) -> Result<Self, String> {
+        let file = compile(text, import)?;
+        let own = file.messages().take(1).collect();
+        Self::one(file.parent_pool(), own, None)
     }
 
     /// The same, of a compiled `FileDescriptorSet`.
