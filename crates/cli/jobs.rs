@@ -53,7 +53,9 @@ pub fn decode(topic: &Topic, registered: &WriterSchemas) -> anyhow::Result<Decod
         (Format::Avro | Format::JsonSchema | Format::Protobuf, None) => registered.clone(),
         (Format::Avro, Some(file)) => of_file(file, avro(file, recursive)?)?,
         (Format::JsonSchema, Some(file)) => of_file(file, json_schema(file, recursive)?)?,
-        (Format::Protobuf, Some(file)) => of_file(file, protobuf(file, topic.message.as_deref())?)?,
+        (Format::Protobuf, Some(file)) => {
+            of_file(file, protobuf(file, topic.message.as_deref(), recursive)?)?
+        }
     };
     Ok(DecodeSettings {
         writers,
@@ -78,8 +80,12 @@ pub fn json_schema(file: &Path, recursive: Recursive) -> anyhow::Result<Result<W
 }
 
 /// A Protobuf message whose schema is in a file. Without a name, the only one.
-pub fn protobuf(file: &Path, message: Option<&str>) -> anyhow::Result<Result<WriterSchemas, String>> {
-    Ok(match ProtobufFile::of(file) {
+pub fn protobuf(
+    file: &Path,
+    message: Option<&str>,
+    recursive: Recursive,
+) -> anyhow::Result<Result<WriterSchemas, String>> {
+    let schemas = match ProtobufFile::of(file) {
         Some(ProtobufFile::DescriptorSet) => {
             let bytes = std::fs::read(file).with_context(|| cannot_read(file))?;
             WriterSchemas::of_descriptor_set(&bytes, message)
@@ -87,15 +93,14 @@ pub fn protobuf(file: &Path, message: Option<&str>) -> anyhow::Result<Result<Wri
         Some(ProtobufFile::Proto) | None => {
             WriterSchemas::of_proto_file(&read(file)?, message, imports_beside(file))
         }
-    })
+    };
+    Ok(schemas.and_then(|schemas| schemas.allowed(recursive)))
 }
 
 /// The message that a `.proto` file declares first.
-pub fn first_message(file: &Path) -> anyhow::Result<Result<WriterSchemas, String>> {
-    Ok(WriterSchemas::of_first_message(
-        &read(file)?,
-        imports_beside(file),
-    ))
+pub fn first_message(file: &Path, recursive: Recursive) -> anyhow::Result<Result<WriterSchemas, String>> {
+    let schemas = WriterSchemas::of_first_message(&read(file)?, imports_beside(file));
+    Ok(schemas.and_then(|schemas| schemas.allowed(recursive)))
 }
 
 /// The files that a schema's file refers to. Their names lead downwards, as `protoc` wants it.

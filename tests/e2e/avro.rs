@@ -91,6 +91,42 @@ fn the_table_follows_the_schemas_and_bad_records_are_set_aside() {
 }
 
 #[test]
+fn what_contains_itself_in_avro_is_refused_or_kept_as_text() {
+    let (topic, lake) = (Topic::create("avro-tree", 1, &[]), Lake::new());
+    let (rows, schema) = (lake.file("rows"), lake.file("tree.avsc"));
+    let places = [
+        "--bootstrap",
+        &topic.bootstrap,
+        "--schema",
+        &schema,
+        "--rows",
+        &rows,
+    ];
+    must(
+        "registry_produce",
+        &[&["avro", topic.name.as_str(), "recursive"], &places[..]].concat(),
+    );
+    let configured = |more: &str| {
+        let job = format!(
+            "format = \"avro\"\non_bad_record = \"dead-letter\"\npartition_by = []\nschema.file = \"{schema}\"\n{more}"
+        );
+        lake.configure("avro", &topic, "", &job)
+    };
+    let (code, said) = check(&configured(""));
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains("tree.avsc: type shop.Node contains itself"),
+        "{said}"
+    );
+    let config = configured("schema.recursive = \"json\"");
+    let (code, said) = check(&config);
+    assert_eq!(code, 0, "{said}");
+    until_end(&config);
+    holds(&lake, &[&rows], &[]);
+    lake.is_sound();
+}
+
+#[test]
 fn a_registry_behind_tls_is_shown_the_clients_certificate_and_nobody_without_one_is_answered() {
     let BehindTls {
         registry,

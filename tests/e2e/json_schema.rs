@@ -1,13 +1,12 @@
 //! JSON Schema from a topic to a table: Confluent's serializer, a real registry, PyIceberg and DuckDB as judges.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::{Value, json};
 use tabletopic_testkit::{Lake, Registry, Service, Topic, must};
 
 use crate::TABLETOPIC;
-use crate::environment::check;
+use crate::environment::{check, forecast};
 
 /// `origin` is where the schemas are: in a registry, or in a file that is written.
 fn produce(topic: &Topic, origin: [&str; 2], rows: &str, batches: &[&str]) {
@@ -38,21 +37,6 @@ fn of_registry(registry: &Registry) -> String {
 
 fn until_end(config: &Path) {
     Service::run(TABLETOPIC, config, &["--until-end"]).succeed();
-}
-
-/// `plan --subject` for the topic's newest schema.
-fn forecast(config: &Path, topic: &Topic) -> (i32, String) {
-    let subject = format!("{}-value", topic.name);
-    let output = Command::new(TABLETOPIC)
-        .args(["plan", "--subject", &subject, "--config"])
-        .arg(config)
-        .output()
-        .expect("it runs");
-    let said = [output.stdout, output.stderr].concat();
-    (
-        output.status.code().expect("it leaves"),
-        String::from_utf8_lossy(&said).into_owned(),
-    )
 }
 
 #[test]

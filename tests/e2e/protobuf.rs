@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tabletopic_testkit::{Lake, Registry, Service, Topic, must};
 
 use crate::TABLETOPIC;
-use crate::environment::check;
+use crate::environment::{check, forecast};
 
 /// `origin` is where the schemas are: in a registry, or in a file that is written.
 fn produce(topic: &Topic, origin: [&str; 2], rows: &str, batches: &[&str]) {
@@ -71,6 +71,9 @@ fn the_table_follows_protobuf_schemas_that_refer_to_others() {
         letters,
         json!({"not_framed": 2, "not_protobuf": 1, "unknown_schema": 1, "unusable_schema": 2, "wrong_type": 3})
     );
+    let (code, said) = forecast(&config, &topic);
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("contains itself"), "{said}");
     lake.is_sound();
 }
 

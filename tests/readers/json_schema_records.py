@@ -25,7 +25,8 @@ TYPES = [
     ("c_number", {"type": "number"}, [0.1, -1e308]),
     ("c_whole_number", {"type": "number"}, [(5, 5.0), -1.5]),
     ("c_string", {"type": "string", "maxLength": 100}, ["naïve 🦉 \"\\", ""]),
-    ("c_date", {"type": "string", "format": "date"}, [("2026-01-31", AT.date()), ("1969-12-31", datetime.date(1969, 12, 31))]),
+    ("c_date", {"type": "string", "format": "date"},
+     [("2026-01-31", AT.date()), ("1969-12-31", datetime.date(1969, 12, 31))]),
     ("c_date_time", {"type": "string", "format": "date-time"},
      [("2026-01-31T10:26:56.123456+01:00", AT), ("2026-01-31T09:26:56Z", AT.replace(microsecond=0))]),
     ("c_uuid", {"type": "string", "format": "uuid"}, [(str(ID), ID), (str(uuid.UUID(int=0)), uuid.UUID(int=0))]),
@@ -35,15 +36,17 @@ TYPES = [
     ("c_one_of", nullable({"type": "string", "format": "date"}), [("2026-01-31", AT.date()), None]),
     ("c_same_choices", {"anyOf": [{"const": "a"}, {"type": "string", "pattern": "^b"}]}, ["a", "bc"]),
     ("c_array", {"type": "array", "items": {"type": ["integer", "null"]}}, [[1, None, 3], []]),
-    ("c_map", {"type": "object", "additionalProperties": {"type": "number"}}, [({"a": 1, "b": 2.5}, {"a": 1.0, "b": 2.5}), {}]),
+    ("c_map", {"type": "object", "additionalProperties": {"type": "number"}},
+     [({"a": 1, "b": 2.5}, {"a": 1.0, "b": 2.5}), {}]),
     ("c_map_by_pattern", {"type": "object", "patternProperties": {"^x": {"$ref": "#/$defs/item"}}},
      [{"x1": {"sku": "s", "count": 2}}, {}]),
     ("c_object", {"$ref": "#/$defs/item"}, [{"sku": "s", "count": None}, {"sku": "t", "count": 1}]),
     ("c_all_of", {"allOf": [{"$ref": "#/$defs/item"}, {"properties": {"more": {"type": "boolean"}}}]},
      [{"sku": "s", "count": 1, "more": True}, {"sku": "t"}]),
     ("c_several", {"type": ["string", "integer"]}, [("5", '"5"'), (5, "5")]),
-    ("c_any", {}, [({"a": [1, None]}, '{"a": [1, null]}'), None]),
-    ("c_tuple", {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}]}, [([1, "a"], '[1, "a"]'), ([], "[]")]),
+    ("c_any", {}, [({"a": [1, None]}, '{"a":[1,null]}'), None]),
+    ("c_tuple", {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}]},
+     [([1, "a"], '[1,"a"]'), ([], "[]")]),
     ("c_absent", {"type": "string"}, [None, None]),
 ]
 
@@ -115,7 +118,8 @@ def tree(row):
     record = {"id": 1, "top": {"name": "root", "children": [leaf]}}
     text = json.dumps(leaf)
     read = {"id": 1, "top": {"name": "root", "children": [text]}}
-    return order({"id": {"type": "integer"}, "top": {"$ref": "#/$defs/node"}}, {"node": NODE}), [(record, read if row else None)]
+    schema = order({"id": {"type": "integer"}, "top": {"$ref": "#/$defs/node"}}, {"node": NODE})
+    return schema, [(record, read if row else None)]
 
 
 BATCHES = {

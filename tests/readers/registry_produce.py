@@ -5,17 +5,19 @@
 
 FORMAT is avro, protobuf or json-schema. Writes the batches of its module (such as avro_records.py) into partition 0,
 their records in turns. `strange` is a batch of values that no serializer wrote, among the others. With --schema the
-records have no frames, and FILE gets their schema: what protoc makes of it, or the JSON Schema with what it refers to
-beside it. --rows gets what a table should hold, by offset (see avro_rows.py). Prints how many records there are, and
-their offsets.
+records have no frames, and FILE gets their schema: of Protobuf what protoc makes of it, of JSON Schema with what it
+refers to beside it. --rows gets what a table should hold, by offset (see avro_rows.py). Prints how many records there
+are, and their offsets.
 """
 
 import argparse
+import io
 import json
 import pathlib
 import pickle
 import sys
 
+import fastavro
 import lake
 from confluent_kafka import Producer
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
@@ -27,7 +29,16 @@ def avro(options, name):
     from confluent_kafka.schema_registry.avro import AvroSerializer
 
     schema, pairs = batch(name)
+    if options.schema:
+        pathlib.Path(options.schema).write_text(schema)
+        return lambda record, _: unframed(json.loads(schema), record), pairs
     return AvroSerializer(registry(options), schema), pairs
+
+
+def unframed(schema, record):
+    value = io.BytesIO()
+    fastavro.schemaless_writer(value, schema, record)
+    return value.getvalue()
 
 
 def protobuf(options, name):

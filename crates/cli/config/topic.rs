@@ -280,12 +280,8 @@ fn schema(
     let recursion = recursive
         .as_ref()
         .map_or(Recursive::Refuse, |recursive| *recursive.get_ref());
-    let is_json = recursion == Recursive::Json;
-    if let Some(recursive) =
-        recursive.filter(|_| is_json && !matches!(format, Format::Avro | Format::JsonSchema))
-    {
-        let message = "is for format = \"avro\" or \"json-schema\"; remove it";
-        return Err(document.problem_at(recursive.span(), message.to_owned()));
+    if let Some(recursive) = recursive.filter(|_| without_schemas && recursion != Recursive::Refuse) {
+        return Err(document.problem_at(recursive.span(), only_schemas.to_owned()));
     }
     if let Some(message) = &message {
         let problem = match (format, &file) {

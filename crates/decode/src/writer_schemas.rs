@@ -67,15 +67,13 @@ impl WriterSchema {
         let found = match self {
             Self::Avro(root) => root.types.keys().min().map(|name| format!("type {name}")),
             Self::Json(schema) => schema.recursive.as_ref().map(|path| format!("field {path}")),
-            Self::Protobuf(_) => None,
+            // Of the messages in a registry's schema, each record says which it is.
+            Self::Protobuf(messages) => match messages.at(&[]) {
+                Some(Ok(message)) => message.again.as_ref().map(|path| format!("field {path}")),
+                _ => None,
+            },
         };
-        match (found, recursive) {
-            (Some(found), Recursive::Refuse) => Err(format!(
-                "{found} contains itself, and columns have to end somewhere; flatten it at its source, or keep it \
-                 as JSON text with schema.recursive = \"json\""
-            )),
-            _ => Ok(()),
-        }
+        refuse(found, recursive)
     }
 
     fn is_same(&self, other: &Self) -> bool {
@@ -85,6 +83,17 @@ impl WriterSchema {
             (Self::Json(a), Self::Json(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
+    }
+}
+
+/// Says why `recursive` does not allow what was `found`, such as `type Node`, to contain itself.
+pub(crate) fn refuse(found: Option<String>, recursive: Recursive) -> Result<(), String> {
+    match (found, recursive) {
+        (Some(found), Recursive::Refuse) => Err(format!(
+            "{found} contains itself, and columns have to end somewhere; flatten it at its source, or keep it \
+                 as JSON text with schema.recursive = \"json\""
+        )),
+        _ => Ok(()),
     }
 }
 

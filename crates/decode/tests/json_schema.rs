@@ -359,8 +359,11 @@ fn what_contains_itself_is_refused_or_kept_as_text() {
     let tree = r##"{"properties": {"id": {"type": "integer"}, "top": {"$ref": "#/$defs/node"}}, "$defs": {"node":
         {"properties": {"name": {"type": "string"}, "next": {"oneOf": [{"type": "null"}, {"$ref": "#/$defs/node"}]}}}}}"##;
     let mut settings = registered(&[tree]);
-    let value = framed(1, r#"{"id": 1, "top": {"name": "a", "next": {"name": "b"}}}"#);
-    let decoded = decode(&settings, &table("id BIGINT"), &[value.clone()]);
+    let values = [framed(
+        1,
+        r#"{"id": 1, "top": {"name": "a", "next": {"name": "b"}}}"#,
+    )];
+    let decoded = decode(&settings, &table("id BIGINT"), &values);
     assert_eq!(reasons(&decoded), [(0, Reason::UnusableSchema)]);
     let detail = &decoded.bad[0].detail;
     assert!(
@@ -368,15 +371,14 @@ fn what_contains_itself_is_refused_or_kept_as_text() {
         "{detail}"
     );
     let file = WriterSchemas::of_json_schema(tree, &[]).unwrap();
-    assert!(file.clone().allowed(Recursive::Refuse).is_err());
+    assert!(file.allowed(Recursive::Refuse).is_err());
     settings.recursive = Recursive::Json;
-    let sample = [value.clone()];
-    let fields = infer(&records(&sample), &settings).unwrap();
+    let fields = infer(&records(&values), &settings).unwrap();
     assert_eq!(
         names(&fields),
         ["id long", "top struct<name: string, next: string>"]
     );
-    let decoded = decode(&settings, &create_schema(&fields, &settings).unwrap(), &[value]);
+    let decoded = decode(&settings, &create_schema(&fields, &settings).unwrap(), &values);
     assert_eq!(
         show(column(&decoded, "top"), 0),
         r#"{name: a, next: {"name": "b"}}"#

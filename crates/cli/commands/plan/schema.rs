@@ -131,10 +131,10 @@ fn of_file(file: &Path, config: &Config, job: &Job) -> anyhow::Result<Result<Wri
     match job.decode.format {
         Format::JsonSchema => jobs::json_schema(file, recursive),
         // Framed records say themselves which message they are, so that none is configured.
-        Format::Protobuf if job.decode.writers.is_framed() => jobs::first_message(file),
+        Format::Protobuf if job.decode.writers.is_framed() => jobs::first_message(file, recursive),
         Format::Protobuf => {
             let topic = config.topics.iter().find(|topic| topic.job == job.id.as_str());
-            jobs::protobuf(file, topic.and_then(|topic| topic.message.as_deref()))
+            jobs::protobuf(file, topic.and_then(|topic| topic.message.as_deref()), recursive)
         }
         _ => jobs::avro(file, recursive),
     }

@@ -414,8 +414,8 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ),
     (
         "format = \"json\"",
-        "format = \"protobuf\"\nschema = { file = \"a.proto\", recursive = \"json\" }",
-        "14: topic.schema.recursive: is for format = \"avro\" or \"json-schema\"; remove it",
+        "format = \"json\"\nschema.recursive = \"json\"",
+        "14: topic.schema.recursive: is for format = \"avro\", \"json-schema\" or \"protobuf\"; remove it",
     ),
     (
         "format = \"json\"",

@@ -124,6 +124,7 @@ impl Slot {
                     }
                     Value::Timestamp => leaf.append_timestamp(parts, record, reading, event_time),
                     Value::Json(kind) => leaf.append_json(*kind, parts, record, reading),
+                    Value::Text(name, types) => leaf.append_message_text(name, types, parts, record, reading),
                     Value::Later => {
                         leaf.pad(self.required);
                         return Ok(());

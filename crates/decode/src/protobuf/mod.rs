@@ -11,7 +11,7 @@ use crate::by_writer::{WrittenFormat, own, unusable};
 use crate::columns::{Outcome, Reading, StructColumn};
 use crate::frame::unframe;
 use crate::settings::DecodeSettings;
-use crate::writer_schemas::{Found, SchemaId, WriterSchema};
+use crate::writer_schemas::{Found, SchemaId, WriterSchema, refuse};
 use crate::{Change, Forecast};
 
 mod append;
@@ -19,15 +19,17 @@ mod compile;
 mod frame;
 mod json_text;
 mod leaf;
+mod message_text;
 mod resolve;
 mod scan;
 pub(crate) mod schema;
+mod shapes;
 mod types;
 mod value;
 mod wire;
 
 use resolve::{MessagePlan, resolve};
-use schema::Message;
+use schema::{Message, Types};
 use wire::Span;
 
 pub(crate) struct Protobuf;
@@ -47,7 +49,8 @@ impl WrittenFormat for Protobuf {
         table: &Schema,
         settings: &DecodeSettings,
     ) -> Outcome<(MessagePlan, Vec<Change>)> {
-        let resolved = resolve(&*message(schema, selector, settings)?, own, table, settings);
+        let (message, types) = message(schema, selector, settings)?;
+        let resolved = resolve(&message, &types, own, table, settings);
         Ok((resolved.plan, resolved.growth))
     }
 
@@ -67,7 +70,11 @@ impl WrittenFormat for Protobuf {
 }
 
 /// The message type that a record was written as.
-fn message(schema: &WriterSchema, selector: &[u8], settings: &DecodeSettings) -> Outcome<Arc<Message>> {
+fn message(
+    schema: &WriterSchema,
+    selector: &[u8],
+    settings: &DecodeSettings,
+) -> Outcome<(Arc<Message>, Arc<Types>)> {
     let WriterSchema::Protobuf(messages) = schema else {
         return Err(unusable(schema.is_not("PROTOBUF")));
     };
@@ -76,7 +83,11 @@ fn message(schema: &WriterSchema, selector: &[u8], settings: &DecodeSettings) ->
         false => Vec::new(),
     };
     match messages.at(&place) {
-        Some(Ok(message)) => Ok(message.clone()),
+        Some(Ok(message)) => {
+            let found = message.again.as_ref().map(|path| format!("field {path}"));
+            refuse(found, settings.recursive).map_err(unusable)?;
+            Ok((message.clone(), messages.types.clone()))
+        }
         Some(Err(problem)) => Err(unusable(problem.as_str())),
         None => {
             let detail = format!("it has no message at {place:?}, which the record says it is");
@@ -90,8 +101,8 @@ pub(crate) fn forecast(settings: &DecodeSettings, table: &Schema) -> Option<Fore
     let Some(Found::Schema(schema)) = settings.writers.find(None) else {
         return None;
     };
-    let message = message(&schema, &[], settings).ok()?;
-    let resolved = resolve(&message, &own(table), table, settings);
+    let (message, types) = message(&schema, &[], settings).ok()?;
+    let resolved = resolve(&message, &types, &own(table), table, settings);
     Some(Forecast {
         changes: resolved.growth,
         misfits: resolved.misfits,
@@ -125,7 +136,7 @@ pub(crate) fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Vec<Ne
         }
     };
     types::columns(
-        message.as_deref(),
+        message.as_ref().map(|(message, _)| &**message),
         settings.event_time.as_deref(),
         settings.protobuf_enums,
     )

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use iceberg::spec::{NestedFieldRef, PrimitiveType, Schema, StructType, Type};
 
-use super::scan::{Keeps, Scan, Shape};
-use super::schema::{Field, Kind, Label, Message};
+use super::scan::{Scan, Shape};
+use super::schema::{Field, Kind, Label, Message, Types};
+use super::shapes::{default_of, of_entry, wire};
 use super::types::{column_type, of_kind};
 use super::value::{Enum, JsonKind, Scalar};
 use super::wire::Wire;
@@ -54,6 +55,8 @@ pub(super) enum Value {
     Wrapper(Scalar),
     Timestamp,
     Json(JsonKind),
+    /// A message that contains itself, by its name, as text.
+    Text(Box<str>, Arc<Types>),
     /// The table will have another type for it, once the change that it asks for is made.
     Later,
     /// The column can't hold it. The text says why.
@@ -95,12 +98,14 @@ pub(super) struct Resolved {
 /// `own` are the columns of the table that the record fills, in their order.
 pub(super) fn resolve(
     message: &Message,
+    types: &Arc<Types>,
     own: &[&NestedFieldRef],
     schema: &Schema,
     settings: &DecodeSettings,
 ) -> Resolved {
     let mut resolving = Resolving {
         settings,
+        types,
         columns: schema.field_id_to_fields().len(),
         growth: Vec::new(),
         misfits: Vec::new(),
@@ -128,6 +133,8 @@ pub(super) fn resolve(
 
 struct Resolving<'s> {
     settings: &'s DecodeSettings,
+    /// Of the message's schema.
+    types: &'s Arc<Types>,
     /// Columns that the table has, those asked for included.
     columns: usize,
     growth: Vec<Change>,
@@ -170,8 +177,7 @@ impl Resolving<'_> {
     }
 
     fn message(&mut self, message: &Message, members: &[(&str, &Type)]) -> MessagePlan {
-        let mut shapes: Vec<Shape> = message.fields.iter().map(shape).collect();
-        shapes.sort_by_key(|shape| shape.number);
+        let shapes = &message.shapes;
         let mut taken: HashSet<String> = members.iter().map(|(name, _)| name.to_lowercase()).collect();
         let mut reads: Vec<Option<(usize, Read)>> = members.iter().map(|_| None).collect();
         let mut left = Vec::new();
@@ -187,7 +193,7 @@ impl Resolving<'_> {
             }
         }
         MessagePlan {
-            shapes: shapes.into(),
+            shapes: shapes.clone(),
             oneofs: message.oneofs,
             members: reads.into(),
             left: left.into(),
@@ -250,23 +256,11 @@ impl Resolving<'_> {
     }
 
     fn map(&mut self, key: Scalar, value: &Kind, column: &Type) -> MapPlan {
-        let entry = |number, wire, keeps| Shape {
-            number,
-            wire,
-            keeps,
-            oneof: None,
-        };
         MapPlan {
-            shapes: [
-                entry(1, key.wire(), Keeps::Last),
-                entry(2, wire(value), keeps(value)),
-            ],
+            shapes: of_entry(key, value),
             key,
             value: self.inner("value", value, column),
-            default: match value {
-                Kind::Enum(names) => i64::from(names.default) as u64,
-                _ => 0,
-            },
+            default: default_of(value),
             scan: Scan::default(),
         }
     }
@@ -297,6 +291,9 @@ impl Resolving<'_> {
                 Value::Scalar(Scalar::Int32)
             }
             (Kind::Timestamp, Type::Primitive(PrimitiveType::Timestamptz)) => Value::Timestamp,
+            (Kind::Again(name, _), Type::Primitive(PrimitiveType::String)) => {
+                Value::Text(name.clone(), self.types.clone())
+            }
             (Kind::Json(json), Type::Primitive(PrimitiveType::String)) => Value::Json(*json),
             (Kind::Message(message) | Kind::Group(message), Type::Struct(members)) => {
                 Value::Message(Box::new(self.message(message, &members_of(members))))
@@ -358,41 +355,6 @@ fn holds_integer(digits: u32, column: &PrimitiveType) -> bool {
         P::Long | P::Timestamp | P::Timestamptz => true,
         P::Decimal { precision, scale } => *scale == 0 && digits <= *precision,
         _ => false,
-    }
-}
-
-fn shape(field: &Field) -> Shape {
-    Shape {
-        number: field.number,
-        wire: wire(&field.kind),
-        keeps: match (field.label, keeps(&field.kind)) {
-            (Label::Repeated, Keeps::Last) => match wire(&field.kind) {
-                Wire::Delimited => Keeps::All,
-                _ => Keeps::Packed,
-            },
-            (_, keeps) => keeps,
-        },
-        oneof: field.oneof,
-    }
-}
-
-/// How one value is written.
-fn wire(kind: &Kind) -> Wire {
-    match kind {
-        Kind::Scalar(scalar) => scalar.wire(),
-        Kind::Enum(_) => Wire::Varint,
-        Kind::Group(_) => Wire::Group,
-        Kind::Message(_) | Kind::Map(..) | Kind::Timestamp | Kind::Wrapper(_) | Kind::Json(_) => {
-            Wire::Delimited
-        }
-    }
-}
-
-/// What counts of one value that is written again: messages are merged.
-fn keeps(kind: &Kind) -> Keeps {
-    match kind {
-        Kind::Scalar(_) | Kind::Enum(_) => Keeps::Last,
-        _ => Keeps::All,
     }
 }
 

@@ -1,13 +1,16 @@
 //! The messages of a `.proto` file or a compiled descriptor, as their bytes are laid out and as columns are made of
 //! them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind as Declared, MessageDescriptor};
 
 use super::compile::compile;
+use super::scan::Shape;
+use super::shapes::shapes;
 use super::value::{Enum, JsonKind, Scalar};
+use super::wire::Wire;
 use crate::settings::Limits;
 use crate::writer_schemas::Import;
 
@@ -20,13 +23,23 @@ const LONGEST_NAME: usize = 256;
 /// The messages that records can be, by their place: the index among the file's messages, then among those that are
 /// declared within that one. For a file without registry only the one that records are, at no index.
 #[derive(Debug)]
-pub(crate) struct Messages(BTreeMap<Vec<u32>, Result<Arc<Message>, String>>);
+pub(crate) struct Messages {
+    by_place: BTreeMap<Vec<u32>, Result<Arc<Message>, String>>,
+    pub types: Arc<Types>,
+}
+
+/// Messages that contain themselves, by their full names.
+pub(crate) type Types = HashMap<Box<str>, Arc<Message>>;
 
 #[derive(Debug)]
 pub(crate) struct Message {
     /// In the order of their declaration.
     pub fields: Box<[Field]>,
+    /// In the order of their numbers.
+    pub(super) shapes: Box<[Shape]>,
     pub oneofs: usize,
+    /// The path of the first field that leads to a message which it is within.
+    pub again: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -63,6 +76,8 @@ pub(crate) enum Kind {
     Wrapper(Scalar),
     /// `google.protobuf.Struct`, `Value` or `ListValue`.
     Json(JsonKind),
+    /// A message within itself, by its full name, and how it is written; the schema's [`Types`] have it.
+    Again(Box<str>, Wire),
 }
 
 impl Messages {
@@ -84,7 +99,10 @@ impl Messages {
         }
         match messages.is_empty() {
             true => Err("the schema has no message".into()),
-            false => Ok(Self(messages)),
+            false => Ok(Self {
+                by_place: messages,
+                types: Arc::new(reader.types),
+            }),
         }
     }
 
@@ -146,15 +164,19 @@ impl Messages {
                 ));
             }
         };
-        let read = Reader::default()
+        let mut reader = Reader::default();
+        let read = reader
             .message(&message)
             .map_err(|refusal| refusal.within(&message))?;
-        Ok(Self(BTreeMap::from([(Vec::new(), Ok(read.message))])))
+        Ok(Self {
+            by_place: BTreeMap::from([(Vec::new(), Ok(read.message))]),
+            types: Arc::new(reader.types),
+        })
     }
 
     /// The message at this place, or why no columns can be made of it; `None` if there is none.
     pub fn at(&self, place: &[u32]) -> Option<&Result<Arc<Message>, String>> {
-        self.0.get(place)
+        self.by_place.get(place)
     }
 }
 
@@ -202,6 +224,9 @@ struct Reader {
     known: HashMap<String, Part>,
     /// The messages that are being read, each within the one before.
     around: Vec<String>,
+    /// Those that came again, each within itself.
+    again: BTreeSet<String>,
+    types: Types,
 }
 
 impl Reader {
@@ -228,11 +253,6 @@ impl Reader {
         if let Some(known) = self.known.get(name) {
             return Ok(known.clone());
         }
-        if self.around.iter().any(|around| around == name) {
-            return Err(Refusal::new(format!(
-                "it leads to {name} again, and recursive messages have no columns; flatten it at its source"
-            )));
-        }
         if self.around.len() > Limits::DEEPEST_TYPE {
             return Err(too_deep());
         }
@@ -240,7 +260,13 @@ impl Reader {
         let part = self.fields(descriptor);
         self.around.pop();
         let part = part?;
-        self.known.insert(name.to_owned(), part.clone());
+        if self.again.contains(name) {
+            self.types.insert(name.into(), part.message.clone());
+        }
+        // Where a message comes again depends on those around it.
+        if part.message.again.is_none() {
+            self.known.insert(name.to_owned(), part.clone());
+        }
         Ok(part)
     }
 
@@ -253,12 +279,14 @@ impl Reader {
             .map(|oneof| oneof.full_name().to_owned())
             .collect();
         let (mut fields, mut types, mut depth) = (Vec::with_capacity(declared.len()), 1, 0);
+        let mut again = None;
         for field in declared {
             let of_field = |mut refusal: Refusal| {
                 refusal.path.push(field.name().to_owned());
                 refusal
             };
             let (kind, more, deeper) = self.field(&field).map_err(of_field)?;
+            again = again.or_else(|| again_in(field.name(), &kind));
             types += more;
             depth = depth.max(deeper);
             if types > MOST_TYPES {
@@ -284,8 +312,10 @@ impl Reader {
         }
         Ok(Part {
             message: Arc::new(Message {
+                shapes: shapes(&fields),
                 fields: fields.into(),
                 oneofs: oneofs.len(),
+                again,
             }),
             types,
             depth: depth + 1,
@@ -331,6 +361,15 @@ impl Reader {
                 if let Some(known) = well_known(message.full_name()) {
                     return Ok((known, 1, 0));
                 }
+                let name = message.full_name();
+                if self.around.iter().any(|around| around == name) {
+                    self.again.insert(name.to_owned());
+                    let wire = match field.is_group() {
+                        true => Wire::Group,
+                        false => Wire::Delimited,
+                    };
+                    return Ok((Kind::Again(name.into(), wire), 1, 0));
+                }
                 let part = self.message(&message)?;
                 let kind = match field.is_group() {
                     true => Kind::Group(part.message),
@@ -340,6 +379,19 @@ impl Reader {
             }
             other => Err(Refusal::new(format!("there are no values of type {other:?}"))),
         }
+    }
+}
+
+/// Where a field leads to a message that it is within.
+fn again_in(name: &str, kind: &Kind) -> Option<Box<str>> {
+    match kind {
+        Kind::Again(..) => Some(name.into()),
+        Kind::Message(message) | Kind::Group(message) => {
+            let rest = message.again.as_ref()?;
+            Some(format!("{name}.{rest}").into())
+        }
+        Kind::Map(_, value) => again_in(name, value),
+        _ => None,
     }
 }
 
