@@ -1,12 +1,12 @@
 //! From configured topics to jobs.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
 use iceberg::spec::NestedFieldRef;
-use tabletopic_decode::{DecodeSettings, Format, Key, Part, WriterSchemas, parse_ddl};
+use tabletopic_decode::{DecodeSettings, Format, Key, Part, Recursive, WriterSchemas, parse_ddl};
 use tabletopic_ingest::{Job, Matched, Patterns, Start};
 use tabletopic_offsets::JobId;
 use tabletopic_source::Broker;
@@ -105,63 +105,88 @@ fn job(topic: &Topic, registered: &WriterSchemas) -> anyhow::Result<Job> {
 
 /// How a topic is decoded; `registered` are the schemas of the registry.
 pub fn decode(topic: &Topic, registered: &WriterSchemas) -> anyhow::Result<DecodeSettings> {
+    let recursive = topic.decode.recursive;
+    let writers = |part, format, file: &Option<PathBuf>, message: &Option<String>| {
+        let Some(file) = file else {
+            return Ok(match format {
+                Format::Raw | Format::Json => WriterSchemas::default(),
+                Format::Avro | Format::JsonSchema | Format::Protobuf => registered.clone(),
+            });
+        };
+        let schemas = match format {
+            Format::Raw | Format::Json => return Ok(WriterSchemas::default()),
+            Format::Avro => avro(file, part, recursive)?,
+            Format::JsonSchema => json_schema(file, recursive)?,
+            Format::Protobuf => protobuf(file, message.as_deref(), recursive)?,
+        };
+        schemas.map_err(|problem| anyhow::anyhow!("{}: {problem}", file.display()))
+    };
     let key = topic.key.as_ref().map(|key| {
-        let (file, message) = (key.schema_file.as_deref(), key.message.as_deref());
         anyhow::Ok(Key {
             column: key.column.clone(),
             format: key.format,
-            writers: writers(key.format, Part::Key, file, message, registered)?,
+            writers: writers(Part::Key, key.format, &key.schema_file, &key.message)?,
         })
     });
-    let (file, message) = (topic.schema_file.as_deref(), topic.message.as_deref());
     Ok(DecodeSettings {
-        writers: writers(topic.decode.format, Part::Value, file, message, registered)?,
+        writers: writers(
+            Part::Value,
+            topic.decode.format,
+            &topic.schema_file,
+            &topic.message,
+        )?,
         key: key.transpose()?,
         ..topic.decode.clone()
     })
 }
 
-/// Where the schemas of one part of the records are.
-fn writers(
-    format: Format,
-    part: Part,
-    file: Option<&Path>,
+/// An Avro schema in a file, or what is wrong with it.
+pub fn avro(file: &Path, part: Part, recursive: Recursive) -> anyhow::Result<Result<WriterSchemas, String>> {
+    let schemas = WriterSchemas::of_avro_file(&read(file)?, part);
+    Ok(schemas.and_then(|schemas| schemas.allowed(recursive)))
+}
+
+/// The same of a JSON Schema.
+pub fn json_schema(file: &Path, recursive: Recursive) -> anyhow::Result<Result<WriterSchemas, String>> {
+    let schemas = WriterSchemas::of_json_schema_file(&read(file)?, imports_beside(file));
+    Ok(schemas.and_then(|schemas| schemas.allowed(recursive)))
+}
+
+/// A Protobuf message whose schema is in a file. Without a name, the only one.
+pub fn protobuf(
+    file: &Path,
     message: Option<&str>,
-    registered: &WriterSchemas,
-) -> anyhow::Result<WriterSchemas> {
-    Ok(match (format, file) {
-        (Format::Raw | Format::Json, _) => WriterSchemas::default(),
-        (Format::Avro | Format::Protobuf, None) => registered.clone(),
-        (Format::Avro, Some(file)) => of_file(file, WriterSchemas::of_avro_file(&read(file)?, part))?,
-        (Format::Protobuf, Some(file)) => {
-            let schemas = match ProtobufFile::of(file) {
-                Some(ProtobufFile::DescriptorSet) => {
-                    let bytes = std::fs::read(file).with_context(|| cannot_read(file))?;
-                    WriterSchemas::of_descriptor_set(&bytes, message)
-                }
-                Some(ProtobufFile::Proto) | None => {
-                    let beside = file.parent().unwrap_or(Path::new("")).to_owned();
-                    let import = move |name: &str| imported(&beside, name);
-                    WriterSchemas::of_proto_file(&read(file)?, message, import)
-                }
-            };
-            of_file(file, schemas)?
+    recursive: Recursive,
+) -> anyhow::Result<Result<WriterSchemas, String>> {
+    let schemas = match ProtobufFile::of(file) {
+        Some(ProtobufFile::DescriptorSet) => {
+            let bytes = std::fs::read(file).with_context(|| cannot_read(file))?;
+            WriterSchemas::of_descriptor_set(&bytes, message)
         }
-    })
+        Some(ProtobufFile::Proto) | None => {
+            WriterSchemas::of_proto_file(&read(file)?, message, imports_beside(file))
+        }
+    };
+    Ok(schemas.and_then(|schemas| schemas.allowed(recursive)))
 }
 
-fn of_file(file: &Path, schemas: Result<WriterSchemas, String>) -> anyhow::Result<WriterSchemas> {
-    schemas.map_err(|problem| anyhow::anyhow!("{}: {problem}", file.display()))
+/// The message that a `.proto` file declares first.
+pub fn first_message(file: &Path, recursive: Recursive) -> anyhow::Result<Result<WriterSchemas, String>> {
+    let schemas = WriterSchemas::of_first_message(&read(file)?, imports_beside(file));
+    Ok(schemas.and_then(|schemas| schemas.allowed(recursive)))
 }
 
-/// A file that a `.proto` file imports. Its name leads downwards, as `protoc` wants it.
-fn imported(beside: &Path, name: &str) -> Option<String> {
-    let is_below = Path::new(name)
-        .components()
-        .all(|part| matches!(part, Component::Normal(_)));
-    is_below
-        .then(|| std::fs::read_to_string(beside.join(name)).ok())
-        .flatten()
+/// The files that a schema's file refers to. Their names lead downwards, as `protoc` wants it.
+fn imports_beside(file: &Path) -> impl Fn(&str) -> Option<String> + 'static {
+    let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+    move |name| {
+        let is_below = Path::new(name)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        is_below
+            .then(|| std::fs::read_to_string(folder.join(name)).ok())
+            .flatten()
+    }
 }
 
 fn read(file: &Path) -> anyhow::Result<String> {

@@ -18,8 +18,8 @@ fn produce(topic: &Topic, registry: &Registry, rows: &str, batches: &[&str]) {
         rows,
     ];
     must(
-        "avro_produce",
-        &[&[topic.name.as_str()], batches, &places].concat(),
+        "registry_produce",
+        &[&["avro", topic.name.as_str()], batches, &places].concat(),
     );
 }
 
@@ -87,6 +87,42 @@ fn the_table_follows_the_schemas_and_bad_records_are_set_aside() {
         letters,
         json!({"not_avro": 1, "not_framed": 1, "unknown_schema": 1, "wrong_type": 3})
     );
+    lake.is_sound();
+}
+
+#[test]
+fn what_contains_itself_in_avro_is_refused_or_kept_as_text() {
+    let (topic, lake) = (Topic::create("avro-tree", 1, &[]), Lake::new());
+    let (rows, schema) = (lake.file("rows"), lake.file("tree.avsc"));
+    let places = [
+        "--bootstrap",
+        &topic.bootstrap,
+        "--schema",
+        &schema,
+        "--rows",
+        &rows,
+    ];
+    must(
+        "registry_produce",
+        &[&["avro", topic.name.as_str(), "recursive"], &places[..]].concat(),
+    );
+    let configured = |more: &str| {
+        let job = format!(
+            "format = \"avro\"\non_bad_record = \"dead-letter\"\npartition_by = []\nschema.file = \"{schema}\"\n{more}"
+        );
+        lake.configure("avro", &topic, "", &job)
+    };
+    let (code, said) = check(&configured(""));
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains("tree.avsc: type shop.Node contains itself"),
+        "{said}"
+    );
+    let config = configured("schema.recursive = \"json\"");
+    let (code, said) = check(&config);
+    assert_eq!(code, 0, "{said}");
+    until_end(&config);
+    holds(&lake, &[&rows], &[]);
     lake.is_sound();
 }
 

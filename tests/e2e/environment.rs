@@ -278,6 +278,21 @@ pub fn check(config: &Path) -> (i32, String) {
     )
 }
 
+/// `plan --subject` for the newest schema of the topic's records.
+pub fn forecast(config: &Path, topic: &Topic) -> (i32, String) {
+    let output = Command::new(TABLETOPIC)
+        .args(["plan", "--subject"])
+        .arg(format!("{}-value", topic.name))
+        .arg("--config")
+        .arg(config)
+        .output()
+        .expect("it starts");
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8(output.stdout).expect("UTF-8"),
+    )
+}
+
 #[test]
 fn a_check_says_what_does_not_fit_and_where() {
     let (topic, lake) = (Topic::create("checked", 2, &[]), Lake::new());

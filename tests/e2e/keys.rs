@@ -23,8 +23,8 @@ fn keys_are_decoded_by_their_own_schemas_which_may_change() {
             "--keys",
         ];
         must(
-            "avro_produce",
-            &[&[topic.name.as_str()], batches, &places].concat(),
+            "registry_produce",
+            &[&["avro", topic.name.as_str()], batches, &places].concat(),
         );
     };
     let job = format!(

@@ -20,6 +20,7 @@ mod feed;
 mod followers;
 mod foreign;
 mod halts;
+mod json_schema;
 mod keys;
 mod main_path;
 mod many;

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use tabletopic_testkit::{Lake, Registry, Service, Topic, must};
 
 use crate::TABLETOPIC;
-use crate::environment::check;
+use crate::environment::{check, forecast};
 
 /// `origin` is where the schemas are: in a registry, or in a file that is written.
 fn produce(topic: &Topic, origin: [&str; 2], rows: &str, batches: &[&str]) {
     let places = ["--bootstrap", &topic.bootstrap, "--rows", rows];
     must(
-        "protobuf_produce",
-        &[&[topic.name.as_str()], batches, &places, &origin].concat(),
+        "registry_produce",
+        &[&["protobuf", topic.name.as_str()], batches, &places, &origin].concat(),
     );
 }
 
@@ -71,6 +71,9 @@ fn the_table_follows_protobuf_schemas_that_refer_to_others() {
         letters,
         json!({"not_framed": 2, "not_protobuf": 1, "unknown_schema": 1, "unusable_schema": 2, "wrong_type": 3})
     );
+    let (code, said) = forecast(&config, &topic);
+    assert_eq!(code, 4, "{said}");
+    assert!(said.contains("contains itself"), "{said}");
     lake.is_sound();
 }
 
@@ -78,7 +81,7 @@ fn the_table_follows_protobuf_schemas_that_refer_to_others() {
 fn a_compiled_schema_takes_the_place_of_a_registry() {
     let (topic, lake) = (Topic::create("protobuf-file", 1, &[]), Lake::new());
     let (rows, schema) = (lake.file("rows"), lake.file("orders.binpb"));
-    produce(&topic, ["--descriptor-set", &schema], &rows, &["first"]);
+    produce(&topic, ["--schema", &schema], &rows, &["first"]);
     let config = configure(&lake, &topic, &format!("schema.file = \"{schema}\""));
     let (code, said) = check(&config);
     assert_eq!(code, 2, "{said}");

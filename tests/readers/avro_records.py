@@ -126,7 +126,26 @@ def incompatible():
     return schema, [({"id": f"x{n}"}, None) for n in range(3)]
 
 
-BATCHES = {"everything": everything, "first": first, "second": second, "incompatible": incompatible}
+def recursive():
+    """Nodes in nodes: what is in the first ones is text."""
+    at = AT.replace(tzinfo=UTC)
+    fields = [
+        {"name": "name", "type": "string"}, {"name": "at", "type": logical("long", "timestamp-micros")},
+        {"name": "price", "type": logical("bytes", "decimal", precision=9, scale=2)},
+        {"name": "children", "type": {"type": "array", "items": "Node"}},
+    ]
+    schema = order([{"name": "id", "type": "int"}, {"name": "top", "type": {
+        "type": "record", "name": "Node", "fields": fields,
+    }}])
+    node = lambda name, children: {"name": name, "at": at, "price": decimal.Decimal("-0.50"), "children": children}
+    text = '{"name":"leaf","at":"2026-01-31T09:26:56.123456Z","price":-0.50,"children":[]}'
+    record = {"id": 1, "top": node("root", [node("leaf", [])])}
+    return schema, [(record, {"id": 1, "top": node("root", [text])})]
+
+
+BATCHES = {
+    "everything": everything, "first": first, "second": second, "incompatible": incompatible, "recursive": recursive,
+}
 
 
 def batch(name):

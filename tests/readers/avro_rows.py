@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Whether a table holds the rows that avro_produce.py or protobuf_produce.py noted.
+"""Whether a table holds the rows that registry_produce.py noted.
 
   avro_rows.py --catalog FILE --table NAMESPACE.TABLE --rows FILE [--rows FILE ...] --causes OFFSET...
 

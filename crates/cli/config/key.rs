@@ -10,7 +10,7 @@ use super::document::Document;
 use super::error::Problem;
 use super::raw;
 use super::reference::References;
-use super::topic::{format_of_schemas, schema_file};
+use super::topic::{has_schemas, schema_file};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -37,7 +37,7 @@ impl Key {
         if format == Format::Raw {
             return Ok(None);
         }
-        if format_of_schemas(format).is_some() && file.is_none() && no_registry {
+        if has_schemas(format) && file.is_none() && no_registry {
             return Err(document.problem_in(
                 section,
                 "topic.key.file",

@@ -4,7 +4,9 @@
 use std::num::NonZeroUsize;
 
 use serde::Deserialize;
-use tabletopic_decode::{ApicurioIds, Format, JsonNumbers, Nanos, OnBadRecord, ProtobufEnums, TimestampUnit};
+use tabletopic_decode::{
+    ApicurioIds, Format, JsonNumbers, Nanos, OnBadRecord, ProtobufEnums, Recursive, TimestampUnit,
+};
 use tabletopic_registry::Api;
 use toml::Spanned;
 
@@ -123,6 +125,7 @@ pub struct Schema {
     pub message: Option<Spanned<String>>,
     pub subject_strategy: Option<SubjectStrategy>,
     pub evolution: Option<Spanned<Vec<SchemaStep>>>,
+    pub recursive: Option<Spanned<Recursive>>,
 }
 
 #[derive(Deserialize)]

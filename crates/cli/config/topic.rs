@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use iceberg::spec::Schema;
 use serde::Deserialize;
-use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, ProtobufEnums};
+use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, ProtobufEnums, Recursive};
 use tabletopic_ingest::PartitionBy;
 use tabletopic_table::partition::{PartitionError, parse_partition_by};
 use toml::Spanned;
@@ -141,7 +141,7 @@ impl Topic {
             raw.format,
             section.clone(),
             "topic.format",
-            "write format = \"json\", \"avro\" or \"protobuf\", or \"raw\" for the bytes as they are",
+            "write format = \"json\", \"json-schema\", \"avro\" or \"protobuf\", or \"raw\" for the bytes as they are",
         )?;
         if format == Format::Raw {
             let json_only = [
@@ -155,7 +155,7 @@ impl Topic {
             ];
             refuse_for_raw(document, json_only)?;
         }
-        if let (Some(name), Some(json)) = (format_of_schemas(format), &raw.json) {
+        if let (Some(name), Some(json)) = (format_of_numbers(format), &raw.json) {
             let message =
                 format!("format \"{name}\" has numbers of its own, so json has no meaning; remove it");
             return Err(document.problem_at(json.span(), message));
@@ -172,7 +172,7 @@ impl Topic {
             return Err(document.problem_at(protobuf.span(), ONLY_PROTOBUF.to_owned()));
         }
         let schema = schema(document, raw.schema, format, references)?;
-        let has_schemas = format_of_schemas(format).is_some();
+        let has_schemas = has_schemas(format);
         if has_schemas && schema.file.is_none() && registry.is_some_and(Option::is_none) {
             return Err(document.problem_in(
                 section,
@@ -224,6 +224,7 @@ impl Topic {
                 .and_then(Option::as_ref)
                 .map(|registry| registry.framing)
                 .unwrap_or_default(),
+            recursive: schema.recursive,
             kafka_columns: KafkaColumns {
                 topic: kafka_columns.contains(&KafkaColumn::Topic),
                 key: kafka_columns.contains(&KafkaColumn::Key),
@@ -261,16 +262,24 @@ impl Topic {
     }
 }
 
-const ONLY_SCHEMAS: &str = "is for format = \"avro\" or \"protobuf\"; remove it";
+const ONLY_SCHEMAS: &str = "is for format = \"avro\", \"json-schema\" or \"protobuf\"; remove it";
 
 const ONLY_PROTOBUF: &str = "is for format = \"protobuf\"; remove it";
 
-/// The format's name, if its records are read by schemas.
-pub(super) fn format_of_schemas(format: Format) -> Option<&'static str> {
+/// The format's name, if it has numbers of its own.
+fn format_of_numbers(format: Format) -> Option<&'static str> {
     match format {
         Format::Avro => Some("avro"),
         Format::Protobuf => Some("protobuf"),
-        Format::Json | Format::Raw => None,
+        Format::Json | Format::JsonSchema | Format::Raw => None,
+    }
+}
+
+/// Whether records are read by schemas.
+pub(super) fn has_schemas(format: Format) -> bool {
+    match format {
+        Format::Avro | Format::JsonSchema | Format::Protobuf => true,
+        Format::Json | Format::Raw => false,
     }
 }
 
@@ -279,6 +288,7 @@ struct SchemaSettings {
     message: Option<String>,
     subject_strategy: SubjectStrategy,
     evolution: Evolution,
+    recursive: Recursive,
 }
 
 /// The schema's file, and what the table follows.
@@ -293,6 +303,7 @@ fn schema(
         message,
         subject_strategy,
         evolution,
+        recursive,
     } = raw.map(Spanned::into_inner).unwrap_or_default();
     let steps = evolution
         .as_ref()
@@ -305,10 +316,16 @@ fn schema(
         optional: steps.contains(&SchemaStep::Optional),
         rename: steps.contains(&SchemaStep::Rename),
     };
-    let without_schemas = format_of_schemas(format).is_none();
+    let without_schemas = !has_schemas(format);
+    let recursion = recursive
+        .as_ref()
+        .map_or(Recursive::Refuse, |recursive| *recursive.get_ref());
+    if let Some(recursive) = recursive.filter(|_| without_schemas && recursion != Recursive::Refuse) {
+        return Err(document.problem_at(recursive.span(), ONLY_SCHEMAS.to_owned()));
+    }
     let (file, message) = schema_file(document, file, message, format, references)?;
     if let Some(evolution) = &evolution
-        && format == Format::Protobuf
+        && matches!(format, Format::JsonSchema | Format::Protobuf)
         && (follows.optional || follows.rename)
     {
         let message = "`optional` and `rename` are for format = \"avro\"; remove them";
@@ -322,6 +339,7 @@ fn schema(
         message,
         subject_strategy: subject_strategy.unwrap_or_default(),
         evolution: follows,
+        recursive: recursion,
     })
 }
 
@@ -333,7 +351,7 @@ pub(super) fn schema_file(
     format: Format,
     references: &References<'_>,
 ) -> Result<(Option<PathBuf>, Option<String>), Problem> {
-    if let Some(file) = file.as_ref().filter(|_| format_of_schemas(format).is_none()) {
+    if let Some(file) = file.as_ref().filter(|_| !has_schemas(format)) {
         return Err(document.problem_at(file.span(), ONLY_SCHEMAS.to_owned()));
     }
     if let Some(message) = &message {

@@ -15,6 +15,11 @@ const PASSES: usize = 10;
 const DDL: &str = "CREATE TABLE bids (auction BIGINT, bidder BIGINT, price BIGINT, channel VARCHAR,
     url VARCHAR, dateTime TIMESTAMPTZ, extra VARCHAR)";
 
+const JSON_SCHEMA: &str = r#"{"type": "object", "properties": {
+    "auction": {"type": "integer"}, "bidder": {"type": "integer"}, "price": {"type": "integer"},
+    "channel": {"type": "string"}, "url": {"type": "string"}, "dateTime": {"type": "integer"},
+    "extra": {"type": "string"}}}"#;
+
 const AVRO: &str = r#"{"type": "record", "name": "Bid", "fields": [
     {"name": "auction", "type": "long"}, {"name": "bidder", "type": "long"}, {"name": "price", "type": "long"},
     {"name": "channel", "type": "string"}, {"name": "url", "type": "string"}, {"name": "dateTime", "type": "long"},
@@ -29,6 +34,11 @@ fn main() -> Result<(), Failure> {
     let bids = bids();
     let json: Vec<Vec<u8>> = bids.iter().map(Bid::json).collect();
     measure("json", DecodeSettings::new("bids", Format::Json), &json)?;
+    let settings = DecodeSettings {
+        writers: WriterSchemas::of_json_schema(JSON_SCHEMA, &[])?,
+        ..DecodeSettings::new("bids", Format::JsonSchema)
+    };
+    measure("json-schema", settings, &json)?;
     let avro: Vec<Vec<u8>> = bids.iter().map(Bid::avro).collect();
     let settings = DecodeSettings {
         writers: WriterSchemas::of_avro_file(AVRO, Part::Value)?,

@@ -3,7 +3,9 @@
 
 use std::borrow::Cow;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::{Fields, SchemaRef};
+use arrow::error::ArrowError;
 use iceberg::spec::{NestedFieldRef, Schema};
 use tabletopic_records::{Record, SchemaId};
 
@@ -19,6 +21,8 @@ use crate::{Awaited, Change, Decoded, Decoder, MAX_BATCH_BYTES, MAX_BATCH_VALUES
 
 /// A format whose records name their writer's schema.
 pub(crate) trait WrittenFormat: Send + 'static {
+    type Columns: RecordColumns;
+
     /// How records of one type are read into the table's columns.
     type Plan: Send;
 
@@ -39,18 +43,66 @@ pub(crate) trait WrittenFormat: Send + 'static {
 
     /// Reads a record to its end. Adds exactly one entry to each column, whatever comes.
     fn append(
-        columns: &mut StructColumn,
+        columns: &mut Self::Columns,
         plan: &mut Self::Plan,
         record: &[u8],
         reading: &mut Reading<'_>,
     ) -> Outcome;
 }
 
+/// The columns that a format's records are appended to.
+pub(crate) trait RecordColumns: Sized + Send {
+    /// `arrow` are the Arrow fields of the fields `iceberg`. Errors name the column and the problem.
+    fn new(
+        iceberg: &[&NestedFieldRef],
+        arrow: Fields,
+        event_time: Option<&[&str]>,
+    ) -> Result<Self, (String, String)>;
+
+    /// One more entry that is no row.
+    fn pad(&mut self);
+
+    /// An entry of nulls: a fault if a column may not be null, though the missing event time is none.
+    fn append_tombstone(&mut self) -> Outcome;
+
+    /// Columns of one entry.
+    fn width(&self) -> usize;
+
+    /// The columns so far; the builders start again.
+    fn finish(&mut self) -> Result<Vec<ArrayRef>, ArrowError>;
+}
+
+impl RecordColumns for StructColumn {
+    fn new(
+        iceberg: &[&NestedFieldRef],
+        arrow: Fields,
+        event_time: Option<&[&str]>,
+    ) -> Result<Self, (String, String)> {
+        Self::new(iceberg, arrow, "", event_time)
+    }
+
+    fn pad(&mut self) {
+        self.pad(false);
+    }
+
+    fn append_tombstone(&mut self) -> Outcome {
+        self.append_tombstone()
+    }
+
+    fn width(&self) -> usize {
+        self.width()
+    }
+
+    fn finish(&mut self) -> Result<Vec<ArrayRef>, ArrowError> {
+        self.finish_columns()
+    }
+}
+
 /// See the module.
 pub(crate) struct ByWriter<F: WrittenFormat> {
     rows: Rows,
     rules: Rules,
-    record: StructColumn,
+    record: F::Columns,
     writers: Writers<F>,
 }
 
@@ -64,7 +116,7 @@ impl<F: WrittenFormat> ByWriter<F> {
             .unzip();
         let event_time: Option<Vec<&str>> =
             settings.event_time.as_ref().map(|path| path.split('.').collect());
-        let record = StructColumn::new(&iceberg, Fields::from(arrow), "", event_time.as_deref()).map_err(
+        let record = F::Columns::new(&iceberg, Fields::from(arrow), event_time.as_deref()).map_err(
             |(column, problem)| DecodeError::Column {
                 topic: settings.topic.clone(),
                 column,
@@ -108,12 +160,12 @@ impl<F: WrittenFormat> Decoder for ByWriter<F> {
                             .map(|()| (!resolved.growth.is_empty()).then_some(number))
                     }
                     Ok(Writer::Awaited(id)) => {
-                        self.record.pad(false);
+                        self.record.pad();
                         awaits.push(Awaited { index: i, id });
                         continue;
                     }
                     Err(fault) => {
-                        self.record.pad(false);
+                        self.record.pad();
                         Err(fault)
                     }
                 },
@@ -132,7 +184,7 @@ impl<F: WrittenFormat> Decoder for ByWriter<F> {
         }
         let own = self
             .record
-            .finish_columns()
+            .finish()
             .map_err(|source| self.rows.arrow_error(source))?;
         // One type at a time: what the next one lacks is seen against the table that has grown by then.
         let grown: Vec<Proposal> = growing.map_or_else(Vec::new, |(number, caused_by)| {
@@ -234,6 +286,9 @@ impl<F: WrittenFormat> Writers<F> {
             }
             Some(Found::Unusable(problem)) => return Err(unusable(format!("{}: {problem}", named(id)))),
         };
+        schema
+            .check(self.settings.recursive)
+            .map_err(|problem| unusable(format!("{}: {problem}", named(id))))?;
         let own = own(&self.schema);
         let (plan, growth) =
             F::resolve(&schema, selector, &own, &self.schema, &self.settings).map_err(|mut fault| {

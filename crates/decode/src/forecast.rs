@@ -5,7 +5,7 @@ use iceberg::spec::Schema;
 use crate::error::DecodeError;
 use crate::key::KeyColumn;
 use crate::settings::{DecodeSettings, Format, Part};
-use crate::{Change, avro};
+use crate::{Change, avro, json_schema, protobuf};
 
 /// A writer's schema against a table.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,7 +27,7 @@ pub struct Misfit {
     pub why: String,
 }
 
-/// Of the values or the keys. `None` for other formats than Avro, or where the settings have no schema that all records
+/// Of the values or the keys. `None` for formats without schemas, or where the settings have no schema that all records
 /// share.
 ///
 /// # Errors
@@ -56,6 +56,8 @@ pub fn forecast(
 fn of_format(settings: &DecodeSettings, schema: &Schema) -> Option<Forecast> {
     match settings.format {
         Format::Avro => avro::forecast(settings, schema),
-        Format::Raw | Format::Json | Format::Protobuf => None,
+        Format::JsonSchema => json_schema::forecast(settings, schema),
+        Format::Protobuf => protobuf::forecast(settings, schema),
+        Format::Raw | Format::Json => None,
     }
 }

@@ -4,7 +4,8 @@
 //! Decoding is strict against the table's schema. What a record holds that the table lacks comes back
 //! as [`Proposal`]s, and the caller evolves the table and decodes the same records again; what does
 //! not fit comes back as [`BadRecord`]s, beside the rows of the good ones. `docs/json.md` says which
-//! JSON value becomes which type, `docs/avro.md` which Avro value, and `docs/protobuf.md` which Protobuf value.
+//! JSON value becomes which type, `docs/json-schema.md` which columns a JSON Schema makes, `docs/avro.md` which Avro
+//! value becomes which type, and `docs/protobuf.md` which Protobuf value.
 //!
 //! One file per format, and one `match` (in [`decoder`]) that lists them.
 
@@ -26,6 +27,7 @@ mod forecast;
 mod former_names;
 mod frame;
 mod json;
+mod json_schema;
 pub mod kafka_columns;
 mod key;
 mod protobuf;
@@ -41,13 +43,12 @@ pub use error::DecodeError;
 pub use forecast::{Forecast, Misfit, forecast};
 pub use former_names::FormerNames;
 pub use key::Key;
-pub use protobuf::schema::Import;
 pub use schema::{PLACEHOLDER_ID, create_schema};
 pub use settings::{
     ApicurioIds, DecodeSettings, Evolution, Format, Framing, JsonNumbers, KafkaColumns, Limits, Nanos,
-    OnBadRecord, Part, ProtobufEnums, TimestampUnit,
+    OnBadRecord, Part, ProtobufEnums, Recursive, TimestampUnit,
 };
-pub use writer_schemas::WriterSchemas;
+pub use writer_schemas::{Import, WriterSchemas, imported};
 
 /// The most bytes of values that one batch is made of. Arrow's offsets are 32 bits wide.
 pub const MAX_BATCH_BYTES: usize = 1 << 30;
@@ -137,6 +138,7 @@ fn of_format(settings: &DecodeSettings, schema: &Schema) -> Result<Box<dyn Decod
     match settings.format {
         Format::Raw => Ok(Box::new(raw::Raw::new(settings, schema)?)),
         Format::Json => Ok(Box::new(json::Json::new(settings, schema)?)),
+        Format::JsonSchema => json_schema::decoder(settings, schema),
         Format::Avro => Ok(Box::new(ByWriter::<avro::Avro>::new(settings, schema)?)),
         Format::Protobuf => Ok(Box::new(ByWriter::<protobuf::Protobuf>::new(settings, schema)?)),
     }
@@ -159,6 +161,7 @@ fn infer_part(records: &[Record<'_>], settings: &DecodeSettings) -> Result<Vec<N
     match settings.format {
         Format::Raw => Ok(raw::fields()),
         Format::Json => json::infer(records, settings),
+        Format::JsonSchema => json_schema::infer(records, settings),
         Format::Avro => Ok(avro::infer(records, settings)),
         Format::Protobuf => Ok(protobuf::infer(records, settings)),
     }

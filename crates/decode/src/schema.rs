@@ -27,7 +27,7 @@ pub fn create_schema(fields: &[NestedFieldRef], settings: &DecodeSettings) -> Re
             headers: true,
             ..settings.kafka_columns
         },
-        Format::Json | Format::Avro | Format::Protobuf => settings.kafka_columns,
+        Format::Json | Format::JsonSchema | Format::Avro | Format::Protobuf => settings.kafka_columns,
     };
     let mut all = fields.to_vec();
     let kafka = kafka_columns::fields(options);

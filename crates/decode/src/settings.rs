@@ -16,6 +16,8 @@ pub enum Format {
     Raw,
     /// One JSON object (RFC 8259) per value.
     Json,
+    /// One JSON object per value, with the JSON Schema in a registry or a file.
+    JsonSchema,
     /// Avro's binary encoding of one record per value, with the schema in a registry or a file.
     Avro,
     /// Protobuf's wire format of one message per value, with the schema in a registry or a file.
@@ -141,6 +143,17 @@ pub enum ProtobufEnums {
     Number,
 }
 
+/// What becomes of a field whose type contains itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recursive {
+    /// Its schema is refused: columns have to end somewhere.
+    #[default]
+    Refuse,
+    /// It is kept as JSON text.
+    Json,
+}
+
 /// Which changes of a writer's schema the table follows by itself. A value that would need another one is bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Evolution {
@@ -233,6 +246,7 @@ pub struct DecodeSettings {
     pub limits: Limits,
     pub json_numbers: JsonNumbers,
     pub protobuf_enums: ProtobufEnums,
+    pub recursive: Recursive,
     /// Whether fields that the table lacks become columns. Off when a DDL file states the schema.
     pub infer: bool,
     /// How far the table follows the schemas of a format that has them.
@@ -262,6 +276,7 @@ impl DecodeSettings {
             limits: Limits::default(),
             json_numbers: JsonNumbers::default(),
             protobuf_enums: ProtobufEnums::default(),
+            recursive: Recursive::default(),
             infer: true,
             evolution: Evolution::default(),
             writers: WriterSchemas::default(),

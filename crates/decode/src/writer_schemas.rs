@@ -9,8 +9,18 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tabletopic_records::SchemaId;
 
 use crate::avro::schema::{Root, parse};
-use crate::protobuf::schema::{Import, Messages};
-use crate::settings::Part;
+use crate::json_schema::schema::{self as json_schema, JsonSchema};
+use crate::protobuf::schema::Messages;
+use crate::settings::{DecodeSettings, Part, Recursive};
+
+/// A schema that another one refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// As `import` or `$ref` says it.
+    pub name: String,
+    /// A `.proto` file's text or a compiled one in base64, or a JSON Schema.
+    pub text: String,
+}
 
 /// A handle: clones see the same schemas.
 #[derive(Clone, Default)]
@@ -30,6 +40,7 @@ enum Origin {
 pub(crate) enum WriterSchema {
     Avro(Root),
     Protobuf(Arc<Messages>),
+    Json(Arc<JsonSchema>),
 }
 
 impl WriterSchema {
@@ -38,16 +49,43 @@ impl WriterSchema {
         let kind = match self {
             Self::Avro(_) => "AVRO",
             Self::Protobuf(_) => "PROTOBUF",
+            Self::Json(_) => "JSON",
         };
         format!("it is registered as {kind}, and not as {wanted}")
+    }
+
+    /// Whether `recursive` allows it; says why not.
+    pub fn check(&self, recursive: Recursive) -> Result<(), String> {
+        let found = match self {
+            Self::Avro(root) => root.types.keys().min().map(|name| format!("type {name}")),
+            Self::Json(schema) => schema.recursive.as_ref().map(|path| format!("field {path}")),
+            // Of the messages in a registry's schema, each record says which it is.
+            Self::Protobuf(messages) => match messages.at(&[]) {
+                Some(Ok(message)) => message.again.as_ref().map(|path| format!("field {path}")),
+                _ => None,
+            },
+        };
+        refuse(found, recursive)
     }
 
     fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Avro(a), Self::Avro(b)) => Arc::ptr_eq(&a.fields, &b.fields),
             (Self::Protobuf(a), Self::Protobuf(b)) => Arc::ptr_eq(a, b),
+            (Self::Json(a), Self::Json(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
+    }
+}
+
+/// Says why `recursive` does not allow what was `found`, such as `type Node`, to contain itself.
+pub(crate) fn refuse(found: Option<String>, recursive: Recursive) -> Result<(), String> {
+    match (found, recursive) {
+        (Some(found), Recursive::Refuse) => Err(format!(
+            "{found} contains itself, and columns have to end somewhere; flatten it at its source, or keep it \
+                 as JSON text with schema.recursive = \"json\""
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -102,6 +140,47 @@ impl WriterSchemas {
         Ok(Self(Origin::File(WriterSchema::Protobuf(Arc::new(messages)))))
     }
 
+    /// Every record is the message that this `.proto` file declares first, and has no frame. `import` as above.
+    ///
+    /// # Errors
+    /// What is wrong with the schema.
+    pub fn of_first_message(
+        text: &str,
+        import: impl Fn(&str) -> Option<String> + 'static,
+    ) -> Result<Self, String> {
+        let messages = Messages::first(text, import)?;
+        Ok(Self(Origin::File(WriterSchema::Protobuf(Arc::new(messages)))))
+    }
+
+    /// Every record is an object of this JSON Schema, and has no frame. `import` is asked for the schemas that it refers
+    /// to, and those that they do, by the names that `$ref` gives them.
+    ///
+    /// # Errors
+    /// What is wrong with the schema.
+    pub fn of_json_schema_file(text: &str, import: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let schema = json_schema::parse(text, import)?;
+        Ok(Self(Origin::File(WriterSchema::Json(Arc::new(schema)))))
+    }
+
+    /// The same, with the schemas that it refers to.
+    ///
+    /// # Errors
+    /// What is wrong with the schema.
+    pub fn of_json_schema(text: &str, imports: &[Import]) -> Result<Self, String> {
+        Self::of_json_schema_file(text, |name| imported(imports, name))
+    }
+
+    /// Itself, if `recursive` allows the schema of the file.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn allowed(self, recursive: Recursive) -> Result<Self, String> {
+        if let Origin::File(schema) = &self.0 {
+            schema.check(recursive)?;
+        }
+        Ok(self)
+    }
+
     /// Each record names its schema; nothing is known yet.
     pub fn of_registry() -> Self {
         Self(Origin::Registry(Arc::default()))
@@ -131,6 +210,15 @@ impl WriterSchemas {
     pub fn learn_protobuf(&self, id: SchemaId, text: &str, imports: &[Import]) {
         let found = match Messages::of_registry(text, imports) {
             Ok(messages) => Found::Schema(WriterSchema::Protobuf(Arc::new(messages))),
+            Err(problem) => Found::Unusable(problem),
+        };
+        self.learn(id, found);
+    }
+
+    /// The registry has this JSON Schema under `id`; `imports` are those that it refers to, and those that they do.
+    pub fn learn_json(&self, id: SchemaId, text: &str, imports: &[Import]) {
+        let found = match json_schema::parse(text, |name| imported(imports, name)) {
+            Ok(schema) => Found::Schema(WriterSchema::Json(Arc::new(schema))),
             Err(problem) => Found::Unusable(problem),
         };
         self.learn(id, found);
@@ -176,6 +264,23 @@ impl WriterSchemas {
             _ => None,
         }
     }
+}
+
+impl DecodeSettings {
+    /// The schema under `id`, or that of the file, if it is known and columns can be made of it.
+    pub(crate) fn usable(&self, id: Option<SchemaId>) -> Option<WriterSchema> {
+        match self.writers.find(id) {
+            Some(Found::Schema(schema)) if schema.check(self.recursive).is_ok() => Some(schema),
+            _ => None,
+        }
+    }
+}
+
+/// The text of a schema that another one refers to by `name`. Of two versions of one, the one that comes first, as the
+/// registries' own clients have it.
+pub fn imported(imports: &[Import], name: &str) -> Option<String> {
+    let import = imports.iter().find(|import| import.name == name)?;
+    Some(import.text.clone())
 }
 
 /// The same handle, not the same schemas.

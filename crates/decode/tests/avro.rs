@@ -12,7 +12,7 @@ use iceberg::spec::Schema;
 use proptest::prelude::*;
 use tabletopic_decode::{
     Awaited, Change, DecodeSettings, Decoded, Evolution, Forecast, Format, FormerNames, OnBadRecord, Part,
-    Reason, WriterSchemas, create_schema, decoder, forecast, infer, parse_ddl,
+    Reason, Recursive, WriterSchemas, create_schema, decoder, forecast, infer, parse_ddl,
 };
 use tabletopic_records::SchemaId;
 
@@ -696,6 +696,107 @@ fn schemas_may_refer_to_others() {
     assert_eq!(show(column(&decoded, "to"), 0), "{zip: 6364}");
 }
 
+const TREE: &str = r#"{"name": "top", "type": {"type": "record", "name": "Node", "fields": [
+    {"name": "name", "type": "string"}, {"name": "next", "type": ["null", "Node"]},
+    {"name": "kinds", "type": {"type": "array", "items": {"type": "enum", "name": "Kind", "symbols": ["A", "B"]}}},
+    {"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 5, "scale": 2}},
+    {"name": "more", "type": {"type": "map", "values": ["boolean", "float", "bytes", "Node"]}}]}}"#;
+
+/// A node without `next`, or around one.
+fn node(name: &str, next: Option<Vec<u8>>, more: &[u8]) -> Vec<u8> {
+    let next = next.map_or_else(|| long(0), |next| [long(1), next].concat());
+    let kinds = [long(2), long(1), long(0), long(0)].concat();
+    let price = [long(1), vec![0x96]].concat();
+    [
+        text(name),
+        next,
+        kinds,
+        long(1_769_851_616_123),
+        price,
+        more.to_vec(),
+    ]
+    .concat()
+}
+
+#[test]
+fn what_contains_itself_is_refused_or_kept_as_text() {
+    let schema = record(&format!(r#"{TREE}, {{"name": "id", "type": "long"}}"#));
+    let refused = WriterSchemas::of_avro_file(&schema)
+        .unwrap()
+        .allowed(Recursive::Refuse);
+    assert!(refused.unwrap_err().contains("type shop.Node contains itself"));
+    let more = [
+        [long(3), text("f"), long(1), 0.1f32.to_le_bytes().to_vec()].concat(),
+        [text("b"), long(2), long(2), vec![0, 255]].concat(),
+        [text("t"), long(0), vec![1], long(0)].concat(),
+    ]
+    .concat();
+    let tree = node("a", Some(node("\"b\"", None, &more)), &long(0));
+    let values = [framed(1, &[tree, long(7)].concat())];
+    let mut settings = registered(&[&schema]);
+    let decoded = decode(&settings, &table("id BIGINT"), &values);
+    assert_eq!(reasons(&decoded), [(0, Reason::UnusableSchema)]);
+    assert!(
+        decoded.bad[0].detail.contains("schema.recursive = \"json\""),
+        "{:?}",
+        decoded.bad
+    );
+
+    settings.recursive = Recursive::Json;
+    let fields = infer(&records(&values), &settings).unwrap();
+    let columns = names(&fields);
+    assert!(
+        columns[0].starts_with("top struct<name: string, next: string, kinds: list<string>,")
+            && columns[0].ends_with(
+                "more: map<string, struct<boolean: boolean, float: float, bytes: binary, Node: string>>>"
+            ),
+        "{columns:?}"
+    );
+    let decoded = decode(&settings, &create_schema(&fields, &settings).unwrap(), &values);
+    assert_eq!(reasons(&decoded), []);
+    assert_eq!(longs(&decoded, "id"), [Some(7)]);
+    let next = column(&decoded, "top")
+        .as_struct()
+        .column_by_name("next")
+        .unwrap();
+    assert_eq!(
+        next.as_string::<i32>().value(0),
+        r#"{"name":"\"b\"","next":null,"kinds":["B","A"],"at":"2026-01-31T09:26:56.123Z","price":-1.06,"#
+            .to_owned()
+            + r#""more":{"f":0.1,"b":"AP8=","t":true}}"#
+    );
+    // What has no column is read past.
+    settings.infer = false;
+    let decoded = decode(&settings, &table("id BIGINT"), &values);
+    assert_eq!(
+        (longs(&decoded, "id"), decoded.unknown_fields),
+        (vec![Some(7)], 1)
+    );
+}
+
+#[test]
+fn what_contains_itself_is_read_within_limits() {
+    let endless = record(r#"{"name": "id", "type": "long"}, {"name": "next", "type": "Order"}"#);
+    let chain = record(r#"{"name": "id", "type": "long"}, {"name": "next", "type": ["null", "Order"]}"#);
+    let deep = |links: usize| {
+        let links = [long(0), long(1)].concat().repeat(links);
+        [links, long(0), long(0)].concat()
+    };
+    let settings = DecodeSettings {
+        recursive: Recursive::Json,
+        ..registered(&[&endless, &chain])
+    };
+    let values = [
+        framed(1, &vec![0; 10_000]),
+        framed(2, &deep(10_000)),
+        framed(2, &deep(20)),
+    ];
+    let decoded = decode(&settings, &table("id BIGINT, next VARCHAR"), &values);
+    assert_eq!(reasons(&decoded), [(0, Reason::TooDeep), (1, Reason::TooDeep)]);
+    assert_eq!(longs(&decoded, "id"), [Some(0)]);
+}
+
 #[test]
 fn schemas_without_columns_are_refused() {
     let refusal = |schema: &str| WriterSchemas::of_avro_file(schema, Part::Value).unwrap_err();
@@ -703,10 +804,6 @@ fn schemas_without_columns_are_refused() {
         let refusal = refusal(schema);
         assert!(refusal.contains(part), "{schema}: {refusal}");
     };
-    contains(
-        &record(r#"{"name": "next", "type": ["null", "Order"]}"#),
-        "shop.Order contains itself",
-    );
     contains(
         &record(r#"{"name": "x", "type": "Missing"}"#),
         "uses shop.Missing",

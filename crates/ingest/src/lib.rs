@@ -19,4 +19,4 @@ pub mod worker;
 
 pub use job::{Job, PartitionBy, Start};
 pub use patterns::{Matched, Patterns};
-pub use schema_lookups::{SchemaLookups, learn};
+pub use schema_lookups::{SchemaLookups, imports, learn};

@@ -126,17 +126,19 @@ fn understand(writers: &WriterSchemas, id: SchemaId, schema: RegisteredSchema) {
             let texts: Vec<String> = references.into_iter().map(|reference| reference.text).collect();
             writers.learn_avro(id, &text, &texts);
         }
-        "PROTOBUF" => {
-            let imports = references
-                .into_iter()
-                .map(|ReferencedSchema { name, text }| Import { name, text });
-            writers.learn_protobuf(id, &text, &imports.collect::<Vec<_>>());
-        }
+        "PROTOBUF" => writers.learn_protobuf(id, &text, &imports(references)),
+        "JSON" => writers.learn_json(id, &text, &imports(references)),
         kind => {
-            let problem = format!("it is registered as {kind}, and only AVRO and PROTOBUF are read");
+            let problem = format!("it is registered as {kind}, and only AVRO, PROTOBUF and JSON are read");
             writers.learn_unusable(id, problem);
         }
     }
+}
+
+/// What a registered schema refers to, as decoders know it.
+pub fn imports(references: Vec<ReferencedSchema>) -> Vec<Import> {
+    let import = |ReferencedSchema { name, text }| Import { name, text };
+    references.into_iter().map(import).collect()
 }
 
 #[cfg(test)]

@@ -94,14 +94,14 @@ fn columns(topic: &Topic) -> Result<Option<Vec<NestedFieldRef>>, Finding> {
         (None, Format::Raw) => infer(&[], &topic.decode)
             .map(Some)
             .map_err(|error| misfit(topic, error)),
-        (None, Format::Avro | Format::Protobuf) if topic.schema_file.is_some() => {
+        (None, Format::Avro | Format::JsonSchema | Format::Protobuf) if topic.schema_file.is_some() => {
             let settings = jobs::decode(topic, &WriterSchemas::default());
             let settings = settings.map_err(|error| misfit(topic, format!("{error:#}")))?;
             infer(&[], &settings)
                 .map(Some)
                 .map_err(|error| misfit(topic, error))
         }
-        (None, Format::Json | Format::Avro | Format::Protobuf) => Ok(None),
+        (None, Format::Json | Format::Avro | Format::JsonSchema | Format::Protobuf) => Ok(None),
     }
 }
 

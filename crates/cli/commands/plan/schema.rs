@@ -6,14 +6,13 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
 use console::style;
 use serde_json::{Value, json};
-use tabletopic_decode::{Format, Part, WriterSchemas};
+use tabletopic_decode::{DecodeSettings, Format, Part, WriterSchemas, imported};
 use tabletopic_ingest::plan::{Action, NextSchema, next_schema};
 use tabletopic_ingest::run::RunError;
-use tabletopic_ingest::{Job, Matched};
-use tabletopic_registry::{Answer, Versioned};
+use tabletopic_ingest::{Job, Matched, imports};
+use tabletopic_registry::{Answer, RegisteredSchema, Versioned};
 
 use super::text::harmless;
 use super::wanted;
@@ -21,7 +20,7 @@ use crate::args::{Output, Plan as Asked, SubjectVersion};
 use crate::commands::runtime;
 use crate::config::{Config, SubjectStrategy, Topic};
 use crate::exit::{Exit, UsageError};
-use crate::jobs::Jobs;
+use crate::jobs::{self, Jobs};
 use crate::parts;
 
 /// Which schema is meant.
@@ -46,7 +45,7 @@ pub fn asked(asked: &Asked) -> Option<AskedFor<'_>> {
 pub fn run(config: &Config, asked: &Asked, asked_for: &AskedFor<'_>) -> anyhow::Result<Exit> {
     let (job, part) = job(config, &asked.topics, asked_for)?;
     let (found, next) = runtime()?.block_on(async {
-        let found = find(config, part, asked_for).await?;
+        let found = find(config, &job, part, asked_for).await?;
         let next = match &found.writers {
             Ok(writers) => {
                 let lake = parts::lake_as_it_is(config).await?;
@@ -71,7 +70,7 @@ pub fn run(config: &Config, asked: &Asked, asked_for: &AskedFor<'_>) -> anyhow::
 }
 
 /// The job whose values or keys are to have the schema: of the topic that is named, or that the subject is named for. Of
-/// one topic's jobs, the one that reads Avro there.
+/// one topic's jobs, the one that reads by schemas there.
 fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::Result<(Arc<Job>, Part)> {
     let broker = parts::broker(&config.kafka)?;
     let now = Jobs::new(config).now(&broker)?;
@@ -98,26 +97,24 @@ fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::
         AskedFor::Subject(subject, _) if is_of_keys(subject, &topic) => Part::Key,
         _ => Part::Value,
     };
-    let format = |job: &Job| match part {
-        Part::Key => job.decode.key.as_ref().map(|key| key.format),
-        Part::Value => Some(job.decode.format),
-    };
-    let avro = jobs.iter().filter(|job| format(job) == Some(Format::Avro));
+    let by_schema = jobs
+        .iter()
+        .filter(|job| !matches!(format_of(&job.decode, part), None | Some(Format::Raw | Format::Json)));
     let key = match part {
         Part::Key => "key.",
         Part::Value => "",
     };
-    match avro.collect::<Vec<_>>().as_slice() {
+    match by_schema.collect::<Vec<_>>().as_slice() {
         [job] => Ok((Arc::clone(job), part)),
         [] => Err(UsageError(format!(
-            "topic {topic} is not of {key}format = \"avro\": only Avro schemas can be compared with a table"
+            "topic {topic} is not of {key}format = \"avro\", \"json-schema\" or \"protobuf\": its records have no \
+             schema to compare with a table"
         ))
         .into()),
         several => {
             let tables: Vec<String> = several.iter().map(|job| job.table.to_string()).collect();
             Err(UsageError(format!(
-                "topic {topic} feeds several tables with {key}format = \"avro\": {}; ask with a configuration that \
-                 has one of them",
+                "topic {topic} feeds several tables by schemas: {}; ask with a configuration that has one of them",
                 tables.join(", ")
             ))
             .into())
@@ -156,14 +153,17 @@ fn topic_of(config: &Config, jobs: &[Arc<Job>], subject: &str) -> Option<String>
     }
 }
 
-async fn find(config: &Config, part: Part, asked_for: &AskedFor<'_>) -> anyhow::Result<Found> {
+async fn find(
+    config: &Config,
+    job: &Job,
+    part: Part,
+    asked_for: &AskedFor<'_>,
+) -> anyhow::Result<Found> {
     let (subject, version) = match asked_for {
         AskedFor::File(file) => {
-            let text =
-                std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
             return Ok(Found {
                 name: file.display().to_string(),
-                writers: WriterSchemas::of_avro_file(&text, part),
+                writers: of_file(file, config, job, part)?,
             });
         }
         AskedFor::Subject(subject, version) => (*subject, *version),
@@ -180,11 +180,7 @@ async fn find(config: &Config, part: Part, asked_for: &AskedFor<'_>) -> anyhow::
         return Err(UsageError(format!("the registry has no {version}subject {subject}")).into());
     };
     let writers = match answer {
-        Answer::Schema(schema) if schema.kind == "AVRO" => {
-            let references = schema.references.into_iter().map(|reference| reference.text);
-            WriterSchemas::of_avro(&schema.text, &references.collect::<Vec<_>>(), part)
-        }
-        Answer::Schema(schema) => Err(format!("it is registered as {}, and not as AVRO", schema.kind)),
+        Answer::Schema(schema) => of_registered(schema, &job.decode, part),
         Answer::Unusable(why) => Err(why),
         Answer::NoSuchId => Err("the registry has nothing under it".to_owned()),
     };
@@ -192,6 +188,68 @@ async fn find(config: &Config, part: Part, asked_for: &AskedFor<'_>) -> anyhow::
         name: format!("{subject} version {number}"),
         writers,
     })
+}
+
+/// `None` for the keys of a topic whose keys are not decoded.
+fn format_of(decode: &DecodeSettings, part: Part) -> Option<Format> {
+    match part {
+        Part::Key => decode.key.as_ref().map(|key| key.format),
+        Part::Value => Some(decode.format),
+    }
+}
+
+fn of_file(
+    file: &Path,
+    config: &Config,
+    job: &Job,
+    part: Part,
+) -> anyhow::Result<Result<WriterSchemas, String>> {
+    let recursive = job.decode.recursive;
+    match format_of(&job.decode, part) {
+        Some(Format::JsonSchema) => jobs::json_schema(file, recursive),
+        // Framed records say themselves which message they are, so that none is configured.
+        Some(Format::Protobuf) if job.decode.writers.is_framed() => jobs::first_message(file, recursive),
+        Some(Format::Protobuf) => {
+            let named = config.topics.iter().find(|topic| topic.job == job.id.as_str());
+            let topic = named.cloned().or_else(|| {
+                let matched = config.matched(std::slice::from_ref(&job.topic), &BTreeSet::new());
+                matched.topics.into_iter().next()
+            });
+            jobs::protobuf(file, topic.and_then(|topic| topic.message).as_deref(), recursive)
+        }
+        _ => jobs::avro(file, part, recursive),
+    }
+}
+
+fn of_registered(
+    schema: RegisteredSchema,
+    decode: &DecodeSettings,
+    part: Part,
+) -> Result<WriterSchemas, String> {
+    let RegisteredSchema {
+        kind,
+        text,
+        references,
+    } = schema;
+    let format = format_of(decode, part);
+    let wanted = match format {
+        Some(Format::JsonSchema) => "JSON",
+        Some(Format::Protobuf) => "PROTOBUF",
+        _ => "AVRO",
+    };
+    if kind != wanted {
+        return Err(format!("it is registered as {kind}, and not as {wanted}"));
+    }
+    let imports = imports(references);
+    let writers = match format {
+        Some(Format::JsonSchema) => WriterSchemas::of_json_schema(&text, &imports),
+        Some(Format::Protobuf) => WriterSchemas::of_first_message(&text, move |name| imported(&imports, name)),
+        _ => {
+            let texts = imports.into_iter().map(|import| import.text);
+            WriterSchemas::of_avro(&text, &texts.collect::<Vec<_>>(), part)
+        }
+    };
+    writers?.allowed(decode.recursive)
 }
 
 fn document(exit: Exit, job: &Job, name: &str, next: &NextSchema) -> Value {

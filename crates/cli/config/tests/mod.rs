@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tabletopic_decode::{
     ApicurioIds, DecodeSettings, Evolution, Format, FormerNames, Framing, JsonNumbers, KafkaColumns, Limits,
-    Nanos, OnBadRecord, Part, ProtobufEnums, TimestampUnit, WriterSchemas,
+    Nanos, OnBadRecord, Part, ProtobufEnums, Recursive, TimestampUnit, WriterSchemas,
 };
 use tabletopic_ingest::PartitionBy;
 use tabletopic_server::Listen;
@@ -181,6 +181,13 @@ format = "protobuf"
 protobuf.enums = "number"
 schema.file = "refunds.binpb"
 schema.message = "shop.Refund"
+
+[[topic]]
+name = "trees"
+table = "shop.trees"
+format = "json-schema"
+json.numbers = "double"
+schema.recursive = "json"
 "#,
     )
     .unwrap();
@@ -188,7 +195,7 @@ schema.message = "shop.Refund"
     assert_eq!(registry.urls, ["http://a:8081", "http://b:8081/api"]);
     assert_eq!(registry.timeout, Duration::from_secs(2));
     assert!(!format!("{config:?} {:?}", registry.settings()).contains("hush"));
-    let [orders, payments, refunds] = config.topics.as_slice() else {
+    let [orders, payments, refunds, trees] = config.topics.as_slice() else {
         panic!("{:?}", config.topics)
     };
     let widen = Evolution {
@@ -205,6 +212,11 @@ schema.message = "shop.Refund"
     assert_eq!(payments.decode.evolution, Evolution::default());
     assert_eq!(refunds.message.as_deref(), Some("shop.Refund"));
     assert_eq!(refunds.decode.protobuf_enums, ProtobufEnums::Number);
+    assert_eq!(trees.decode.json_numbers, JsonNumbers::Double);
+    assert_eq!(
+        (payments.decode.recursive, trees.decode.recursive),
+        (Recursive::Refuse, Recursive::Json)
+    );
 }
 
 #[test]
@@ -336,6 +348,7 @@ level = "debug"
                     scale: 4
                 },
                 protobuf_enums: ProtobufEnums::Name,
+                recursive: Recursive::Refuse,
                 infer: false,
                 evolution: Evolution::default(),
                 former_names: FormerNames::default(),
@@ -415,8 +428,8 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "format = \"json\"",
         "",
-        "10: topic.format: is missing; write format = \"json\", \"avro\" or \"protobuf\", or \"raw\" for \
-         the bytes as they are",
+        "10: topic.format: is missing; write format = \"json\", \"json-schema\", \"avro\" or \"protobuf\", \
+         or \"raw\" for the bytes as they are",
     ),
     (
         "format = \"json\"",
@@ -438,12 +451,12 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "format = \"json\"",
         "format = \"json\"\nschema.file = \"a.avsc\"",
-        "14: topic.schema.file: is for format = \"avro\" or \"protobuf\"; remove it",
+        "14: topic.schema.file: is for format = \"avro\", \"json-schema\" or \"protobuf\"; remove it",
     ),
     (
         "format = \"json\"",
         "format = \"json\"\nschema.evolution = [\"add\"]",
-        "14: topic.schema.evolution: is for format = \"avro\" or \"protobuf\"; remove it",
+        "14: topic.schema.evolution: is for format = \"avro\", \"json-schema\" or \"protobuf\"; remove it",
     ),
     (
         "format = \"json\"",
@@ -465,6 +478,11 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "format = \"json\"",
         "format = \"json\"\nprotobuf.enums = \"number\"",
         "14: topic.protobuf: is for format = \"protobuf\"; remove it",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nschema.recursive = \"json\"",
+        "14: topic.schema.recursive: is for format = \"avro\", \"json-schema\" or \"protobuf\"; remove it",
     ),
     (
         "format = \"json\"",

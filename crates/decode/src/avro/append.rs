@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::cursor::Cursor;
+use super::json_text;
 use super::read::{FieldRead, Read, StructRead};
-use super::resolve::NO_COLUMN;
 use crate::bad::{Fault, Reason};
 use crate::columns::{Column, ListColumn, MapColumn, Outcome, Reading, Slot, StructColumn};
 
@@ -43,6 +43,17 @@ impl Slot {
                     Err(fault)
                 }
             },
+            (Column::Leaf(leaf), Read::Json(ty)) => match json_text::write(ty, bytes, reading) {
+                Ok(text) => {
+                    reading.expanded += text.len();
+                    leaf.append_text(&text);
+                    Ok(())
+                }
+                Err(fault) => {
+                    leaf.pad(required);
+                    Err(fault)
+                }
+            },
             (Column::Struct(column), Read::Struct(read)) => column.append_avro(read, bytes, reading),
             (Column::List(column), Read::List(read)) => column.append_avro(read, bytes, reading),
             (Column::Map(column), Read::Map(read)) => column.append_avro(read, bytes, reading),
@@ -62,7 +73,7 @@ impl Slot {
             }
             // Reads are resolved against these very columns.
             (_, Read::Scalar(_) | Read::Enum(_) | Read::Struct(_) | Read::List(_) | Read::Map(_))
-            | (_, Read::Union(_) | Read::Member(..) | Read::Duration) => {
+            | (_, Read::Union(_) | Read::Member(..) | Read::Duration | Read::Json(_)) => {
                 self.pad();
                 Err(Fault::fatal(Reason::WrongType, "the column is of another kind"))
             }
@@ -125,13 +136,7 @@ impl StructColumn {
             }
             FieldRead::Refused(ty, path) => {
                 reading.skip(ty, bytes)?;
-                let mut fault = Fault::of_value(Reason::WrongType, NO_COLUMN);
-                fault.field = Some(path.clone());
-                if reading.rules.null_field {
-                    reading.nulled.push(*fault);
-                    return Ok(());
-                }
-                Err(fault)
+                reading.refuse(path.clone())
             }
         }
     }

@@ -1,16 +1,19 @@
 //! What is left of a record's bytes (Avro 1.12, "Binary Encoding"). Nothing is believed of a length before the bytes
 //! are there.
 
+use super::schema::Types;
 use crate::bad::{Fault, Reason};
 use crate::columns::Outcome;
 
 pub(super) struct Cursor<'b> {
+    /// What names within the schema mean.
+    pub types: &'b Types,
     rest: &'b [u8],
 }
 
 impl<'b> Cursor<'b> {
-    pub fn new(bytes: &'b [u8]) -> Self {
-        Self { rest: bytes }
+    pub fn new(bytes: &'b [u8], types: &'b Types) -> Self {
+        Self { types, rest: bytes }
     }
 
     /// The record has to end here.

@@ -93,7 +93,7 @@ fn time_of_day(micros: i64) -> Outcome<i64> {
 }
 
 /// A two's complement number, its highest byte first.
-fn unscaled_value(bytes: &[u8], precision: u32) -> Outcome<i128> {
+pub(super) fn unscaled_value(bytes: &[u8], precision: u32) -> Outcome<i128> {
     let Some(first) = bytes.first() else {
         return Err(Fault::of_value(Reason::InvalidValue, "a decimal of no bytes"));
     };

@@ -14,6 +14,7 @@ use crate::{Change, Forecast};
 
 mod append;
 mod cursor;
+mod json_text;
 mod leaf;
 mod places;
 mod read;
@@ -23,13 +24,14 @@ mod skip;
 mod types;
 
 use cursor::Cursor;
-use read::StructRead;
+use read::RecordRead;
 use resolve::resolve;
 
 pub(crate) struct Avro;
 
 impl WrittenFormat for Avro {
-    type Plan = StructRead;
+    type Columns = StructColumn;
+    type Plan = RecordRead;
 
     fn resolve(
         schema: &WriterSchema,
@@ -37,23 +39,27 @@ impl WrittenFormat for Avro {
         own: &[&NestedFieldRef],
         table: &Schema,
         settings: &DecodeSettings,
-    ) -> Outcome<(StructRead, Vec<Change>)> {
+    ) -> Outcome<(RecordRead, Vec<Change>)> {
         let WriterSchema::Avro(root) = schema else {
             return Err(unusable(schema.is_not("AVRO")));
         };
         let root = root.clone().of(settings.part).map_err(unusable)?;
         let resolved = resolve(&root.fields, own, table, settings);
-        Ok((resolved.record, resolved.growth))
+        let read = RecordRead {
+            fields: resolved.record,
+            types: root.types,
+        };
+        Ok((read, resolved.growth))
     }
 
     fn append(
         columns: &mut StructColumn,
-        plan: &mut StructRead,
+        plan: &mut RecordRead,
         record: &[u8],
         reading: &mut Reading<'_>,
     ) -> Outcome {
-        let mut record = Cursor::new(record);
-        columns.append_avro(plan, &mut record, reading)?;
+        let mut record = Cursor::new(record, &plan.types);
+        columns.append_avro(&plan.fields, &mut record, reading)?;
         record.finish()
     }
 }
@@ -74,26 +80,20 @@ pub(crate) fn forecast(settings: &DecodeSettings, table: &Schema) -> Option<Fore
 /// The columns of a new table: those of the newest schema in the sample, which is the one with the highest id. What
 /// older schemas have beside them, the table gets when it meets their records.
 pub(crate) fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Vec<NestedFieldRef> {
-    let fields = match settings.writers.is_framed() {
-        false => settings.writers.find(None),
-        true => {
-            let ids: BTreeSet<SchemaId> = settings
-                .frames(records, Avro::SELECT)
-                .map(|framed| framed.id)
-                .collect();
-            let mut found = ids
-                .into_iter()
-                .rev()
-                .filter_map(|id| settings.writers.find(Some(id)));
-            found.find(|found| matches!(found, Found::Schema(WriterSchema::Avro(_))))
-        }
-    };
-    let fields = match fields {
-        Some(Found::Schema(WriterSchema::Avro(root))) => root.of(settings.part).ok(),
+    let known = |id| match settings.usable(id) {
+        Some(WriterSchema::Avro(root)) => root.of(settings.part).ok(),
         _ => None,
     };
+    let root = match settings.writers.is_framed() {
+        false => known(None),
+        true => {
+            let frames = settings.frames(records, Avro::SELECT);
+            let ids: BTreeSet<SchemaId> = frames.map(|framed| framed.id).collect();
+            ids.into_iter().rev().find_map(|id| known(Some(id)))
+        }
+    };
     types::columns(
-        fields.as_ref().map(|root| &*root.fields),
+        root.as_ref().map(|root| &*root.fields),
         settings.event_time.as_deref(),
     )
 }

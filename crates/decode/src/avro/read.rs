@@ -1,13 +1,15 @@
 //! How the values of a writer's schema are read into the columns that they were resolved against.
 
-use super::schema::{Avro, Decimal, Timestamp};
+use std::sync::Arc;
+
+use super::schema::{Avro, Decimal, Timestamp, Types};
 
 /// How a value is read into the column that it is resolved against.
 #[derive(Debug, Clone)]
 pub(super) enum Read {
     Scalar(Scalar),
     /// An enum's symbols, as text.
-    Enum(std::sync::Arc<[Box<str>]>),
+    Enum(Arc<[Box<str>]>),
     Struct(StructRead),
     List(Box<Read>),
     Map(Box<Read>),
@@ -18,6 +20,8 @@ pub(super) enum Read {
     /// A branch that has no member: it holds nothing.
     NoMember(Avro),
     Duration,
+    /// As text.
+    Json(Avro),
     /// Null: there is no value.
     Nothing,
     /// The table will have another type for it, once the change that it asks for is made.
@@ -48,14 +52,21 @@ pub(super) enum Scalar {
     Decimal(Decimal),
 }
 
+/// The record as a whole.
+#[derive(Debug)]
+pub(crate) struct RecordRead {
+    pub(super) fields: StructRead,
+    pub(super) types: Arc<Types>,
+}
+
 /// The fields of a record in the writer's order.
 #[derive(Debug, Clone)]
-pub(crate) struct StructRead {
-    pub(super) fields: Box<[FieldRead]>,
+pub(super) struct StructRead {
+    pub fields: Box<[FieldRead]>,
     /// Members of the column that the writer does not have.
-    pub(super) absent: Box<[usize]>,
+    pub absent: Box<[usize]>,
     /// Those of them that may not be null, and may be once the table has changed.
-    pub(super) later: Box<[usize]>,
+    pub later: Box<[usize]>,
 }
 
 #[derive(Debug, Clone)]

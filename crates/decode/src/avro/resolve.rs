@@ -11,6 +11,7 @@ use super::places::{Place, Written, places};
 use super::read::{FieldRead, Read, Scalar, StructRead};
 use super::schema::{Avro, Branch, Field};
 use super::types::{DURATION, column_type, several};
+use crate::columns::NO_COLUMN;
 use crate::kafka_columns::KafkaColumn;
 use crate::schema::columns_of;
 use crate::settings::{DecodeSettings, Evolution};
@@ -52,9 +53,6 @@ pub(super) fn resolve(
         left_out: resolving.left_out,
     }
 }
-
-/// Why a field without a column is a fault.
-pub(super) const NO_COLUMN: &str = "the table has no such column, and `evolution` lets it get none";
 
 struct Resolving<'s> {
     settings: &'s Settings,
@@ -218,6 +216,7 @@ impl Resolving<'_> {
             (Avro::Null, _) => Read::Nothing,
             (Avro::Union(branches), column) => self.union(branches, column),
             (Avro::Enum(symbols), Type::Primitive(PrimitiveType::String)) => Read::Enum(symbols.clone()),
+            (Avro::Again(_), Type::Primitive(PrimitiveType::String)) => Read::Json(ty.clone()),
             (ty, Type::Primitive(column)) => self.scalar(ty, column),
             (Avro::Record(fields), Type::Struct(members)) => {
                 Read::Struct(self.record(&written(fields), &members_of(members)))

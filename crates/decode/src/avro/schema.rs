@@ -45,6 +45,18 @@ pub(crate) enum Avro {
     Decimal(Decimal),
     /// Three unsigned numbers of 32 bits: months, days, milliseconds.
     Duration,
+    /// A named type within itself; its schema's [`Types`] have it.
+    Again(Box<str>),
+}
+
+/// Types that contain themselves, by their full names.
+pub(crate) type Types = HashMap<Box<str>, Avro>;
+
+/// A schema as the fields of a record. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Root {
+    pub fields: Arc<[Field]>,
+    pub types: Arc<Types>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -90,6 +102,7 @@ pub(crate) struct Root {
     pub fields: Arc<[Field]>,
     /// Else the schema is that of the only field, `value`: a record of one field is written as that field.
     pub is_record: bool,
+    pub types: Arc<Types>,
 }
 
 impl Root {
@@ -125,6 +138,7 @@ pub(crate) fn parse(text: &str, references: &[String]) -> Result<Root, String> {
         Avro::Record(fields) => Ok(Root {
             fields,
             is_record: true,
+            types: Arc::new(parser.types()),
         }),
         ty => Ok(Root {
             fields: Arc::new([Field {
@@ -133,6 +147,7 @@ pub(crate) fn parse(text: &str, references: &[String]) -> Result<Root, String> {
                 ty,
             }]),
             is_record: false,
+            types: Arc::new(parser.types()),
         }),
     }
 }
@@ -154,9 +169,20 @@ struct Parser<'v> {
     named: HashMap<String, Option<Parsed>>,
     /// Referred schemas that nobody has used yet, by full name.
     offered: HashMap<String, &'v Value>,
+    /// The types that contain themselves.
+    again: HashSet<Box<str>>,
 }
 
 impl<'v> Parser<'v> {
+    fn types(self) -> Types {
+        let Self { again, mut named, .. } = self;
+        let ty = |name: Box<str>| {
+            let parsed = named.remove(&*name).flatten()?;
+            Some((name, parsed.ty))
+        };
+        again.into_iter().filter_map(ty).collect()
+    }
+
     fn offer(&mut self, schema: &'v Value) {
         if let Value::Object(object) = schema
             && let Ok(name) = full_name(object, "")
@@ -199,9 +225,12 @@ impl<'v> Parser<'v> {
             match self.named.get(name) {
                 Some(Some(known)) => return Ok(known.clone()),
                 Some(None) => {
-                    return Err(format!(
-                        "type {name} contains itself: recursive schemas have no columns; flatten it at its source"
-                    ));
+                    self.again.insert(name.into());
+                    let short = name.rsplit('.').next().unwrap_or(name);
+                    return Ok(Parsed {
+                        name: (short.into(), name.into()),
+                        ..leaf(Avro::Again(name.into()), name)
+                    });
                 }
                 None => {}
             }

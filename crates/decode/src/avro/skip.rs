@@ -1,6 +1,7 @@
 //! Reading past values that no column takes.
 
 use super::cursor::Cursor;
+use super::json_text;
 use super::schema::Avro;
 use crate::columns::{Outcome, Reading};
 
@@ -9,6 +10,9 @@ impl Reading<'_> {
     pub(super) fn skip(&mut self, ty: &Avro, bytes: &mut Cursor<'_>) -> Outcome {
         match ty {
             Avro::Null => {}
+            Avro::Again(_) => {
+                json_text::write(ty, bytes, self)?;
+            }
             Avro::Boolean => {
                 bytes.boolean()?;
             }

@@ -43,7 +43,7 @@ fn typed(ty: &Avro, event_time: &[&str]) -> Option<Type> {
         Avro::Float => PrimitiveType::Float,
         Avro::Double => PrimitiveType::Double,
         Avro::Bytes => PrimitiveType::Binary,
-        Avro::String | Avro::Enum(_) => PrimitiveType::String,
+        Avro::String | Avro::Enum(_) | Avro::Again(_) => PrimitiveType::String,
         Avro::Fixed(size) => PrimitiveType::Fixed(*size as u64),
         Avro::Date => PrimitiveType::Date,
         Avro::TimeMillis | Avro::TimeMicros => PrimitiveType::Time,

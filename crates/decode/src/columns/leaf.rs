@@ -163,7 +163,7 @@ pub(crate) fn beyond() -> Box<Fault> {
 pub(crate) fn check_event_time(micros: i64, event_time: bool, rules: &Rules) -> Outcome<i64> {
     if event_time && !rules.years.contains(&micros) {
         let (first, last) = (rules.limits.first_year, rules.limits.last_year);
-        let detail = format!("outside the years {first} to {last}");
+        let detail = format!("outside the years {first} to {last} (timestamp_unit fits?)");
         return Err(Fault::of_value(Reason::AbsurdEventTime, detail));
     }
     Ok(micros)

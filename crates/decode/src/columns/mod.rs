@@ -18,7 +18,7 @@ pub(crate) mod leaf;
 mod reading;
 
 use leaf::Leaf;
-pub(crate) use reading::{Outcome, Reading, Rules};
+pub(crate) use reading::{NO_COLUMN, Outcome, Reading, Rules};
 
 /// One field of the schema with its column.
 #[derive(Debug)]

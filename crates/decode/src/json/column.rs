@@ -3,7 +3,7 @@
 //! The rule that keeps all columns at the same length: `append` adds exactly one entry, whether it
 //! succeeds or not. So one bad record costs one padded row, and never a second pass over the batch.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ListArray, MapArray, NullBufferBuilder, StringBuilder, StructArray};
@@ -15,8 +15,10 @@ use jiter::{Jiter, Peek};
 
 use super::leaf::Leaf;
 use super::plain::{Key, Plain, Scalar, Scanner};
-use super::reading::{Outcome, Reading, Rules, syntax};
+use super::reading::syntax;
+use super::remarks::Remarks;
 use crate::bad::{Fault, Reason};
+use crate::columns::{Outcome, Reading, Rules};
 
 /// One field of the schema with its column.
 #[derive(Debug)]
@@ -125,6 +127,18 @@ impl Slot {
             width,
             column,
         })
+    }
+
+    /// See [`StructColumn::heed`].
+    fn heed(&mut self, remarks: Option<&Remarks>) {
+        match &mut self.column {
+            Column::Leaf(leaf) => leaf.takes_any(remarks.is_some_and(|remarks| remarks.any)),
+            Column::Struct(column) => column.heed(remarks),
+            Column::List(column) => column
+                .element
+                .heed(remarks.and_then(|remarks| remarks.of("element"))),
+            Column::Map(column) => column.value.heed(remarks.and_then(|remarks| remarks.of("value"))),
+        }
     }
 
     /// Reads the next value.
@@ -252,12 +266,16 @@ fn is_time(ty: &PrimitiveType) -> bool {
 /// Fields of an object; also the record as a whole.
 #[derive(Debug)]
 pub(super) struct StructColumn {
+    /// Dotted, for messages.
+    path: Box<str>,
     slots: Vec<Slot>,
     by_name: HashMap<Box<str>, usize>,
     /// For each slot the number of entries it has, to know what an object left out or has twice.
     filled: Vec<usize>,
     /// What a plain record has for each slot; between records all are absent.
     plain: Vec<Plain>,
+    /// Fields without a column that make a record bad.
+    refused: BTreeSet<Box<str>>,
     fields: Fields,
     length: usize,
     valid: NullBufferBuilder,
@@ -295,6 +313,8 @@ impl StructColumn {
             ));
         }
         Ok(Self {
+            path: path.into(),
+            refused: BTreeSet::new(),
             by_name: slots
                 .iter()
                 .enumerate()
@@ -307,6 +327,14 @@ impl StructColumn {
             length: 0,
             valid: NullBufferBuilder::new(0),
         })
+    }
+
+    /// From now on, values are read with what is said of their columns; `None` says nothing.
+    pub fn heed(&mut self, remarks: Option<&Remarks>) {
+        self.refused = remarks.map_or_else(BTreeSet::new, |remarks| remarks.refused.clone());
+        for slot in &mut self.slots {
+            slot.heed(remarks.and_then(|remarks| remarks.of(&slot.name)));
+        }
     }
 
     /// Columns of one entry.
@@ -394,7 +422,7 @@ impl StructColumn {
         let mut expected = 0;
         let mut key = json.known_object().map_err(syntax)?;
         while let Some(name) = key {
-            reading.spend(1)?;
+            reading.spend(1, 1)?;
             let found = match self.slots.get(expected) {
                 Some(slot) if *slot.name == *name => Some(expected),
                 _ => self.by_name.get(name).copied(),
@@ -412,8 +440,12 @@ impl StructColumn {
                 self.slots[i].append(json, peek, reading)?;
                 expected = i + 1;
             } else {
+                let refused = self.refused.get(name).map(|name| self.path_of(name));
                 peek = json.peek().map_err(syntax)?;
-                let tells = reading.skip(json, peek)?;
+                let tells = reading.read_past(json, peek)?;
+                if let Some(path) = refused {
+                    reading.refuse(path)?;
+                }
                 reading.unknown_fields += 1;
                 reading.wants_growth |= tells && reading.rules.infer;
             }
@@ -421,6 +453,13 @@ impl StructColumn {
         }
         reading.leave();
         Ok(filled)
+    }
+
+    fn path_of(&self, name: &str) -> Box<str> {
+        match &*self.path {
+            "" => name.into(),
+            path => format!("{path}.{name}").into(),
+        }
     }
 
     /// Gives the slots that the entry left out their nothing; says the first fault in that.
@@ -509,7 +548,7 @@ impl ListColumn {
         reading.enter()?;
         let mut next = json.known_array().map_err(syntax)?;
         while let Some(peek) = next {
-            reading.spend(self.element.width)?;
+            reading.spend(1, self.element.width)?;
             self.length += 1;
             self.element.append(json, peek, reading)?;
             next = json.array_step().map_err(syntax)?;
@@ -572,7 +611,7 @@ impl MapColumn {
         self.seen.clear();
         let mut key = json.known_object().map_err(syntax)?;
         while let Some(name) = key {
-            reading.spend(1 + self.value.width)?;
+            reading.spend(1, 1 + self.value.width)?;
             if !self.seen.insert(name.into()) {
                 return Err(self
                     .value

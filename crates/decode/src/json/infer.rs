@@ -5,7 +5,7 @@
 //! these records integers and fractions together make a `double`. Records that then do not fit are
 //! bad records when they are decoded.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use iceberg::spec::{ListType, NestedField, NestedFieldRef, PrimitiveType, Schema, StructType, Type};
@@ -13,9 +13,11 @@ use jiter::{Jiter, Peek};
 use tabletopic_records::Record;
 
 use super::check_size;
+use super::names::Names;
 use super::number::{self, Misfit};
-use super::reading::{Outcome, Reading, Rules, syntax};
-use crate::kafka_columns::{KafkaColumn, RESERVED_PREFIX};
+use super::reading::syntax;
+use crate::columns::{Outcome, Reading, Rules};
+use crate::kafka_columns::KafkaColumn;
 use crate::schema::PLACEHOLDER_ID;
 use crate::settings::JsonNumbers;
 use crate::{Change, Proposal};
@@ -60,7 +62,7 @@ impl<'r> Growth<'r> {
             };
             members = inner;
         }
-        names.path.clear();
+        names.leave();
         Self { rules, root, names }
     }
 
@@ -76,7 +78,7 @@ impl<'r> Growth<'r> {
         let sound = json
             .peek()
             .map_err(syntax)
-            .and_then(|peek| reading.skip(&mut json, peek));
+            .and_then(|peek| reading.read_past(&mut json, peek));
         if sound.is_err() || json.finish().is_err() {
             return;
         }
@@ -100,40 +102,6 @@ impl<'r> Growth<'r> {
 
     pub fn fields(&self) -> Vec<NestedFieldRef> {
         self.root.fields()
-    }
-}
-
-/// The names that are taken, as full lower-case paths: engines compare names without case, and
-/// Iceberg finds nested fields by dotted names, so `a.b` and `b` in `a` would be one.
-#[derive(Default)]
-struct Names {
-    taken: HashSet<String>,
-    path: Vec<String>,
-}
-
-impl Names {
-    fn push(&mut self, name: &str) {
-        self.path.push(name.to_lowercase());
-    }
-
-    fn pop(&mut self) {
-        self.path.pop();
-    }
-
-    /// Takes the current path; `false` if it is taken already.
-    fn take(&mut self) -> bool {
-        self.taken.insert(self.path.join("."))
-    }
-
-    fn give_back(&mut self) {
-        self.taken.remove(&self.path.join("."));
-    }
-
-    /// Whether a new column may have the current path.
-    fn allows(&self, max_columns: usize) -> bool {
-        let reserved = self.path.len() == 1 && self.path[0].starts_with(RESERVED_PREFIX);
-        let empty = self.path.last().is_none_or(String::is_empty);
-        !reserved && !empty && self.taken.len() < max_columns && !self.taken.contains(&self.path.join("."))
     }
 }
 
@@ -310,7 +278,7 @@ impl Observer<'_, '_> {
                     }
                 }
                 None => {
-                    self.reading.skip(json, peek)?;
+                    self.reading.read_past(json, peek)?;
                 }
             }
             self.names.pop();
@@ -341,7 +309,7 @@ impl Observer<'_, '_> {
                 if free {
                     self.list(&mut element, json)?;
                 } else {
-                    self.reading.skip(json, peek)?;
+                    self.reading.read_past(json, peek)?;
                 }
                 if !matches!(element, Shape::Nothing) {
                     *shape = Shape::List(Box::new(element));
@@ -391,7 +359,7 @@ impl Observer<'_, '_> {
                 }
                 Ok(())
             }
-            (_, peek) => self.reading.skip(json, peek).map(drop),
+            (_, peek) => self.reading.read_past(json, peek).map(drop),
         }
     }
 

@@ -18,9 +18,11 @@ use uuid::Uuid;
 
 use super::number::{self, Misfit};
 use super::plain::{Plain, Scalar};
-use super::reading::{Outcome, Reading, Rules, syntax};
+use super::reading::syntax;
 use super::time::{self, Zone};
 use crate::bad::{Fault, Reason};
+use crate::columns::leaf::{check_event_time, epoch};
+use crate::columns::{Outcome, Reading, Rules};
 
 #[derive(Debug)]
 pub(super) enum Leaf {
@@ -41,6 +43,8 @@ pub(super) enum Leaf {
         zone: Zone,
     },
     String(StringBuilder),
+    /// Any value, as it stands in the record.
+    Json(StringBuilder),
     Uuid(FixedSizeBinaryBuilder),
     Fixed {
         values: FixedSizeBinaryBuilder,
@@ -100,6 +104,15 @@ impl Leaf {
         })
     }
 
+    /// Whether a column of text takes any value, as the JSON that it is.
+    pub fn takes_any(&mut self, any: bool) {
+        match self {
+            Self::String(values) if any => *self = Self::Json(std::mem::take(values)),
+            Self::Json(values) if !any => *self = Self::String(std::mem::take(values)),
+            _ => {}
+        }
+    }
+
     /// Reads a value that is not null and appends it; a fault appends nothing.
     #[inline]
     pub fn append(
@@ -116,16 +129,17 @@ impl Leaf {
                 }
                 values.append_value(json.known_str().map_err(syntax)?);
             }
+            Self::Json(values) => {
+                let start = json.current_index();
+                reading.read_past(json, peek)?;
+                let text = std::str::from_utf8(json.slice_to_current(start))
+                    .map_err(|error| Fault::fatal(Reason::InvalidUtf8, error.to_string()))?;
+                values.append_value(text);
+            }
             Self::Long(values) => values.append_value(integer(json, peek, reading)?),
             Self::Timestamp { values, zone } => {
                 let micros = timestamp(json, peek, reading, *zone)?;
-                if event_time && !reading.rules.years.contains(&micros) {
-                    let limits = &reading.rules.limits;
-                    let (first, last) = (limits.first_year, limits.last_year);
-                    let detail = format!("outside the years {first} to {last} (timestamp_unit fits?)");
-                    return Err(Fault::of_value(Reason::AbsurdEventTime, detail));
-                }
-                values.append_value(micros);
+                values.append_value(check_event_time(micros, event_time, reading.rules)?);
             }
             Self::Boolean(values) => match peek {
                 Peek::True | Peek::False => values.append_value(json.known_bool(peek).map_err(syntax)?),
@@ -201,13 +215,11 @@ impl Leaf {
             (Self::Boolean(_), Scalar::Boolean(value)) => Some(Plain::Boolean(value)),
             (Self::Timestamp { zone, .. }, _) => {
                 let micros = match scalar {
-                    Scalar::Integer(number) => time::epoch_integer(number, rules.unit),
-                    Scalar::Text(span) => time::timestamp(span.of(text), *zone, rules.nanos),
-                    Scalar::Boolean(_) | Scalar::Null => return None,
+                    Scalar::Integer(number) => epoch(number, rules.unit).ok(),
+                    Scalar::Text(span) => time::timestamp(span.of(text), *zone, rules.nanos).ok(),
+                    Scalar::Boolean(_) | Scalar::Null => None,
                 };
-                let micros = micros
-                    .ok()
-                    .filter(|micros| !event_time || rules.years.contains(micros));
+                let micros = micros.filter(|micros| !event_time || rules.years.contains(micros));
                 micros.map(Plain::Long)
             }
             _ => None,
@@ -248,7 +260,7 @@ impl Leaf {
             Self::Date(values) => pad!(values, 0),
             Self::Time(values) => pad!(values, 0),
             Self::Timestamp { values, .. } => pad!(values, 0),
-            Self::String(values) => pad!(values, ""),
+            Self::String(values) | Self::Json(values) => pad!(values, ""),
             Self::Binary { values, .. } => pad!(values, b""),
             Self::Uuid(values) => {
                 if !required || values.append_value([0; 16]).is_err() {
@@ -282,7 +294,7 @@ impl Leaf {
             Self::Date(values) => Arc::new(values.finish()),
             Self::Time(values) => Arc::new(values.finish()),
             Self::Timestamp { values, .. } => Arc::new(values.finish()),
-            Self::String(values) => {
+            Self::String(values) | Self::Json(values) => {
                 let (rows, bytes) = (values.len(), values.values_slice().len());
                 let strings = values.finish();
                 *values = StringBuilder::with_capacity(rows, bytes);
@@ -338,7 +350,7 @@ fn timestamp(json: &mut Jiter<'_>, peek: Peek, reading: &mut Reading<'_>, zone: 
         return Err(reading.wrong_kind(json, peek, "a timestamp (a string or a number)"));
     }
     let parsed = match json.known_int(peek) {
-        Ok(NumberInt::Int(value)) => time::epoch_integer(value, rules.unit),
+        Ok(NumberInt::Int(value)) => return epoch(value, rules.unit),
         Err(_) => time::epoch(
             json.known_number_bytes(peek).map_err(syntax)?,
             rules.unit,

@@ -2,11 +2,12 @@
 //! is no tree of the document and no object per row. `docs/json.md` says what becomes what.
 
 use arrow::datatypes::{Fields, SchemaRef};
-use iceberg::spec::{NestedField, NestedFieldRef, Schema};
-use jiter::{Jiter, Peek};
+use iceberg::spec::{NestedFieldRef, Schema};
 use tabletopic_records::Record;
 
 use crate::bad::{Fault, Reason};
+use crate::by_writer::RecordColumns;
+use crate::columns::{Outcome, Reading, Rules};
 use crate::error::DecodeError;
 use crate::rows::Rows;
 use crate::settings::{DecodeSettings, Limits};
@@ -15,23 +16,23 @@ use crate::{Decoded, Decoder, MAX_BATCH_BYTES, MAX_BATCH_VALUES};
 mod column;
 mod infer;
 mod leaf;
+pub(crate) mod names;
 mod number;
+mod objects;
 mod plain;
 mod reading;
+pub(crate) mod remarks;
 mod time;
 
-use column::StructColumn;
 use infer::Growth;
-use reading::{Outcome, Reading, Rules, syntax};
+pub(crate) use objects::ObjectColumns;
 
 pub(crate) struct Json {
     rows: Rows,
     rules: Rules,
-    record: StructColumn,
+    record: ObjectColumns,
     /// The table's schema, against which growth is proposed.
     schema: Schema,
-    /// Where jiter unescapes strings; kept, so that it is allocated once.
-    tape: Vec<u8>,
 }
 
 impl Json {
@@ -40,10 +41,7 @@ impl Json {
         let rows = Rows::new(settings, schema)?;
         let own = |i: &usize| rows.is_own(*i);
         let fields = schema.as_struct().fields();
-        let iceberg: Vec<&NestedField> = (0..fields.len())
-            .filter(own)
-            .map(|i| fields[i].as_ref())
-            .collect();
+        let iceberg: Vec<&NestedFieldRef> = (0..fields.len()).filter(own).map(|i| &fields[i]).collect();
         let arrow: Fields = (0..fields.len())
             .filter(own)
             .map(|i| rows.arrow.fields()[i].clone())
@@ -51,7 +49,7 @@ impl Json {
         let event_time: Option<Vec<&str>> =
             settings.event_time.as_ref().map(|path| path.split('.').collect());
         let record =
-            StructColumn::new(&iceberg, arrow, "", event_time.as_deref()).map_err(|(column, problem)| {
+            ObjectColumns::new(&iceberg, arrow, event_time.as_deref()).map_err(|(column, problem)| {
                 DecodeError::Column {
                     topic: settings.topic.clone(),
                     column,
@@ -63,7 +61,6 @@ impl Json {
             rules: Rules::new(settings),
             record,
             schema: schema.clone(),
-            tape: Vec::new(),
         })
     }
 
@@ -73,29 +70,10 @@ impl Json {
             return self.record.append_tombstone();
         };
         if let Err(fault) = check_size(value, reading.rules) {
-            self.record.pad(false);
+            self.record.pad();
             return Err(fault);
         }
-        if self.record.append_plain(value, reading.rules) {
-            return Ok(());
-        }
-        let mut json = Jiter::with_tape(value, std::mem::take(&mut self.tape));
-        let outcome = match json.peek() {
-            Ok(Peek::Object) => {
-                let outcome = self.record.append(&mut json, Peek::Object, reading, false);
-                outcome.and_then(|()| json.finish().map_err(syntax))
-            }
-            Ok(peek) => {
-                self.record.pad(false);
-                Err(not_an_object(&mut json, peek, reading))
-            }
-            Err(error) => {
-                self.record.pad(false);
-                Err(syntax(error))
-            }
-        };
-        self.tape = json.into_tape();
-        outcome
+        self.record.append(value, None, reading)
     }
 }
 
@@ -135,7 +113,7 @@ impl Decoder for Json {
         let records = &records[..taken];
         let own = self
             .record
-            .finish_columns()
+            .finish()
             .map_err(|source| self.rows.arrow_error(source))?;
         let mut growth = Growth::of_table(&self.schema, &rules);
         for i in growing {
@@ -176,7 +154,8 @@ pub(crate) fn infer(
     Ok(growth.fields())
 }
 
-fn check(settings: &DecodeSettings) -> Result<(), DecodeError> {
+/// Whether the settings make sense for objects.
+pub(crate) fn check(settings: &DecodeSettings) -> Result<(), DecodeError> {
     let limits = &settings.limits;
     let problem = if limits.max_depth == 0 || limits.max_depth > Limits::DEEPEST {
         format!(
@@ -219,18 +198,4 @@ fn check_size(value: &[u8], rules: &Rules) -> Outcome {
         ));
     }
     Ok(())
-}
-
-#[cold]
-fn not_an_object(json: &mut Jiter<'_>, peek: Peek, reading: &mut Reading<'_>) -> Box<Fault> {
-    match reading
-        .skip(json, peek)
-        .and_then(|_| json.finish().map_err(syntax))
-    {
-        Ok(()) => Fault::fatal(
-            Reason::NotAnObject,
-            format!("the value is {}", reading::kind(peek)),
-        ),
-        Err(fault) => fault,
-    }
 }

@@ -69,12 +69,6 @@ pub(super) fn epoch(number: &[u8], unit: TimestampUnit, nanos: Nanos) -> Parsed<
     }
 }
 
-/// An integer of `unit`s since the Unix epoch.
-pub(super) fn epoch_integer(number: i64, unit: TimestampUnit) -> Parsed<i64> {
-    let micros = number.checked_mul(10i64.pow(digits_to_micros(unit)));
-    micros.ok_or((Reason::OutOfRange, "beyond 64 bits of microseconds"))
-}
-
 fn digits_to_micros(unit: TimestampUnit) -> u32 {
     match unit {
         TimestampUnit::S => 6,

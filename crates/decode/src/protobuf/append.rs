@@ -65,16 +65,7 @@ fn miss(left: &Left, found: Found, reading: &mut Reading<'_>) -> Outcome {
             reading.unknown_fields += 1;
             Ok(())
         }
-        Left::Refused(path) => {
-            let detail = "the table has no such column, and `evolution` lets it get none";
-            let mut fault = Fault::of_value(Reason::WrongType, detail);
-            fault.field = Some(path.clone());
-            if reading.rules.null_field {
-                reading.nulled.push(*fault);
-                return Ok(());
-            }
-            Err(fault)
-        }
+        Left::Refused(path) => reading.refuse(path.clone()),
     }
 }
 
@@ -133,6 +124,7 @@ impl Slot {
                     }
                     Value::Timestamp => leaf.append_timestamp(parts, record, reading, event_time),
                     Value::Json(kind) => leaf.append_json(*kind, parts, record, reading),
+                    Value::Text(name, types) => leaf.append_message_text(name, types, parts, record, reading),
                     Value::Later => {
                         leaf.pad(self.required);
                         return Ok(());

@@ -1,8 +1,9 @@
 //! One Protobuf value to one value of a primitive column.
 
-use super::json_text;
+use super::schema::Types;
 use super::value::{Enum, JsonKind, Scalar};
 use super::wire::{Fields, Span, Wire, not_protobuf, zigzag};
+use super::{json_text, message_text};
 use crate::bad::{Fault, Reason};
 use crate::columns::leaf::{Leaf, check_event_time, epoch, micros_of_nanos};
 use crate::columns::{Outcome, Reading};
@@ -73,7 +74,7 @@ impl Leaf {
         reading: &Reading<'_>,
         event_time: bool,
     ) -> Outcome {
-        let [value] = numbers(parts, record, [scalar.wire()])?;
+        let value = wrapped(scalar, parts, record)?;
         self.append_scalar(scalar, value, record, reading, event_time)
     }
 
@@ -85,12 +86,7 @@ impl Leaf {
         reading: &Reading<'_>,
         event_time: bool,
     ) -> Outcome {
-        let [seconds, nanos] = numbers(parts, record, [Wire::Varint; 2])?;
-        let (seconds, nanos) = (seconds as i64, nanos as i64);
-        if !SECONDS.contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
-            let detail = "not a time of the years 1 to 9999, or its nanoseconds are a second or more";
-            return Err(Fault::of_value(Reason::OutOfRange, detail));
-        }
+        let (seconds, nanos) = seconds_and_nanos(parts, record)?;
         let micros = seconds * 1_000_000 + micros_of_nanos(nanos, reading.rules)?;
         match self {
             Self::Timestamp(values) => {
@@ -99,6 +95,21 @@ impl Leaf {
             }
             _ => Err(Fault::fatal(Reason::WrongType, "the column is of another type")),
         }
+    }
+
+    /// Appends a message that contains itself.
+    pub(super) fn append_message_text(
+        &mut self,
+        name: &str,
+        types: &Types,
+        parts: &mut dyn Iterator<Item = Span>,
+        record: &[u8],
+        reading: &mut Reading<'_>,
+    ) -> Outcome {
+        let text = message_text::write(name, types, parts, record, reading)?;
+        reading.expanded += text.len();
+        self.append_text(&text);
+        Ok(())
     }
 
     /// Appends a `google.protobuf.Struct`, `Value` or `ListValue` as JSON.
@@ -117,6 +128,23 @@ impl Leaf {
     }
 }
 
+/// What a wrapper holds.
+pub(super) fn wrapped(scalar: Scalar, parts: &mut dyn Iterator<Item = Span>, record: &[u8]) -> Outcome<u64> {
+    let [value] = numbers(parts, record, [scalar.wire()])?;
+    Ok(value)
+}
+
+/// Of a `google.protobuf.Timestamp`, since the Unix epoch.
+pub(super) fn seconds_and_nanos(parts: &mut dyn Iterator<Item = Span>, record: &[u8]) -> Outcome<(i64, i64)> {
+    let [seconds, nanos] = numbers(parts, record, [Wire::Varint; 2])?;
+    let (seconds, nanos) = (seconds as i64, nanos as i64);
+    if !SECONDS.contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
+        let detail = "not a time of the years 1 to 9999, or its nanoseconds are a second or more";
+        return Err(Fault::of_value(Reason::OutOfRange, detail));
+    }
+    Ok((seconds, nanos))
+}
+
 /// A field's text, which is checked.
 #[inline]
 pub(super) fn text(raw: u64, record: &[u8]) -> Outcome<&str> {
@@ -126,7 +154,7 @@ pub(super) fn text(raw: u64, record: &[u8]) -> Outcome<&str> {
 
 /// An integer. One that its schema's type does not hold was written by another schema, and is no number of this one.
 #[inline]
-fn long(scalar: Scalar, raw: u64) -> Outcome<i64> {
+pub(super) fn long(scalar: Scalar, raw: u64) -> Outcome<i64> {
     let (value, fits) = match scalar {
         Scalar::Int64 | Scalar::Sfixed64 => (raw as i64, true),
         Scalar::Sint64 => (zigzag(raw), true),

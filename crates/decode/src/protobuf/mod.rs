@@ -7,34 +7,37 @@ use std::sync::Arc;
 use iceberg::spec::{NestedFieldRef, Schema};
 use tabletopic_records::{Record, SchemaId};
 
-use crate::Change;
 use crate::bad::{Fault, Reason};
-use crate::by_writer::{WrittenFormat, unusable};
+use crate::by_writer::{WrittenFormat, own, unusable};
 use crate::columns::{Outcome, Reading, StructColumn};
 use crate::frame::{Framed, Naming, Select};
 use crate::settings::DecodeSettings;
-use crate::writer_schemas::{Found, WriterSchema};
+use crate::writer_schemas::{Found, WriterSchema, refuse};
+use crate::{Change, Forecast};
 
 mod append;
 mod compile;
 mod indexes;
 mod json_text;
 mod leaf;
+mod message_text;
 mod resolve;
 mod scan;
 pub(crate) mod schema;
+mod shapes;
 mod type_name;
 mod types;
 mod value;
 mod wire;
 
 use resolve::{MessagePlan, resolve};
-use schema::Message;
+use schema::{Message, Types};
 use wire::Span;
 
 pub(crate) struct Protobuf;
 
 impl WrittenFormat for Protobuf {
+    type Columns = StructColumn;
     type Plan = MessagePlan;
 
     const SELECT: Option<Select> = Some(select);
@@ -46,12 +49,9 @@ impl WrittenFormat for Protobuf {
         table: &Schema,
         settings: &DecodeSettings,
     ) -> Outcome<(MessagePlan, Vec<Change>)> {
-        Ok(resolve(
-            &*message(schema, selector, settings)?,
-            own,
-            table,
-            settings,
-        ))
+        let (message, types) = message(schema, selector, settings)?;
+        let resolved = resolve(&message, &types, own, table, settings);
+        Ok((resolved.plan, resolved.growth))
     }
 
     fn append(
@@ -77,7 +77,11 @@ fn select(framed: &[u8], naming: Naming) -> Outcome<(&[u8], &[u8])> {
 }
 
 /// The message type that a record was written as.
-fn message(schema: &WriterSchema, selector: &[u8], settings: &DecodeSettings) -> Outcome<Arc<Message>> {
+fn message(
+    schema: &WriterSchema,
+    selector: &[u8],
+    settings: &DecodeSettings,
+) -> Outcome<(Arc<Message>, Arc<Types>)> {
     let WriterSchema::Protobuf(messages) = schema else {
         return Err(unusable(schema.is_not("PROTOBUF")));
     };
@@ -93,13 +97,31 @@ fn message(schema: &WriterSchema, selector: &[u8], settings: &DecodeSettings) ->
         }
     };
     match message {
-        Some(Ok(message)) => Ok(message.clone()),
+        Some(Ok(message)) => {
+            let found = message.again.as_ref().map(|path| format!("field {path}"));
+            refuse(found, settings.recursive).map_err(unusable)?;
+            Ok((message.clone(), messages.types.clone()))
+        }
         Some(Err(problem)) => Err(unusable(problem.as_str())),
         None => {
             let detail = format!("it has no message {said}, which the record says it is");
             Err(Fault::fatal(Reason::NotFramed, detail))
         }
     }
+}
+
+/// What a table would make of records of the message that the settings have.
+pub(crate) fn forecast(settings: &DecodeSettings, table: &Schema) -> Option<Forecast> {
+    let Some(Found::Schema(schema)) = settings.writers.find(None) else {
+        return None;
+    };
+    let (message, types) = message(&schema, &[], settings).ok()?;
+    let resolved = resolve(&message, &types, &own(table), table, settings);
+    Some(Forecast {
+        changes: resolved.growth,
+        misfits: resolved.misfits,
+        left_out: resolved.left_out,
+    })
 }
 
 /// The columns of a new table: those of the newest schema in the sample, which is the one with the highest id. What
@@ -124,7 +146,7 @@ pub(crate) fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Vec<Ne
         }
     };
     types::columns(
-        message.as_deref(),
+        message.as_ref().map(|(message, _)| &**message),
         settings.event_time.as_deref(),
         settings.protobuf_enums,
     )

@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use iceberg::spec::{NestedFieldRef, PrimitiveType, Schema, StructType, Type};
 
-use super::scan::{Keeps, Scan, Shape};
-use super::schema::{Field, Kind, Label, Message};
+use super::scan::{Scan, Shape};
+use super::schema::{Field, Kind, Label, Message, Types};
+use super::shapes::{default_of, of_entry, wire};
 use super::types::{column_type, of_kind};
 use super::value::{Enum, JsonKind, Scalar};
 use super::wire::Wire;
-use crate::Change;
+use crate::columns::NO_COLUMN;
 use crate::kafka_columns::KafkaColumn;
 use crate::schema::columns_of;
 use crate::settings::{DecodeSettings, Evolution, ProtobufEnums};
+use crate::{Change, Misfit};
 
 /// A message into a struct, or the record into the table's own columns.
 #[derive(Debug)]
@@ -53,6 +55,8 @@ pub(super) enum Value {
     Wrapper(Scalar),
     Timestamp,
     Json(JsonKind),
+    /// A message that contains itself, by its name, as text.
+    Text(Box<str>, Arc<Types>),
     /// The table will have another type for it, once the change that it asks for is made.
     Later,
     /// The column can't hold it. The text says why.
@@ -79,38 +83,101 @@ pub(super) enum Left {
     Refused(Box<str>),
 }
 
-/// `own` are the columns of the table that the record fills, in their order. Returns what the table lacks, too.
+/// A message type as a table takes it.
+#[derive(Debug)]
+pub(super) struct Resolved {
+    pub plan: MessagePlan,
+    /// What the table lacks for it.
+    pub growth: Vec<Change>,
+    /// What it has that makes records bad, or some of them.
+    pub misfits: Vec<Misfit>,
+    /// Fields that get no column, by their paths.
+    pub left_out: Vec<String>,
+}
+
+/// `own` are the columns of the table that the record fills, in their order.
 pub(super) fn resolve(
     message: &Message,
+    types: &Arc<Types>,
     own: &[&NestedFieldRef],
     schema: &Schema,
     settings: &DecodeSettings,
-) -> (MessagePlan, Vec<Change>) {
+) -> Resolved {
     let mut resolving = Resolving {
         settings,
+        types,
         columns: schema.field_id_to_fields().len(),
         growth: Vec::new(),
+        misfits: Vec::new(),
+        left_out: Vec::new(),
         path: Vec::new(),
     };
+    resolving.missing(message, own);
     let members = own
         .iter()
         .map(|field| (field.name.as_str(), field.field_type.as_ref()));
     let plan = resolving.message(message, &members.collect::<Vec<_>>());
-    (plan, resolving.growth)
+    let Resolving {
+        growth,
+        misfits,
+        left_out,
+        ..
+    } = resolving;
+    Resolved {
+        plan,
+        growth,
+        misfits,
+        left_out,
+    }
 }
 
 struct Resolving<'s> {
     settings: &'s DecodeSettings,
+    /// Of the message's schema.
+    types: &'s Arc<Types>,
     /// Columns that the table has, those asked for included.
     columns: usize,
     growth: Vec<Change>,
+    misfits: Vec<Misfit>,
+    left_out: Vec<String>,
     path: Vec<String>,
 }
 
 impl Resolving<'_> {
+    /// Columns of the table's own level that have to be filled, and that the message has no field for.
+    fn missing(&mut self, message: &Message, own: &[&NestedFieldRef]) {
+        let event_time = self.settings.event_time.as_deref().unwrap_or_default();
+        let event_time = event_time.split('.').next();
+        for column in own {
+            if message.fields.iter().any(|field| *field.name == *column.name) {
+                continue;
+            }
+            if event_time == Some(&column.name) {
+                self.misfit(&column.name, "the event time is missing");
+            } else if column.required {
+                self.misfit(&column.name, "a required column is missing");
+            }
+        }
+    }
+
+    fn misfit(&mut self, name: &str, why: &str) {
+        self.misfits.push(Misfit {
+            column: self.path_of(name),
+            why: why.to_owned(),
+        });
+    }
+
+    /// Dotted. Without a name, where the reading is.
+    fn path_of(&self, name: &str) -> String {
+        let path = self.path.iter().map(String::as_str);
+        path.chain([name])
+            .filter(|name| !name.is_empty())
+            .collect::<Vec<_>>()
+            .join(".")
+    }
+
     fn message(&mut self, message: &Message, members: &[(&str, &Type)]) -> MessagePlan {
-        let mut shapes: Vec<Shape> = message.fields.iter().map(shape).collect();
-        shapes.sort_by_key(|shape| shape.number);
+        let shapes = &message.shapes;
         let mut taken: HashSet<String> = members.iter().map(|(name, _)| name.to_lowercase()).collect();
         let mut reads: Vec<Option<(usize, Read)>> = members.iter().map(|_| None).collect();
         let mut left = Vec::new();
@@ -126,7 +193,7 @@ impl Resolving<'_> {
             }
         }
         MessagePlan {
-            shapes: shapes.into(),
+            shapes: shapes.clone(),
             oneofs: message.oneofs,
             members: reads.into(),
             left: left.into(),
@@ -147,11 +214,12 @@ impl Resolving<'_> {
             || taken.contains(&name.to_lowercase())
             || columns > self.settings.limits.max_columns
         {
+            self.left_out.push(self.path_of(name));
             return Some(Left::Unknown);
         }
         if !self.settings.evolution.add {
-            let path: Vec<&str> = self.path.iter().map(String::as_str).chain([name]).collect();
-            return Some(Left::Refused(path.join(".").into()));
+            self.misfit(name, NO_COLUMN);
+            return Some(Left::Refused(self.path_of(name).into()));
         }
         taken.insert(name.to_lowercase());
         self.columns = columns;
@@ -164,9 +232,9 @@ impl Resolving<'_> {
     }
 
     fn field(&mut self, field: &Field, column: &Type) -> Read {
-        let unfit = || {
-            let written = column_type(field, self.settings.protobuf_enums);
-            Read::One(unfit(written, column), Absent::Default)
+        let unfit = |resolving: &mut Self| {
+            let written = column_type(field, resolving.settings.protobuf_enums);
+            Read::One(resolving.unfit(written, column), Absent::Default)
         };
         match (field.label, &field.kind, column) {
             (_, Kind::Map(key, value), Type::Map(map)) => {
@@ -175,37 +243,25 @@ impl Resolving<'_> {
                     .is_some_and(|column| *column != PrimitiveType::Timestamptz && holds(*key, column))
                 {
                     true => Read::Map(Box::new(self.map(*key, value, &map.value_field.field_type))),
-                    false => unfit(),
+                    false => unfit(self),
                 }
             }
             (Label::Repeated, kind, Type::List(list)) => Read::List(
                 self.inner("element", kind, &list.element_field.field_type),
                 wire(kind),
             ),
-            (Label::Repeated, _, _) | (_, Kind::Map(..), _) => unfit(),
+            (Label::Repeated, _, _) | (_, Kind::Map(..), _) => unfit(self),
             (Label::Implicit, kind, column) => Read::One(self.value(kind, column), Absent::Default),
             (Label::Explicit, kind, column) => Read::One(self.value(kind, column), Absent::Null),
         }
     }
 
     fn map(&mut self, key: Scalar, value: &Kind, column: &Type) -> MapPlan {
-        let entry = |number, wire, keeps| Shape {
-            number,
-            wire,
-            keeps,
-            oneof: None,
-        };
         MapPlan {
-            shapes: [
-                entry(1, key.wire(), Keeps::Last),
-                entry(2, wire(value), keeps(value)),
-            ],
+            shapes: of_entry(key, value),
             key,
             value: self.inner("value", value, column),
-            default: match value {
-                Kind::Enum(names) => i64::from(names.default) as u64,
-                _ => 0,
-            },
+            default: default_of(value),
             scan: Scan::default(),
         }
     }
@@ -236,6 +292,9 @@ impl Resolving<'_> {
                 Value::Scalar(Scalar::Int32)
             }
             (Kind::Timestamp, Type::Primitive(PrimitiveType::Timestamptz)) => Value::Timestamp,
+            (Kind::Again(name, _), Type::Primitive(PrimitiveType::String)) => {
+                Value::Text(name.clone(), self.types.clone())
+            }
             (Kind::Json(json), Type::Primitive(PrimitiveType::String)) => Value::Json(*json),
             (Kind::Message(message) | Kind::Group(message), Type::Struct(members)) => {
                 Value::Message(Box::new(self.message(message, &members_of(members))))
@@ -252,11 +311,11 @@ impl Resolving<'_> {
             | (Some(Type::Primitive(to @ PrimitiveType::Double)), Type::Primitive(PrimitiveType::Float)) => {
                 to.clone()
             }
-            _ => return unfit(written, column),
+            _ => return self.unfit(written, column),
         };
         let Evolution { widen, .. } = self.settings.evolution;
         if !self.settings.infer || !widen {
-            return unfit(written, column);
+            return self.unfit(written, column);
         }
         self.growth.push(Change::Widen {
             path: self.path.clone(),
@@ -264,11 +323,13 @@ impl Resolving<'_> {
         });
         Value::Later
     }
-}
 
-fn unfit(written: Option<Type>, column: &Type) -> Value {
-    let written = written.map_or_else(|| "nothing".to_owned(), |ty| ty.to_string());
-    Value::Unfit(format!("written as what would be {written}, and the column is {column}").into())
+    fn unfit(&mut self, written: Option<Type>, column: &Type) -> Value {
+        let written = written.map_or_else(|| "nothing".to_owned(), |ty| ty.to_string());
+        let why = format!("written as what would be {written}, and the column is {column}");
+        self.misfit("", &why);
+        Value::Unfit(why.into())
+    }
 }
 
 /// Whether all values fit, or those that do not are told apart.
@@ -295,41 +356,6 @@ fn holds_integer(digits: u32, column: &PrimitiveType) -> bool {
         P::Long | P::Timestamp | P::Timestamptz => true,
         P::Decimal { precision, scale } => *scale == 0 && digits <= *precision,
         _ => false,
-    }
-}
-
-fn shape(field: &Field) -> Shape {
-    Shape {
-        number: field.number,
-        wire: wire(&field.kind),
-        keeps: match (field.label, keeps(&field.kind)) {
-            (Label::Repeated, Keeps::Last) => match wire(&field.kind) {
-                Wire::Delimited => Keeps::All,
-                _ => Keeps::Packed,
-            },
-            (_, keeps) => keeps,
-        },
-        oneof: field.oneof,
-    }
-}
-
-/// How one value is written.
-fn wire(kind: &Kind) -> Wire {
-    match kind {
-        Kind::Scalar(scalar) => scalar.wire(),
-        Kind::Enum(_) => Wire::Varint,
-        Kind::Group(_) => Wire::Group,
-        Kind::Message(_) | Kind::Map(..) | Kind::Timestamp | Kind::Wrapper(_) | Kind::Json(_) => {
-            Wire::Delimited
-        }
-    }
-}
-
-/// What counts of one value that is written again: messages are merged.
-fn keeps(kind: &Kind) -> Keeps {
-    match kind {
-        Kind::Scalar(_) | Kind::Enum(_) => Keeps::Last,
-        _ => Keeps::All,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::columns::{Outcome, Reading};
 
 /// A field as the schema has it.
 #[derive(Debug, Clone)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     pub number: u32,
     pub wire: Wire,
     pub keeps: Keeps,
@@ -16,7 +16,7 @@ pub(super) struct Shape {
 
 /// What counts of a field that is written more than once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keeps {
+pub(crate) enum Keeps {
     /// The last one.
     Last,
     /// All of them: the elements of a list or map, or the parts of a message.

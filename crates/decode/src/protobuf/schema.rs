@@ -1,29 +1,24 @@
 //! The messages of a `.proto` file or a compiled descriptor, as their bytes are laid out and as columns are made of
 //! them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind as Declared, MessageDescriptor};
 
 use super::compile::compile;
+use super::scan::Shape;
+use super::shapes::shapes;
 use super::value::{Enum, JsonKind, Scalar};
+use super::wire::Wire;
 use crate::settings::Limits;
+use crate::writer_schemas::Import;
 
 /// Types within types, each use of a message counted.
 const MOST_TYPES: usize = 10_000;
 
 /// Bytes of an enum value's name: one byte of a record can stand for it.
 const LONGEST_NAME: usize = 256;
-
-/// A file that another one imports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Import {
-    /// As `import` says it.
-    pub name: String,
-    /// A `.proto` file's text, or a compiled one in base64.
-    pub text: String,
-}
 
 /// The messages that records can be.
 #[derive(Debug)]
@@ -33,13 +28,21 @@ pub(crate) struct Messages {
     by_place: BTreeMap<Vec<u32>, Result<Arc<Message>, String>>,
     /// The names of the file's own messages, without its package, in their order.
     names: Vec<String>,
+    pub types: Arc<Types>,
 }
+
+/// Messages that contain themselves, by their full names.
+pub(crate) type Types = HashMap<Box<str>, Arc<Message>>;
 
 #[derive(Debug)]
 pub(crate) struct Message {
     /// In the order of their declaration.
     pub fields: Box<[Field]>,
+    /// In the order of their numbers.
+    pub(super) shapes: Box<[Shape]>,
     pub oneofs: usize,
+    /// The path of the first field that leads to a message which it is within.
+    pub again: Option<Box<str>>,
 }
 
 #[derive(Debug)]
@@ -76,6 +79,8 @@ pub(crate) enum Kind {
     Wrapper(Scalar),
     /// `google.protobuf.Struct`, `Value` or `ListValue`.
     Json(JsonKind),
+    /// A message within itself, by its full name, and how it is written; the schema's [`Types`] have it.
+    Again(Box<str>, Wire),
 }
 
 impl Messages {
@@ -100,6 +105,7 @@ impl Messages {
             false => Ok(Self {
                 by_place: messages,
                 names: file.messages().map(|message| message.name().to_owned()).collect(),
+                types: Arc::new(reader.types),
             }),
         }
     }
@@ -116,6 +122,16 @@ impl Messages {
         let file = compile(text, import)?;
         let own: Vec<MessageDescriptor> = file.messages().collect();
         Self::one(file.parent_pool(), own, message)
+    }
+
+    /// The message that a file declares first.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn first(text: &str, import: impl Fn(&str) -> Option<String> + 'static) -> Result<Self, String> {
+        let file = compile(text, import)?;
+        let own = file.messages().take(1).collect();
+        Self::one(file.parent_pool(), own, None)
     }
 
     /// The same, of a compiled `FileDescriptorSet`.
@@ -152,12 +168,14 @@ impl Messages {
                 ));
             }
         };
-        let read = Reader::default()
+        let mut reader = Reader::default();
+        let read = reader
             .message(&message)
             .map_err(|refusal| refusal.within(&message))?;
         Ok(Self {
             by_place: BTreeMap::from([(Vec::new(), Ok(read.message))]),
             names: Vec::new(),
+            types: Arc::new(reader.types),
         })
     }
 
@@ -217,6 +235,9 @@ struct Reader {
     known: HashMap<String, Part>,
     /// The messages that are being read, each within the one before.
     around: Vec<String>,
+    /// Those that came again, each within itself.
+    again: BTreeSet<String>,
+    types: Types,
 }
 
 impl Reader {
@@ -243,11 +264,6 @@ impl Reader {
         if let Some(known) = self.known.get(name) {
             return Ok(known.clone());
         }
-        if self.around.iter().any(|around| around == name) {
-            return Err(Refusal::new(format!(
-                "it leads to {name} again, and recursive messages have no columns; flatten it at its source"
-            )));
-        }
         if self.around.len() > Limits::DEEPEST_TYPE {
             return Err(too_deep());
         }
@@ -255,7 +271,13 @@ impl Reader {
         let part = self.fields(descriptor);
         self.around.pop();
         let part = part?;
-        self.known.insert(name.to_owned(), part.clone());
+        if self.again.contains(name) {
+            self.types.insert(name.into(), part.message.clone());
+        }
+        // Where a message comes again depends on those around it.
+        if part.message.again.is_none() {
+            self.known.insert(name.to_owned(), part.clone());
+        }
         Ok(part)
     }
 
@@ -268,12 +290,14 @@ impl Reader {
             .map(|oneof| oneof.full_name().to_owned())
             .collect();
         let (mut fields, mut types, mut depth) = (Vec::with_capacity(declared.len()), 1, 0);
+        let mut again = None;
         for field in declared {
             let of_field = |mut refusal: Refusal| {
                 refusal.path.push(field.name().to_owned());
                 refusal
             };
             let (kind, more, deeper) = self.field(&field).map_err(of_field)?;
+            again = again.or_else(|| again_in(field.name(), &kind));
             types += more;
             depth = depth.max(deeper);
             if types > MOST_TYPES {
@@ -299,8 +323,10 @@ impl Reader {
         }
         Ok(Part {
             message: Arc::new(Message {
+                shapes: shapes(&fields),
                 fields: fields.into(),
                 oneofs: oneofs.len(),
+                again,
             }),
             types,
             depth: depth + 1,
@@ -346,6 +372,15 @@ impl Reader {
                 if let Some(known) = well_known(message.full_name()) {
                     return Ok((known, 1, 0));
                 }
+                let name = message.full_name();
+                if self.around.iter().any(|around| around == name) {
+                    self.again.insert(name.to_owned());
+                    let wire = match field.is_group() {
+                        true => Wire::Group,
+                        false => Wire::Delimited,
+                    };
+                    return Ok((Kind::Again(name.into(), wire), 1, 0));
+                }
                 let part = self.message(&message)?;
                 let kind = match field.is_group() {
                     true => Kind::Group(part.message),
@@ -355,6 +390,19 @@ impl Reader {
             }
             other => Err(Refusal::new(format!("there are no values of type {other:?}"))),
         }
+    }
+}
+
+/// Where a field leads to a message that it is within.
+fn again_in(name: &str, kind: &Kind) -> Option<Box<str>> {
+    match kind {
+        Kind::Again(..) => Some(name.into()),
+        Kind::Message(message) | Kind::Group(message) => {
+            let rest = message.again.as_ref()?;
+            Some(format!("{name}.{rest}").into())
+        }
+        Kind::Map(_, value) => again_in(name, value),
+        _ => None,
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) fn of_kind(kind: &Kind, event_time: &[&str], enums: ProtobufEnums) ->
             ProtobufEnums::Number => PrimitiveType::Int,
         },
         Kind::Timestamp => PrimitiveType::Timestamptz,
-        Kind::Json(_) => PrimitiveType::String,
+        Kind::Json(_) | Kind::Again(..) => PrimitiveType::String,
         Kind::Message(message) | Kind::Group(message) => {
             return structure(members(
                 message.fields.iter(),

@@ -9,7 +9,7 @@ const DEEPEST_GROUP: usize = 100;
 
 /// How a field's value is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wire {
+pub(crate) enum Wire {
     Varint,
     Fixed64,
     /// A length and as many bytes.

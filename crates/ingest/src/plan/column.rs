@@ -83,7 +83,10 @@ fn origin(job: &Job, field: &NestedFieldRef, is_there: bool) -> Origin {
         Origin::Ddl
     } else if job.decode.format == Format::Raw {
         Origin::Raw
-    } else if matches!(job.decode.format, Format::Avro | Format::Protobuf) {
+    } else if matches!(
+        job.decode.format,
+        Format::Avro | Format::JsonSchema | Format::Protobuf
+    ) {
         Origin::Schema
     } else {
         Origin::Inferred
