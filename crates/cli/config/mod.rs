@@ -13,6 +13,7 @@ mod raw;
 mod reference;
 mod registry;
 mod secret;
+mod shape;
 mod start;
 mod table_name;
 mod topic;

@@ -1,6 +1,7 @@
 //! A configuration file as it stands: every key, none of the rules. serde refuses unknown keys and wrong types;
 //! what depends on more than one key is checked by each section's own file.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use serde::Deserialize;
@@ -11,6 +12,7 @@ use super::catalog::CatalogType;
 use super::kafka::{Assignment, RawGroupProtocol};
 use super::log::{LogFormat, LogLevel};
 use super::secret::{Secret, Secrets};
+use super::shape::{RawOtherwise, RawUnwrap};
 use super::start::Start;
 use super::table_name::TableName;
 use super::topic::{KafkaColumn, SchemaStep};
@@ -86,6 +88,11 @@ pub struct Topic {
     pub partition_by: Option<Spanned<Vec<String>>>,
     pub on_bad_record: Option<OnBadRecord>,
     pub kafka_columns: Option<Vec<KafkaColumn>>,
+    pub unwrap: Option<Spanned<RawUnwrap>>,
+    #[serde(rename = "where")]
+    pub keep: Option<Spanned<String>>,
+    pub otherwise: Option<Spanned<RawOtherwise>>,
+    pub columns: Option<Spanned<Columns>>,
     pub json: Option<Spanned<Json>>,
     pub protobuf: Option<Spanned<Protobuf>>,
     pub schema: Option<Spanned<Schema>>,
@@ -93,6 +100,18 @@ pub struct Topic {
     pub limits: Limits,
     #[serde(default)]
     pub commit: Commit,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Columns {
+    pub drop: Vec<Spanned<String>>,
+    pub rename: BTreeMap<String, Spanned<String>>,
+    pub flatten: Vec<Spanned<String>>,
+    pub hash: Vec<Spanned<String>>,
+    pub hash_key: Option<Spanned<Secret>>,
+    pub compute: BTreeMap<String, Spanned<String>>,
+    pub types: BTreeMap<String, Spanned<String>>,
 }
 
 #[derive(Deserialize)]

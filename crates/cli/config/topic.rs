@@ -10,6 +10,7 @@ use iceberg::spec::Schema;
 use serde::Deserialize;
 use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, ProtobufEnums};
 use tabletopic_ingest::PartitionBy;
+use tabletopic_shape::Shape;
 use tabletopic_table::partition::{PartitionError, parse_partition_by};
 use toml::Spanned;
 
@@ -21,7 +22,7 @@ use super::registry::Registry;
 use super::start::Start;
 use super::table_name::TableName;
 use super::units::{Interval, Size};
-use super::{raw, required};
+use super::{raw, required, shape};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topic {
@@ -40,6 +41,8 @@ pub struct Topic {
     pub message: Option<String>,
     pub partition_by: PartitionBy,
     pub decode: DecodeSettings,
+    /// What becomes of records before they are rows.
+    pub shape: Option<Shape>,
     pub commit: Commit,
 }
 
@@ -155,13 +158,6 @@ impl Topic {
         }
         let partitions = partitions(document, raw.partitions, kafka.assignment, section)?;
         let event_time = raw.event_time.map(Spanned::into_inner);
-        let partition_by = match raw.partition_by {
-            Some(fields) => PartitionBy::Said(partition_fields(document, fields)?),
-            None => PartitionBy::Usual(vec![format!(
-                "day({})",
-                event_time.as_deref().unwrap_or("_kafka_timestamp")
-            )]),
-        };
         let kafka_columns = raw.kafka_columns.unwrap_or_default();
         let deepest = match raw.ddl {
             Some(_) => Limits::DEEPEST,
@@ -188,6 +184,28 @@ impl Topic {
             },
             ..DecodeSettings::new(name.get_ref().as_str(), format)
         };
+        let shape = shape::shape(
+            document,
+            shape::Raw {
+                unwrap: raw.unwrap,
+                keep: raw.keep,
+                otherwise: raw.otherwise,
+                columns: raw.columns,
+            },
+            &decode,
+            raw.ddl.as_ref().map(Spanned::span),
+        )?;
+        let event_time = match (&shape, &decode.event_time) {
+            (Some(shape), Some(field)) => shape::table_column(shape, field),
+            (_, field) => field.clone(),
+        };
+        let partition_by = match raw.partition_by {
+            Some(fields) => PartitionBy::Said(partition_fields(document, fields)?),
+            None => PartitionBy::Usual(vec![format!(
+                "day({})",
+                event_time.as_deref().unwrap_or("_kafka_timestamp")
+            )]),
+        };
         let name = name.into_inner();
         Ok(Self {
             table: table.into_inner(),
@@ -199,6 +217,7 @@ impl Topic {
             message: schema.message,
             partition_by,
             decode,
+            shape,
             commit: Commit {
                 interval: raw
                     .commit

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::former_names::FormerNames;
+use crate::ignored::Ignored;
 use crate::writer_schemas::WriterSchemas;
 
 /// How the bytes of a record's value are written.
@@ -212,6 +213,8 @@ pub struct DecodeSettings {
     pub writers: WriterSchemas,
     /// Of the table's columns, as it is now.
     pub former_names: FormerNames,
+    /// Fields that are passed over, whatever they hold.
+    pub ignored: Ignored,
     pub kafka_columns: KafkaColumns,
 }
 
@@ -232,6 +235,7 @@ impl DecodeSettings {
             evolution: Evolution::default(),
             writers: WriterSchemas::default(),
             former_names: FormerNames::default(),
+            ignored: Ignored::default(),
             kafka_columns: KafkaColumns::default(),
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tabletopic_decode::{
-    DecodeSettings, Evolution, Format, FormerNames, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord,
+    DecodeSettings, Evolution, Format, FormerNames, Ignored, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord,
     ProtobufEnums, TimestampUnit, WriterSchemas,
 };
 use tabletopic_ingest::PartitionBy;
@@ -18,6 +18,7 @@ use super::topic::Commit;
 use super::*;
 
 mod reference;
+mod shaping;
 
 const SMALLEST: &str = r#"
 [kafka]
@@ -276,12 +277,14 @@ level = "debug"
                 evolution: Evolution::default(),
                 former_names: FormerNames::default(),
                 writers: WriterSchemas::default(),
+                ignored: Ignored::default(),
                 kafka_columns: KafkaColumns {
                     topic: true,
                     key: true,
                     headers: false
                 },
             },
+            shape: None,
             commit: Commit {
                 interval: Duration::from_secs(90),
                 target_file_size: 128 * 1024 * 1024

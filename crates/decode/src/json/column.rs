@@ -17,6 +17,7 @@ use super::leaf::Leaf;
 use super::plain::{Key, Plain, Scalar, Scanner};
 use super::reading::{Outcome, Reading, Rules, syntax};
 use crate::bad::{Fault, Reason};
+use crate::ignored::Ignored;
 
 /// One field of the schema with its column.
 #[derive(Debug)]
@@ -258,6 +259,8 @@ pub(super) struct StructColumn {
     filled: Vec<usize>,
     /// What a plain record has for each slot; between records all are absent.
     plain: Vec<Plain>,
+    /// Where it is, with the fields that are passed over; `None` if there are none.
+    ignored: Option<(Vec<String>, Ignored)>,
     fields: Fields,
     length: usize,
     valid: NullBufferBuilder,
@@ -302,11 +305,30 @@ impl StructColumn {
                 .collect(),
             filled: vec![0; slots.len()],
             plain: vec![Plain::Absent; slots.len()],
+            ignored: None,
             slots,
             fields: arrow,
             length: 0,
             valid: NullBufferBuilder::new(0),
         })
+    }
+
+    /// Passes fields over, in itself and in the structs within. `path` is its own.
+    pub fn pass_over(&mut self, ignored: &Ignored, path: Vec<String>) {
+        if ignored.is_empty() {
+            return;
+        }
+        for slot in &mut self.slots {
+            if let Column::Struct(column) = &mut slot.column {
+                let inner = path.iter().cloned().chain([slot.name.to_string()]);
+                column.pass_over(ignored, inner.collect());
+            }
+        }
+        self.ignored = Some((path, ignored.clone()));
+    }
+
+    fn passes_over(&self, name: &str) -> bool {
+        self.ignored.as_ref().is_some_and(|(path, ignored)| ignored.has(path, name))
     }
 
     /// Columns of one entry.
@@ -412,10 +434,13 @@ impl StructColumn {
                 self.slots[i].append(json, peek, reading)?;
                 expected = i + 1;
             } else {
+                let wanted = !self.passes_over(name);
                 peek = json.peek().map_err(syntax)?;
                 let tells = reading.skip(json, peek)?;
-                reading.unknown_fields += 1;
-                reading.wants_growth |= tells && reading.rules.infer;
+                if wanted {
+                    reading.unknown_fields += 1;
+                    reading.wants_growth |= tells && reading.rules.infer;
+                }
             }
             key = json.next_key().map_err(syntax)?;
         }

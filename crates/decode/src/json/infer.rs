@@ -129,10 +129,11 @@ impl Names {
     }
 
     /// Whether a new column may have the current path.
-    fn allows(&self, max_columns: usize) -> bool {
+    fn allows(&self, rules: &Rules) -> bool {
+        let ignored = self.path.split_last().is_some_and(|(name, parent)| rules.ignored.has(parent, name));
         let reserved = self.path.len() == 1 && self.path[0].starts_with(RESERVED_PREFIX);
         let empty = self.path.last().is_none_or(String::is_empty);
-        !reserved && !empty && self.taken.len() < max_columns && !self.taken.contains(&self.path.join("."))
+        !ignored && !reserved && !empty && self.taken.len() < rules.limits.max_columns && !self.taken.contains(&self.path.join("."))
     }
 }
 
@@ -299,7 +300,7 @@ impl Observer<'_, '_> {
             self.names.push(&name);
             match members.by_name.get(&name) {
                 Some(&i) => self.shape(&mut members.all[i].shape, json, peek)?,
-                None if self.names.allows(self.reading.rules.limits.max_columns) => {
+                None if self.names.allows(self.reading.rules) => {
                     self.names.take();
                     let shape = members.add(&name, Shape::Nothing, Some(self.index));
                     self.shape(shape, json, peek)?;

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use jiter::{Jiter, JiterError, JiterErrorType, JsonErrorType, Peek};
 
 use crate::bad::{Fault, Reason};
+use crate::ignored::Ignored;
 use crate::rows::micros_of_years;
 use crate::settings::{DecodeSettings, JsonNumbers, Limits, Nanos, OnBadRecord, TimestampUnit};
 
@@ -20,6 +21,7 @@ pub(super) struct Rules {
     pub nanos: Nanos,
     pub numbers: JsonNumbers,
     pub limits: Limits,
+    pub ignored: Ignored,
     /// Event times allowed, in microseconds.
     pub years: RangeInclusive<i64>,
 }
@@ -33,6 +35,7 @@ impl Rules {
             nanos: settings.nanos,
             numbers: settings.json_numbers,
             limits: settings.limits,
+            ignored: settings.ignored.clone(),
             years: micros_of_years(&settings.limits),
         }
     }

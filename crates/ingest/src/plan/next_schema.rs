@@ -2,13 +2,13 @@
 //! that nobody has registered yet. Nothing is read from the topic.
 
 use tabletopic_decode::{DecodeSettings, Forecast, FormerNames, Misfit, WriterSchemas, forecast};
+use tabletopic_shape::schema_change;
 use tabletopic_table::Lake;
 use tabletopic_table::schema::{added, differences, evolve};
 
 use super::Action;
 use crate::job::Job;
 use crate::prepare::{self, PrepareError};
-use crate::worker::schema_change;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
