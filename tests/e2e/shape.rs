@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tabletopic_testkit::{Lake, Service, Topic};
+use tabletopic_testkit::{Lake, Registry, Service, Topic, must};
 
 use crate::TABLETOPIC;
 
@@ -91,10 +91,14 @@ compute = { total = "price * quantity", each = "100 / quantity", domain = "split
 types = { is_test = "BOOLEAN" }"#,
     );
     story.produce([
-        value(json!({"id": 1, "email": "ada@example.com", "price": 1.5, "quantity": 2, "password": "geheim",
-            "address": {"city": "Bern", "zip": "3000"}})),
-        value(json!({"id": 2, "email": "bob@example.com", "price": 2.0, "quantity": 3, "password": 7,
-            "Password": "geheim", "is_test": false, "address": null})),
+        value(
+            json!({"id": 1, "email": "ada@example.com", "price": 1.5, "quantity": 2, "password": "geheim",
+            "address": {"city": "Bern", "zip": "3000"}}),
+        ),
+        value(
+            json!({"id": 2, "email": "bob@example.com", "price": 2.0, "quantity": 3, "password": 7,
+            "Password": "geheim", "is_test": false, "address": null}),
+        ),
         value(json!({"id": 3, "email": "eve@example.com", "price": 9.0, "quantity": 3, "is_test": true})),
         // `where` is null, and so not true.
         value(json!({"id": 4, "email": "eve@example.com", "price": 9.0, "quantity": null})),
@@ -128,13 +132,18 @@ types = { is_test = "BOOLEAN" }"#,
     // Three that `where` does not keep: a test, one without quantity, the tombstone.
     let counts = "SELECT sum(rows)::INT AS rows, sum(filtered)::INT AS filtered, sum(dead_letters)::INT AS letters \
                   FROM orders__ledger";
-    assert_eq!(story.asks(counts), json!([{"rows": 2, "filtered": 3, "letters": 2}]));
+    assert_eq!(
+        story.asks(counts),
+        json!([{"rows": 2, "filtered": 3, "letters": 2}])
+    );
     story.lake.is_sound();
 
     // Another process, with records that have more and less.
     story.produce([
-        value(json!({"id": 7, "price": 1, "quantity": 4, "coupon": "SPRING", "is_test": null,
-            "address": {"city": "Basel", "geo": {"lat": 47.5}}})),
+        value(
+            json!({"id": 7, "price": 1, "quantity": 4, "coupon": "SPRING", "is_test": null,
+            "address": {"city": "Basel", "geo": {"lat": 47.5}}}),
+        ),
         value(json!({"id": 8, "quantity": 1, "is_test": true, "surprise": 1})),
     ]);
     story.run();
@@ -198,9 +207,7 @@ compute = { share = "100 / parts", number = "CAST(text AS BIGINT)" }"#,
     story.run();
     assert_eq!(
         story.asks("SELECT id, share, number FROM orders ORDER BY id"),
-        json!(
-            [0, 1, 3, 6, 7].map(|id| json!({"id": id, "share": 50, "number": id}))
-        )
+        json!([0, 1, 3, 6, 7].map(|id| json!({"id": id, "share": 50, "number": id})))
     );
     let letters = story.asks(
         r#"SELECT "offset", reason, field, detail, "value" FROM orders__dead_letters ORDER BY "offset""#,
@@ -225,7 +232,9 @@ compute = { share = "100 / parts", number = "CAST(text AS BIGINT)" }"#,
 
     // With another configuration they become rows.
     let text = std::fs::read_to_string(&story.config).expect("it was written");
-    let mended = text.replace("100 / parts", "100 / nullif(parts, 0)").replace("id <> 4", "true");
+    let mended = text
+        .replace("100 / parts", "100 / nullif(parts, 0)")
+        .replace("id <> 4", "true");
     std::fs::write(&story.config, mended).expect("it is written");
     let (code, said) = story.says(&["dead-letters", "shop.orders", "redrive", "--yes"]);
     assert_eq!(code, Some(1), "{said}");
@@ -234,4 +243,70 @@ compute = { share = "100 / parts", number = "CAST(text AS BIGINT)" }"#,
         json!([{"id": 2, "share": null}, {"id": 4, "share": 50}])
     );
     story.lake.is_sound();
+}
+
+/// What `changes.py` writes, as a table should hold it.
+fn changelog() -> Value {
+    let row = |number: u64, op: &str, id: Option<i64>, name: Option<&str>| {
+        json!({
+            "_kafka_offset": number, "id": id, "name": name, "_op": op,
+            "_ts_ms": format!("2026-01-31 09:26:56.{:03}000+00:00", 123 + number),
+            "_source_ts_ms": match number {
+                0 => "2026-01-31 09:26:56+00:00".to_owned(),
+                _ => format!("2026-01-31 09:26:56.{number:03}000+00:00"),
+            },
+            // Above 2^53: no digit is lost on the way.
+            "_source_lsn": (9_007_199_254_740_993 + number).to_string(),
+        })
+    };
+    json!([
+        row(0, "r", Some(2), Some("Bob")),
+        row(1, "c", Some(1), Some("Ada")),
+        row(2, "u", Some(1), Some("Eve")),
+        row(3, "d", Some(1), Some("Eve")),
+        row(5, "t", None, None),
+    ])
+}
+
+/// Reads the change events of `changes.py` and compares the table, twice: a second process goes on where it ended.
+fn unwraps(format: &str, settings: &str, more: &[&str]) {
+    let story = Story::new(
+        &format!("changes-{format}"),
+        &format!("unwrap = \"debezium\"\npartition_by = []\ncolumns.drop = [\"secret\"]\n{settings}"),
+    );
+    let arguments = [
+        &[
+            story.topic.name.as_str(),
+            "--bootstrap",
+            &story.topic.bootstrap,
+            "--as",
+            format,
+        ][..],
+        more,
+    ]
+    .concat();
+    must("changes", &arguments);
+    story.run();
+    let all = "SELECT * EXCLUDE (_kafka_partition, _kafka_timestamp) FROM orders ORDER BY _kafka_offset";
+    assert_eq!(story.asks(all), changelog(), "{format}");
+    must("changes", &arguments);
+    story.run();
+    let counts = "SELECT sum(rows)::INT AS rows, sum(filtered)::INT AS filtered FROM orders__ledger";
+    assert_eq!(story.asks(counts), json!([{"rows": 10, "filtered": 2}]));
+    let again = "SELECT count(*)::INT AS rows, count(DISTINCT (id, name, _op, _source_lsn))::INT AS changes FROM orders";
+    assert_eq!(story.asks(again), json!([{"rows": 10, "changes": 5}]));
+    story.lake.is_sound();
+}
+
+#[test]
+fn change_events_in_json_become_rows() {
+    unwraps("json", "format = \"json\"", &[]);
+    unwraps("wrapped", "format = \"json\"", &[]);
+}
+
+#[test]
+fn change_events_in_avro_become_rows() {
+    let registry = Registry::start();
+    let settings = format!("format = \"avro\"\n\n[registry]\nurls = [\"{}\"]", registry.url);
+    unwraps("avro", &settings, &["--registry", &registry.url]);
 }

@@ -71,16 +71,18 @@ pub fn shape(
         let message = "needs a policy that sets records aside; add on_bad_record = \"dead-letter\"";
         return Err(at(otherwise.span(), message.to_owned()));
     }
-    let expression = |sql: &Spanned<String>| {
-        Expression::parse(sql.get_ref()).map_err(|problem| at(sql.span(), problem))
-    };
+    let expression =
+        |sql: &Spanned<String>| Expression::parse(sql.get_ref()).map_err(|problem| at(sql.span(), problem));
     let mut compute = BTreeMap::new();
     for (name, sql) in &columns.compute {
         compute.insert(name.clone(), expression(sql)?);
     }
     let mut types = BTreeMap::new();
     for (name, text) in &columns.types {
-        types.insert(name.clone(), column_type(text.get_ref()).map_err(|problem| at(text.span(), problem))?);
+        types.insert(
+            name.clone(),
+            column_type(text.get_ref()).map_err(|problem| at(text.span(), problem))?,
+        );
     }
     let plain = |names: &Vec<Spanned<String>>| names.iter().map(|name| name.get_ref().clone()).collect();
     let mut shape = Shape {
@@ -93,7 +95,10 @@ pub fn shape(
             .map(|(from, to)| (from.clone(), to.get_ref().clone()))
             .collect(),
         hash: plain(&columns.hash),
-        hash_key: columns.hash_key.as_ref().map(|key| HashKey::new(key.get_ref().reveal())),
+        hash_key: columns
+            .hash_key
+            .as_ref()
+            .map(|key| HashKey::new(key.get_ref().reveal())),
         compute,
         types,
         keep: keep.as_ref().map(expression).transpose()?,
@@ -106,7 +111,10 @@ pub fn shape(
         return Ok(None);
     }
     if decode.format == Format::Raw {
-        let span = unwrap.map(|unwrap| unwrap.span()).or(section).or(keep.map(|keep| keep.span()));
+        let span = unwrap
+            .map(|unwrap| unwrap.span())
+            .or(section)
+            .or(keep.map(|keep| keep.span()));
         let message = "format \"raw\" looks into no record, so nothing can be kept or left out of it; remove this, or \
                        write format = \"json\"";
         return Err(match span {
@@ -121,7 +129,10 @@ pub fn shape(
     if decode.format == Format::Json {
         for name in &shape.hash {
             // What is hashed is mostly text.
-            shape.types.entry(name.clone()).or_insert_with(|| Type::Primitive(iceberg::spec::PrimitiveType::String));
+            shape
+                .types
+                .entry(name.clone())
+                .or_insert_with(|| Type::Primitive(iceberg::spec::PrimitiveType::String));
         }
     }
     check_types(document, section, &columns, decode, &shape)?;
@@ -130,7 +141,8 @@ pub fn shape(
 
 /// A type as a DDL file has it.
 fn column_type(text: &str) -> Result<Type, String> {
-    let says = || format!("`{text}` is no type; write one as in a DDL file, such as \"BIGINT\" or \"STRING\"");
+    let says =
+        || format!("`{text}` is no type; write one as in a DDL file, such as \"BIGINT\" or \"STRING\"");
     let columns = parse_ddl(&format!("CREATE TABLE t (c {text})")).map_err(|_| says())?;
     match columns.as_slice() {
         [column] if !column.required => Ok(column.field_type.as_ref().clone()),
@@ -162,8 +174,15 @@ fn check_key(document: &Document<'_>, columns: &raw::Columns) -> Result<(), Prob
 /// Each column is told once what becomes of it, and each column of the table has a name of its own.
 fn check_names(document: &Document<'_>, columns: &raw::Columns, shape: &Shape) -> Result<(), Problem> {
     let lists = [&columns.drop, &columns.hash, &columns.flatten];
-    let listed = lists.into_iter().flatten().map(|name| (name.get_ref(), name.span()));
-    let keyed = columns.rename.iter().chain(&columns.compute).chain(&columns.types);
+    let listed = lists
+        .into_iter()
+        .flatten()
+        .map(|name| (name.get_ref(), name.span()));
+    let keyed = columns
+        .rename
+        .iter()
+        .chain(&columns.compute)
+        .chain(&columns.types);
     let keyed = keyed.map(|(name, value)| (name, value.span()));
     for (name, span) in listed.chain(keyed) {
         let problem = if name.is_empty() {
@@ -185,16 +204,27 @@ fn check_names(document: &Document<'_>, columns: &raw::Columns, shape: &Shape) -
         let is_other = |taken: bool| taken.then(|| name.get_ref());
         let other = is_other(shape.hash.contains(name.get_ref()))
             .or(is_other(shape.rename.contains_key(name.get_ref())))
-            .or(is_other(shape.drop.contains(name.get_ref()) && shape.flatten.contains(name.get_ref())));
+            .or(is_other(
+                shape.drop.contains(name.get_ref()) && shape.flatten.contains(name.get_ref()),
+            ));
         if let Some(other) = other {
             let message = format!("`{other}` is told to become two things; decide for one");
             return Err(document.problem_at(name.span(), message));
         }
     }
     let mut taken = BTreeSet::new();
-    let made = columns.compute.iter().map(|(name, sql)| (name.clone(), sql.span()));
-    let renamed = columns.rename.values().map(|to| (to.get_ref().clone(), to.span()));
-    let hashed = columns.hash.iter().filter(|name| !shape.rename.contains_key(name.get_ref()));
+    let made = columns
+        .compute
+        .iter()
+        .map(|(name, sql)| (name.clone(), sql.span()));
+    let renamed = columns
+        .rename
+        .values()
+        .map(|to| (to.get_ref().clone(), to.span()));
+    let hashed = columns
+        .hash
+        .iter()
+        .filter(|name| !shape.rename.contains_key(name.get_ref()));
     let hashed = hashed.map(|name| (name.get_ref().clone(), name.span()));
     for (name, span) in made.chain(renamed).chain(hashed) {
         let problem = if name.is_empty() || name.to_lowercase().starts_with(RESERVED_PREFIX) {
@@ -212,7 +242,8 @@ fn check_names(document: &Document<'_>, columns: &raw::Columns, shape: &Shape) -
         let reads = shape.compute.get(name).into_iter().flat_map(Expression::columns);
         let mut others = reads.filter(|read| *read != name && shape.compute.contains_key(*read));
         if let Some(other) = others.next() {
-            let message = format!("reads `{other}`, which is computed itself; expressions read what records hold");
+            let message =
+                format!("reads `{other}`, which is computed itself; expressions read what records hold");
             return Err(document.problem_at(sql.span(), message));
         }
     }
@@ -259,7 +290,11 @@ fn check_types(
     shape: &Shape,
 ) -> Result<(), Problem> {
     let read = shape.read_only();
-    if let Some((name, text)) = columns.types.iter().find(|(name, _)| !read.contains(name.as_str())) {
+    if let Some((name, text)) = columns
+        .types
+        .iter()
+        .find(|(name, _)| !read.contains(name.as_str()))
+    {
         let message = format!(
             "`{name}` is a column of the table, which has its type, or nothing reads it; remove this line"
         );

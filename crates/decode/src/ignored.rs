@@ -37,7 +37,7 @@ impl Ignored {
     pub(crate) fn has(&self, parent: &[String], name: &str) -> bool {
         let is_field = |path: &Vec<String>| {
             path.split_last()
-                .is_some_and(|(last, above)| same(above, parent) && *last == name.to_lowercase())
+                .is_some_and(|(last, above)| is(last, name) && same(above, parent))
         };
         let closed = self.0.closed.iter().any(|path| same(path, parent));
         self.0.fields.iter().any(is_field) || closed && !self.0.open.iter().any(is_field)
@@ -45,5 +45,10 @@ impl Ignored {
 }
 
 fn same(lower: &[String], path: &[String]) -> bool {
-    lower.len() == path.len() && lower.iter().zip(path).all(|(lower, part)| *lower == part.to_lowercase())
+    lower.len() == path.len() && lower.iter().zip(path).all(|(lower, part)| is(lower, part))
+}
+
+/// Asked for each record: mostly nothing has to be written in other letters for it.
+fn is(lower: &str, name: &str) -> bool {
+    lower.eq_ignore_ascii_case(name) || !name.is_ascii() && lower == name.to_lowercase()
 }

@@ -35,7 +35,11 @@ impl Withheld {
             ("key", self.key),
             ("headers", self.headers),
         ];
-        let withheld: Vec<&str> = parts.iter().filter(|(_, is)| *is).map(|(part, _)| *part).collect();
+        let withheld: Vec<&str> = parts
+            .iter()
+            .filter(|(_, is)| *is)
+            .map(|(part, _)| *part)
+            .collect();
         (!withheld.is_empty()).then(|| withheld.join(","))
     }
 }

@@ -177,7 +177,10 @@ mod tests {
         let event = r#"{"before": null, "after": {"id": 1}, "op": "c"}"#;
         let wrapped = format!(r#"{{"schema": {{"type": "struct"}}, "payload": {event} }}"#);
         assert_eq!(unwrapped(&wrapped).as_deref(), Some(event));
-        assert_eq!(unwrapped(&format!(r#"{{"payload":{event}}}"#)).as_deref(), Some(event));
+        assert_eq!(
+            unwrapped(&format!(r#"{{"payload":{event}}}"#)).as_deref(),
+            Some(event)
+        );
         assert_eq!(unwrapped(event).as_deref(), Some(event));
         assert_eq!(unwrapped(r#"{"schema": null, "payload": null}"#), None);
         for broken in ["{", "", "[]", r#"{"schema": {"#, r#"{"schema": 1}"#] {

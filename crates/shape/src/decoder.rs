@@ -59,9 +59,7 @@ impl Reading {
             keep: outputs.keep.take(),
             key: outputs.key.take(),
             columns: outputs.columns(shape, &arrow, table),
-            lacking: lacking
-                .map(|change| Proposal { change, caused_by: 0 })
-                .collect(),
+            lacking: lacking.map(|change| Proposal { change, caused_by: 0 }).collect(),
         })
     }
 }
@@ -280,8 +278,9 @@ impl Shaped {
         }
         // Required columns may have holes until these rows are gone.
         let fields = self.arrow.fields().iter();
-        let loose: arrow::datatypes::Fields =
-            fields.map(|field| field.as_ref().clone().with_nullable(true)).collect();
+        let loose: arrow::datatypes::Fields = fields
+            .map(|field| field.as_ref().clone().with_nullable(true))
+            .collect();
         let loose = std::sync::Arc::new(arrow::datatypes::Schema::new(loose));
         let all = RecordBatch::try_new_with_options(loose, columns, &options)?;
         let good: BooleanArray = (0..rows).map(|row| Some(!lost.contains(&row))).collect();

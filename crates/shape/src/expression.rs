@@ -9,6 +9,7 @@ mod types;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use datafusion::common::DataFusionError;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::logical_expr::Volatility;
 use datafusion::sql::parser::DFParserBuilder;
@@ -44,7 +45,10 @@ impl Expression {
         }
         let parser = DFParserBuilder::new(sql).with_recursion_limit(DEEPEST).build();
         let parsed = parser.and_then(|mut parser| parser.parse_into_expr());
-        let parsed = parsed.map_err(|error| error.strip_backtrace())?;
+        let parsed = parsed.map_err(|error| match error {
+            DataFusionError::SQL(error, _) => error.to_string(),
+            other => other.strip_backtrace(),
+        })?;
         if let Some(alias) = parsed.alias {
             return Err(format!("names its result `{alias}`; leave that out"));
         }
@@ -108,7 +112,9 @@ fn may_be_called(name: &str) -> ControlFlow<String> {
         Some(Volatility::Stable | Volatility::Volatile) => ControlFlow::Break(format!(
             "calls {lower}(), which answers otherwise each time: a record that is read again would become another row"
         )),
-        None => ControlFlow::Break(format!("calls {lower}(), which is no function of one record's values")),
+        None => ControlFlow::Break(format!(
+            "calls {lower}(), which is no function of one record's values"
+        )),
     }
 }
 

@@ -36,11 +36,19 @@ pub fn infer(
 }
 
 /// As if a table with nothing but Kafka's columns came by these fields.
-fn of(shape: &Shape, held: &[NestedFieldRef], settings: &DecodeSettings) -> Result<Vec<NestedFieldRef>, String> {
+fn of(
+    shape: &Shape,
+    held: &[NestedFieldRef],
+    settings: &DecodeSettings,
+) -> Result<Vec<NestedFieldRef>, String> {
     let (mut table, mut last) = evolved(&empty()?, 0, &kafkas(settings))?;
     let asked: Vec<Proposal> = held.iter().map(|field| proposal(field)).collect();
     let asked = translate(shape, &asked)?;
-    let changes: Vec<SchemaChange> = asked.of_table.iter().map(|asked| schema_change(&asked.change)).collect();
+    let changes: Vec<SchemaChange> = asked
+        .of_table
+        .iter()
+        .map(|asked| schema_change(&asked.change))
+        .collect();
     (table, last) = evolved(&table, last, &changes)?;
     let mut source = Source::of(shape, &table)?;
     source.grow(&asked.of_source)?;
@@ -65,7 +73,9 @@ fn empty() -> Result<Schema, String> {
 
 fn kafkas(settings: &DecodeSettings) -> Vec<SchemaChange> {
     let columns = kafka_columns::fields(settings.kafka_columns).into_iter();
-    columns.map(|field| schema_change(&proposal(&field).change)).collect()
+    columns
+        .map(|field| schema_change(&proposal(&field).change))
+        .collect()
 }
 
 fn proposal(field: &NestedFieldRef) -> Proposal {

@@ -63,7 +63,13 @@ pub(crate) fn hashes(key: &hmac::Key, values: &ArrayRef) -> Result<StringArray, 
         DataType::FixedSizeBinary(16) => fixed(values)
             .iter()
             .map(|value| value.and_then(|value| Uuid::from_slice(value).ok()))
-            .for_each(|uuid| append(uuid.map(|uuid| uuid.to_string()).as_ref().map(|text| text.as_bytes()))),
+            .for_each(|uuid| {
+                append(
+                    uuid.map(|uuid| uuid.to_string())
+                        .as_ref()
+                        .map(|text| text.as_bytes()),
+                )
+            }),
         DataType::FixedSizeBinary(_) => fixed(values).iter().for_each(append),
         _ => {
             let options = FormatOptions::default();

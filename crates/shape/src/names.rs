@@ -47,7 +47,10 @@ impl Shape {
 
     /// Where a record's column is within the record.
     pub(crate) fn path(&self, name: &str) -> Vec<String> {
-        let within = |flat: &&String| name.strip_prefix(flat.as_str()).is_some_and(|rest| rest.len() > 1 && rest.starts_with('_'));
+        let within = |flat: &&String| {
+            name.strip_prefix(flat.as_str())
+                .is_some_and(|rest| rest.len() > 1 && rest.starts_with('_'))
+        };
         match self.flatten.iter().filter(within).max_by_key(|flat| flat.len()) {
             None => vec![name.to_owned()],
             Some(flat) => {

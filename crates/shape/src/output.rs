@@ -51,7 +51,9 @@ impl Outputs {
             let problem = |problem| format!("`columns.compute.{name}` {problem}");
             let compiled = expression.compile(known).map_err(problem)?;
             let Some((ty, _)) = canonical(&compiled.ty).map_err(problem)? else {
-                return Err(problem("is always null; cast it to the type that it should have".to_owned()));
+                return Err(problem(
+                    "is always null; cast it to the type that it should have".to_owned(),
+                ));
             };
             made.insert(name.clone(), (From::Computed(compiled), ty));
         }
@@ -92,7 +94,11 @@ impl Outputs {
     pub fn made(&self) -> impl Iterator<Item = (&str, &PrimitiveType)> {
         // An envelope's in its own order, behind what is computed and hashed.
         let by_envelope = |name: &str| MADE.iter().position(|made| made.name == name);
-        let mut made: Vec<_> = self.made.iter().map(|(name, (_, ty))| (name.as_str(), ty)).collect();
+        let mut made: Vec<_> = self
+            .made
+            .iter()
+            .map(|(name, (_, ty))| (name.as_str(), ty))
+            .collect();
         made.sort_by_key(|(name, _)| by_envelope(name));
         made.into_iter()
     }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, make_array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, make_array, new_null_array,
+};
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{CastOptions, cast, cast_with_options, filter, filter_record_batch};
@@ -33,7 +35,12 @@ impl<'s> Rows<'s> {
             Some(Unwrap::Debezium) => {
                 let op = batch.column_by_name(debezium::OP);
                 let op = op.ok_or_else(|| ArrowError::SchemaError("no `op`".to_owned()))?;
-                Some(op.as_string::<i32>().iter().map(|op| Some(op == Some("d"))).collect())
+                Some(
+                    op.as_string::<i32>()
+                        .iter()
+                        .map(|op| Some(op == Some("d")))
+                        .collect(),
+                )
             }
         };
         Ok(Self {
@@ -186,6 +193,10 @@ pub fn retyped(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> 
         Ok(child.to_data())
     });
     let children = children.collect::<Result<Vec<_>, ArrowError>>()?;
-    let retyped = data.into_builder().data_type(to.clone()).child_data(children).build()?;
+    let retyped = data
+        .into_builder()
+        .data_type(to.clone())
+        .child_data(children)
+        .build()?;
     Ok(Arc::from(make_array(retyped)))
 }

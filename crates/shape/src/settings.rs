@@ -81,6 +81,7 @@ impl Shape {
         let named = expressions.flat_map(Expression::columns);
         let read = named.chain(self.hash.iter().map(String::as_str));
         let envelopes = |name: &str| self.unwrap.is_some() && debezium::makes(name);
-        read.filter(|name| !self.is_kept(name) && !envelopes(name)).collect()
+        read.filter(|name| !self.is_kept(name) && !envelopes(name))
+            .collect()
     }
 }

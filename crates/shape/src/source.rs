@@ -107,7 +107,9 @@ pub fn ignored(shape: &Shape) -> Ignored {
 
 /// A column at `path`, with the structs that lead to it.
 fn nested(path: &[String], ty: &Type) -> SchemaChange {
-    let (first, rest) = path.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let (first, rest) = path
+        .split_first()
+        .map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     let within = |inner: Type, name: &String| {
         let member = NestedField::optional(PLACEHOLDER_ID, name, inner);
         Type::Struct(StructType::new(vec![Arc::new(member)]))

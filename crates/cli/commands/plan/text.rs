@@ -182,7 +182,11 @@ fn faults(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     if plan.filtered > 0 {
-        writeln!(out, "  {} left out of the table, as the configuration says", plan.filtered)?;
+        writeln!(
+            out,
+            "  {} left out of the table, as the configuration says",
+            plan.filtered
+        )?;
     }
     Ok(())
 }

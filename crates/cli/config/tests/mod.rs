@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use tabletopic_decode::{
-    DecodeSettings, Evolution, Format, FormerNames, Ignored, JsonNumbers, KafkaColumns, Limits, Nanos, OnBadRecord,
-    ProtobufEnums, TimestampUnit, WriterSchemas,
+    DecodeSettings, Evolution, Format, FormerNames, Ignored, JsonNumbers, KafkaColumns, Limits, Nanos,
+    OnBadRecord, ProtobufEnums, TimestampUnit, WriterSchemas,
 };
 use tabletopic_ingest::PartitionBy;
 use tabletopic_server::Listen;
@@ -309,7 +309,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "format = \"json\"",
         "format = \"json\"\nzzz = 1",
         "14: topic.zzz: `zzz` is no such key; write one of name, table, job, start, partitions, format, ddl, \
-         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, json, protobuf, schema, limits, \
+         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, unwrap, where, otherwise, columns, json, protobuf, schema, limits, \
          commit",
     ),
     (

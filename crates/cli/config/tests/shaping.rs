@@ -52,10 +52,16 @@ fn shaped(settings: &str, value: Option<&str>) -> (Schema, Result<Option<Value>,
         if decoded.grown.is_empty() {
             break decoded;
         }
-        let changes: Vec<_> = decoded.grown.iter().map(|asked| schema_change(&asked.change)).collect();
+        let changes: Vec<_> = decoded
+            .grown
+            .iter()
+            .map(|asked| schema_change(&asked.change))
+            .collect();
         schema = evolve(&schema, schema.highest_field_id(), &changes).unwrap().0;
     };
-    let Decoded { batch, bad, filtered, .. } = decoded;
+    let Decoded {
+        batch, bad, filtered, ..
+    } = decoded;
     let outcome = match (bad.first(), filtered.as_slice()) {
         (Some(bad), _) => Err(bad.reason.to_string()),
         (None, [_, ..]) => Ok(None),
@@ -78,7 +84,11 @@ fn the_pages_columns_are_what_it_says() {
     for row in rows("| `[topic.columns]` | row |") {
         let settings = format!("[topic.columns]\n{}", row[0].0.join("\n"));
         let expected: Value = serde_json::from_str(row[1].0[0]).unwrap();
-        assert_eq!(shaped(&settings, Some(RECORD)).1, Ok(Some(expected)), "{settings}");
+        assert_eq!(
+            shaped(&settings, Some(RECORD)).1,
+            Ok(Some(expected)),
+            "{settings}"
+        );
     }
 }
 
@@ -98,7 +108,11 @@ fn the_pages_expressions_have_their_types_and_results() {
                 let expected: Value = serde_json::from_str(expected).unwrap();
                 assert_eq!(row.get("it").unwrap_or(&Value::Null), &expected, "{sql}");
             }
-            None => assert_eq!(outcome, Err(row[2].1.trim_matches(['*', ' ', '|']).to_owned()), "{sql}"),
+            None => assert_eq!(
+                outcome,
+                Err(row[2].1.trim_matches(['*', ' ', '|']).to_owned()),
+                "{sql}"
+            ),
         }
     }
 }
@@ -107,7 +121,10 @@ fn the_pages_expressions_have_their_types_and_results() {
 fn the_pages_conditions_keep_what_it_says() {
     for row in rows("| `where` | |") {
         let sql = row[0].0[0];
-        let kept = shaped(&format!("where = {sql:?}\n"), Some(RECORD)).1.unwrap().is_some();
+        let kept = shaped(&format!("where = {sql:?}\n"), Some(RECORD))
+            .1
+            .unwrap()
+            .is_some();
         assert_eq!(kept, row[1].1.trim_matches([' ', '|']) == "kept", "{sql}");
     }
 }
@@ -129,26 +146,62 @@ fn the_pages_change_events_become_its_rows() {
 #[test]
 fn shapes_that_can_not_be_are_refused() {
     let refusals = [
-        ("where = \"price >\"", "10: topic.where"),
+        ("where = \"price >\"", "14: topic.where"),
         ("where = \"now() > created_at\"", "otherwise each time"),
-        ("where = \"dropped\"\ncolumns.drop = [\"dropped\"]", "topic.columns.types: is missing `dropped`"),
-        ("otherwise = \"dead-letter\"", "is for records that `where` does not keep"),
+        (
+            "where = \"dropped\"\ncolumns.drop = [\"dropped\"]",
+            "topic.columns.types: is missing `dropped`",
+        ),
+        (
+            "otherwise = \"dead-letter\"",
+            "is for records that `where` does not keep",
+        ),
         ("where = \"a\"\notherwise = \"dead-letter\"", "add on_bad_record"),
         ("columns.hash = [\"email\"]", "add hash_key"),
-        ("columns.hash_key = \"0123456789abcdef\"", "is for the columns of `hash`"),
-        ("columns.hash = [\"email\"]\ncolumns.hash_key = \"secret\"", "fewer than 16 characters"),
-        ("columns.drop = [\"a.b\"]", "write flatten = [\"a\"] and call it `a_b`"),
+        (
+            "columns.hash_key = \"0123456789abcdef\"",
+            "is for the columns of `hash`",
+        ),
+        (
+            "columns.hash = [\"email\"]\ncolumns.hash_key = \"secret\"",
+            "fewer than 16 characters",
+        ),
+        (
+            "columns.drop = [\"a.b\"]",
+            "write flatten = [\"a\"] and call it `a_b`",
+        ),
         ("columns.drop = [\"_kafka_key\"]", "Kafka's own"),
-        ("columns.drop = [\"a\"]\ncolumns.rename = { a = \"b\" }", "two things"),
-        ("columns.rename = { a = \"c\", b = \"C\" }", "two columns would be called"),
-        ("columns.compute = { a = \"b + 1\", b = \"c\" }", "which is computed itself"),
+        (
+            "columns.drop = [\"a\"]\ncolumns.rename = { a = \"b\" }",
+            "two things",
+        ),
+        (
+            "columns.rename = { a = \"c\", b = \"C\" }",
+            "two columns would be called",
+        ),
+        (
+            "columns.compute = { a = \"b + 1\", b = \"c\" }",
+            "which is computed itself",
+        ),
         ("columns.compute = { _kafka_x = \"1\" }", "Kafka's own"),
         ("columns.types = { a = \"BIGINT\" }", "nothing reads it"),
-        ("columns.hash = [\"a\"]\ncolumns.hash_key = \"0123456789abcdef\"\ncolumns.types = { a = \"BIGINTS\" }", "is no type"),
+        (
+            "columns.hash = [\"a\"]\ncolumns.hash_key = \"0123456789abcdef\"\ncolumns.types = { a = \"BIGINTS\" }",
+            "is no type",
+        ),
         ("unwrap = \"debezium\"\nevent_time = \"at\"", "change events"),
-        ("unwrap = \"debezium\"\nddl = \"x.sql\"", "make the table beforehand"),
-        ("unwrap = \"debezium\"\ncolumns.compute = { _op = \"1\" }", "unwrapping makes a column"),
-        ("event_time = \"at\"\ncolumns.drop = [\"at\"]", "has to be a column of the table"),
+        (
+            "unwrap = \"debezium\"\nddl = \"x.sql\"",
+            "make the table beforehand",
+        ),
+        (
+            "unwrap = \"debezium\"\ncolumns.compute = { _op = \"1\" }",
+            "unwrapping makes a column",
+        ),
+        (
+            "event_time = \"at\"\ncolumns.drop = [\"at\"]",
+            "has to be a column of the table",
+        ),
         ("columns.dorp = [\"at\"]", "did you mean `drop`"),
     ];
     for (settings, expected) in refusals {

@@ -328,7 +328,9 @@ impl StructColumn {
     }
 
     fn passes_over(&self, name: &str) -> bool {
-        self.ignored.as_ref().is_some_and(|(path, ignored)| ignored.has(path, name))
+        self.ignored
+            .as_ref()
+            .is_some_and(|(path, ignored)| ignored.has(path, name))
     }
 
     /// Columns of one entry.
@@ -359,10 +361,25 @@ impl StructColumn {
         scanner.begin()?;
         // Producers write the fields of a topic in one order, so the next one is mostly known.
         let mut expected = 0;
+        let mut passed_over = 0;
         loop {
             let i = match scanner.key(self.slots.get(expected).map_or(&[], |slot| &slot.key))? {
                 Key::Expected => expected,
-                Key::Other(name) => *self.by_name.get(name)?,
+                Key::Other(name) => match self.by_name.get(name) {
+                    Some(i) => *i,
+                    None if self.passes_over(name) => {
+                        passed_over += 1;
+                        if self.slots.len() + passed_over > rules.limits.max_fields {
+                            return None;
+                        }
+                        scanner.scalar()?;
+                        match scanner.comma() {
+                            Some(()) => continue,
+                            None => break,
+                        }
+                    }
+                    None => return None,
+                },
             };
             if self.plain[i] != Plain::Absent {
                 return None;

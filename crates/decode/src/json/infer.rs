@@ -130,10 +130,17 @@ impl Names {
 
     /// Whether a new column may have the current path.
     fn allows(&self, rules: &Rules) -> bool {
-        let ignored = self.path.split_last().is_some_and(|(name, parent)| rules.ignored.has(parent, name));
+        let ignored = self
+            .path
+            .split_last()
+            .is_some_and(|(name, parent)| rules.ignored.has(parent, name));
         let reserved = self.path.len() == 1 && self.path[0].starts_with(RESERVED_PREFIX);
         let empty = self.path.last().is_none_or(String::is_empty);
-        !ignored && !reserved && !empty && self.taken.len() < rules.limits.max_columns && !self.taken.contains(&self.path.join("."))
+        !ignored
+            && !reserved
+            && !empty
+            && self.taken.len() < rules.limits.max_columns
+            && !self.taken.contains(&self.path.join("."))
     }
 }
 

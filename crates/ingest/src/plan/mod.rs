@@ -147,7 +147,9 @@ pub async fn plan(
     if let Some(shape) = &job.shape {
         let unheard_of = shape.unheard_of(&schema).into_iter();
         warnings.extend(unheard_of.map(|name| {
-            format!("`where` reads `{name}`, which neither the sampled records nor the table have: it is null")
+            format!(
+                "`where` reads `{name}`, which neither the sampled records nor the table have: it is null"
+            )
         }));
     }
     Ok(Plan {

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 use iceberg::spec::Schema;
-use tabletopic_decode::{
-    BadRecord, Change, DecodeError, DecodeSettings, FormerNames, OnBadRecord, Reason,
-};
+use tabletopic_decode::{BadRecord, Change, DecodeError, DecodeSettings, FormerNames, OnBadRecord, Reason};
 use tabletopic_offsets::Offset;
 use tabletopic_records::Record;
 use tabletopic_shape::{decoder, schema_change};

@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
 use datafusion::execution::SessionStateBuilder;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{Expr, Operator, Volatility};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::BinaryExpr;
+use datafusion::physical_expr::expressions::{BinaryExpr, NegativeExpr, lit};
 use datafusion::prelude::SessionConfig;
 
 use super::Expression;
@@ -73,26 +76,64 @@ fn physical(sql: &str, inputs: &Schema) -> Result<(Arc<dyn PhysicalExpr>, DataTy
     logical.apply(|part| match part {
         Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
             let name = call.func.name();
-            Err(DataFusionError::Plan(format!("{name}() answers otherwise each time")))
+            Err(DataFusionError::Plan(format!(
+                "{name}() answers otherwise each time"
+            )))
         }
         _ => Ok(TreeNodeRecursion::Continue),
     })?;
-    let physical = state.create_physical_expr(logical, &schema)?;
-    let checked = physical.transform_up(|part| Ok(checked(part)))?.data;
+    let context = SimplifyContext::default()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(state.config_options().clone());
+    let coerced = ExprSimplifier::new(context.clone()).coerce(logical, &schema)?;
+    let physical = state.create_physical_expr(spelt_out(coerced, &context)?, &schema)?;
+    let checked = physical.transform_up(|part| checked(part, inputs))?.data;
     let ty = checked.data_type(inputs)?;
     Ok((checked, ty))
 }
 
+/// Functions such as `coalesce` stand for other expressions, and can't be called themselves. Nothing else is simplified:
+/// what is computed of constants would overflow in silence there.
+fn spelt_out(mut expression: Expr, context: &SimplifyContext) -> Result<Expr> {
+    loop {
+        let spelt_out = expression.transform_up(|part| match part {
+            Expr::ScalarFunction(ScalarFunction { func, args }) => {
+                Ok(match func.simplify(args, context)? {
+                    ExprSimplifyResult::Simplified(other) => Transformed::yes(other),
+                    ExprSimplifyResult::Original(args) => {
+                        Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))
+                    }
+                })
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        if !spelt_out.transformed {
+            return Ok(spelt_out.data);
+        }
+        expression = spelt_out.data;
+    }
+}
+
 /// Arithmetic that fails where it would overflow; DataFusion's own goes on at the other end of the numbers.
-fn checked(part: Arc<dyn PhysicalExpr>) -> Transformed<Arc<dyn PhysicalExpr>> {
+fn checked(part: Arc<dyn PhysicalExpr>, inputs: &Schema) -> Result<Transformed<Arc<dyn PhysicalExpr>>> {
+    if let Some(negative) = part.as_any().downcast_ref::<NegativeExpr>() {
+        let operand = negative.arg();
+        let ty = operand.data_type(inputs)?;
+        if !ty.is_integer() {
+            return Ok(Transformed::no(part));
+        }
+        let nothing = lit(ScalarValue::new_zero(&ty)?);
+        let minus = BinaryExpr::new(nothing, Operator::Minus, operand.clone());
+        return Ok(Transformed::yes(Arc::new(minus.with_fail_on_overflow(true))));
+    }
     let Some(binary) = part.as_any().downcast_ref::<BinaryExpr>() else {
-        return Transformed::no(part);
+        return Ok(Transformed::no(part));
     };
     if !matches!(binary.op(), Operator::Plus | Operator::Minus | Operator::Multiply) {
-        return Transformed::no(part);
+        return Ok(Transformed::no(part));
     }
     let checked = BinaryExpr::new(binary.left().clone(), *binary.op(), binary.right().clone());
-    Transformed::yes(Arc::new(checked.with_fail_on_overflow(true)))
+    Ok(Transformed::yes(Arc::new(checked.with_fail_on_overflow(true))))
 }
 
 impl Compiled {
@@ -154,6 +195,11 @@ impl Compiled {
             return Ok(new_null_array(to, 0));
         }
         let values = self.physical.evaluate(batch)?.into_array_of_size(rows)?;
+        if let (DataType::Decimal128(precision, _), Some(decimals)) =
+            (values.data_type(), values.as_primitive_opt::<Decimal128Type>())
+        {
+            decimals.validate_decimal_precision(*precision)?;
+        }
         if values.data_type() == to {
             return Ok(values);
         }
@@ -181,7 +227,7 @@ fn why(error: &DataFusionError) -> String {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{AsArray, Int64Array, StringArray};
+    use arrow::array::{Int64Array, StringArray};
     use arrow::datatypes::Int64Type;
 
     use super::*;
@@ -195,7 +241,9 @@ mod tests {
             found.map(|(_, array)| array.clone())
         };
         let expression = Expression::parse(sql).unwrap();
-        let compiled = expression.compile(|name| Some(column(name)?.data_type().clone())).unwrap();
+        let compiled = expression
+            .compile(|name| Some(column(name)?.data_type().clone()))
+            .unwrap();
         let rows = columns[0].1.len();
         compiled
             .evaluate(rows, &DataType::Int64, |name| Ok(column(name)))
@@ -218,16 +266,50 @@ mod tests {
         let n = [Some(1), Some(i64::MAX)];
         assert_eq!(evaluated("n + 1", &n, &[None; 2]).failed[0].0, 1);
         assert_eq!(evaluated("n * 2", &n, &[None; 2]).failed[0].0, 1);
+        assert_eq!(evaluated("-n", &[Some(i64::MIN)], &[None]).failed[0].0, 0);
         let found = evaluated("CAST(s AS BIGINT)", &[None; 2], &[Some("7"), Some("secret")]);
         assert_eq!(found.failed.len(), 1);
         assert!(!format!("{found:?}").contains("secret"));
     }
 
     #[test]
+    fn functions_that_stand_for_others_have_their_values() {
+        for sql in [
+            "coalesce(n, 7)",
+            "nvl(n, 7)",
+            "nvl2(n, n, 7)",
+            "ifnull(n, 7)",
+            "coalesce(nullif(n, 1), n, 7)",
+        ] {
+            let found = evaluated(sql, &[Some(1), None], &[None; 2]);
+            let values = found.values.as_primitive::<Int64Type>().values().to_vec();
+            assert_eq!((values, found.failed), (vec![1, 7], vec![]), "{sql}");
+        }
+    }
+
+    #[test]
     fn columns_that_no_record_had_are_null() {
-        for sql in ["missing IS NULL", "NOT coalesce(missing, false)", "missing * other > 5", "missing.member = 'x'", "lower(missing) = 'a'"] {
+        let null = [
+            "missing > 2",
+            "missing * other > 5",
+            "missing.member = 'x'",
+            "lower(missing) = 'a'",
+        ];
+        let kept = [
+            "missing IS NULL",
+            "NOT coalesce(missing, false)",
+            "coalesce(missing, 'x') = 'x'",
+        ];
+        let cases = null
+            .map(|sql| (sql, None))
+            .into_iter()
+            .chain(kept.map(|sql| (sql, Some(true))));
+        for (sql, expected) in cases {
             let compiled = Expression::parse(sql).unwrap().compile(|_| None);
-            assert!(compiled.is_ok(), "{sql}: {compiled:?}");
+            let compiled = compiled.unwrap_or_else(|problem| panic!("{sql}: {problem}"));
+            let found = compiled.evaluate(2, &DataType::Boolean, |_| Ok(None)).unwrap();
+            let values: Vec<_> = found.values.as_boolean().iter().collect();
+            assert_eq!((values, found.failed), (vec![expected; 2], vec![]), "{sql}");
         }
     }
 }

@@ -40,7 +40,11 @@ pub fn canonical(ty: &DataType) -> Result<Option<(PrimitiveType, DataType)>, Str
             scale: scale.unsigned_abs().into(),
         },
         Arrow::Dictionary(_, values) => return canonical(values),
-        other => return Err(format!("gives {other}, and a computed column holds one plain value")),
+        other => {
+            return Err(format!(
+                "gives {other}, and a computed column holds one plain value"
+            ));
+        }
     };
     let arrow = arrow_of(&primitive)?;
     Ok(Some((primitive, arrow)))

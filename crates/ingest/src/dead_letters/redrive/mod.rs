@@ -296,7 +296,12 @@ fn withheld(portion: &Portion) -> Refused {
     let why = "the job keeps columns out of its table, so the letter does not hold the record. While the topic has it, a \
                table of its own can take it: a topic section with another job and table";
     withheld
-        .map(|record| ((record.partition, record.offset), (Reason::Withheld.as_str(), why.to_owned())))
+        .map(|record| {
+            (
+                (record.partition, record.offset),
+                (Reason::Withheld.as_str(), why.to_owned()),
+            )
+        })
         .collect()
 }
 
