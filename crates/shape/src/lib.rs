@@ -18,7 +18,7 @@ mod settings;
 mod source;
 
 use iceberg::spec::{NestedFieldRef, Schema};
-use tabletopic_decode::{Change, DecodeError, DecodeSettings, Decoder};
+use tabletopic_decode::{Change, DecodeError, DecodeSettings, Decoder, Forecast};
 use tabletopic_records::Record;
 use tabletopic_table::schema::SchemaChange;
 
@@ -54,6 +54,21 @@ pub fn infer(
     match shape {
         None => tabletopic_decode::infer(records, settings),
         Some(shape) => fields::infer(shape, records, settings),
+    }
+}
+
+/// What a table would make of records that nobody has written yet; as [`tabletopic_decode::forecast`].
+///
+/// # Errors
+/// A shape that does not fit the table.
+pub fn forecast(
+    shape: Option<&Shape>,
+    settings: &DecodeSettings,
+    schema: &Schema,
+) -> Result<Option<Forecast>, DecodeError> {
+    match shape {
+        None => Ok(tabletopic_decode::forecast(settings, schema)),
+        Some(shape) => fields::forecast(shape, settings, schema),
     }
 }
 

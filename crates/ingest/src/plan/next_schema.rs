@@ -1,8 +1,8 @@
 //! What would become of a job's table if its records were written with a schema: the next version of a subject, or one
 //! that nobody has registered yet. Nothing is read from the topic.
 
-use tabletopic_decode::{DecodeSettings, Forecast, FormerNames, Misfit, WriterSchemas, forecast};
-use tabletopic_shape::schema_change;
+use tabletopic_decode::{DecodeSettings, Forecast, FormerNames, Misfit, WriterSchemas};
+use tabletopic_shape::{forecast, schema_change};
 use tabletopic_table::Lake;
 use tabletopic_table::schema::{added, differences, evolve};
 
@@ -53,11 +53,17 @@ pub async fn next_schema(lake: &Lake, job: &Job, writers: WriterSchemas) -> Resu
         decode,
         ..job.clone()
     };
+    let unfit = |source| PrepareError::Decode {
+        job: job.id.to_string(),
+        source,
+    };
     let Some(table) = table else {
         let schema = prepare::new_schema(&job, &[])?;
         let Forecast {
             misfits, left_out, ..
-        } = forecast(&job.decode, &schema).unwrap_or_default();
+        } = forecast(job.shape.as_ref(), &job.decode, &schema)
+            .map_err(unfit)?
+            .unwrap_or_default();
         return Ok(NextSchema {
             action: Action::Create,
             changes: added(&schema),
@@ -70,7 +76,9 @@ pub async fn next_schema(lake: &Lake, job: &Job, writers: WriterSchemas) -> Resu
         changes,
         misfits: mut refused,
         left_out,
-    } = forecast(&job.decode, before).unwrap_or_default();
+    } = forecast(job.shape.as_ref(), &job.decode, before)
+        .map_err(unfit)?
+        .unwrap_or_default();
     let (mut schema, mut last_column_id) = (before.as_ref().clone(), table.metadata.last_column_id());
     for change in &changes {
         match evolve(&schema, last_column_id, &[schema_change(change)]) {

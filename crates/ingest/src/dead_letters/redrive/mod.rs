@@ -293,8 +293,8 @@ fn withheld(portion: &Portion) -> Refused {
     let records = portion.records();
     let records = records.as_records();
     let withheld = records.iter().filter(|record| is_withheld(record));
-    let why = "the job keeps columns out of its table, so the letter does not hold the record. While the topic has it, a \
-               table of its own can take it: a topic section with another job and table";
+    let why = "the job keeps columns out of its table, so the letter does not hold the record. While the topic has it, \
+               another process can read it into another table";
     withheld
         .map(|record| {
             (
