@@ -1,7 +1,5 @@
 //! A batch of the source's rows, by the names that expressions and columns have for it.
 
-use std::sync::Arc;
-
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, make_array, new_null_array,
 };
@@ -198,5 +196,5 @@ pub fn retyped(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> 
         .data_type(to.clone())
         .child_data(children)
         .build()?;
-    Ok(Arc::from(make_array(retyped)))
+    Ok(make_array(retyped))
 }
