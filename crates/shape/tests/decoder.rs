@@ -207,7 +207,8 @@ fn change_events_may_be_protobuf() {
     let source = [bytes(1, b"postgresql"), number(2, 9), number(3, 77)].concat();
     let created = [bytes(2, &ada), bytes(3, &source), bytes(4, b"c"), number(5, 10)].concat();
     let deleted = [bytes(1, &ada), bytes(3, &source), bytes(4, b"d"), number(5, 11)].concat();
-    let records = records(&[&created, &deleted, &bytes(4, b"c")]);
+    let empty = bytes(4, b"c");
+    let records = records(&[&created, &deleted, &empty]);
     let fields = infer(Some(&shape), &records, &settings).unwrap();
     let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
     assert_eq!(
