@@ -87,6 +87,7 @@ fn job(topic: &Topic, registered: &WriterSchemas) -> anyhow::Result<Job> {
         topic: topic.name.as_str().into(),
         table: table_ident(&topic.table)?,
         decode: decode(topic, registered)?,
+        shape: topic.shape.clone(),
         ddl: topic.ddl.as_deref().map(columns).transpose()?,
         partition_by: topic.partition_by.clone(),
         start: match topic.start {

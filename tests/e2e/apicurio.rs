@@ -137,8 +137,8 @@ fn what_schemas_refer_to_is_told_by_apicurios_own_api() {
         &rows,
     ];
     must(
-        "protobuf_produce",
-        &[&[topic.name.as_str(), "first"][..], &places].concat(),
+        "registry_produce",
+        &[&["protobuf", topic.name.as_str(), "first"][..], &places].concat(),
     );
     let urls = format!(
         "api = \"apicurio\"\nframing = \"confluent\"\nurls = [\"{}\"]",

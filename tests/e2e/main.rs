@@ -29,6 +29,7 @@ mod plan;
 mod process_faults;
 mod protobuf;
 mod rollback;
+mod shape;
 mod sparse_logs;
 mod status;
 mod upkeep;

@@ -715,6 +715,7 @@ fn job(rng: &mut fastrand::Rng) -> Job {
         topic: TOPIC.into(),
         table: TableIdent::from_strs(["shop", TOPIC]).expect("a name"),
         decode,
+        shape: None,
         ddl: None,
         partition_by: match rng.bool() {
             true => PartitionBy::Said(vec!["day(_kafka_timestamp)".to_owned()]),

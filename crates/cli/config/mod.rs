@@ -15,6 +15,7 @@ mod raw;
 mod reference;
 mod registry;
 mod secret;
+mod shape;
 mod start;
 mod subject;
 mod table_name;

@@ -1,6 +1,7 @@
 //! A configuration file as it stands: every key, none of the rules. serde refuses unknown keys and wrong types;
 //! what depends on more than one key is checked by each section's own file.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use serde::Deserialize;
@@ -15,6 +16,7 @@ use super::kafka::{Assignment, RawGroupProtocol};
 use super::log::{LogFormat, LogLevel};
 use super::registry::Framing;
 use super::secret::{Secret, Secrets};
+use super::shape::{RawOtherwise, RawUnwrap};
 use super::start::Start;
 use super::subject::SubjectStrategy;
 use super::table_name::TableName;
@@ -96,6 +98,11 @@ pub struct Topic {
     pub partition_by: Option<Spanned<Vec<String>>>,
     pub on_bad_record: Option<OnBadRecord>,
     pub kafka_columns: Option<Vec<KafkaColumn>>,
+    pub unwrap: Option<Spanned<RawUnwrap>>,
+    #[serde(rename = "where")]
+    pub keep: Option<Spanned<String>>,
+    pub otherwise: Option<Spanned<RawOtherwise>>,
+    pub columns: Option<Spanned<Columns>>,
     pub json: Option<Spanned<Json>>,
     pub protobuf: Option<Spanned<Protobuf>>,
     pub schema: Option<Spanned<Schema>>,
@@ -104,6 +111,18 @@ pub struct Topic {
     pub limits: Limits,
     #[serde(default)]
     pub commit: Commit,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Columns {
+    pub drop: Vec<Spanned<String>>,
+    pub rename: BTreeMap<String, Spanned<String>>,
+    pub flatten: Vec<Spanned<String>>,
+    pub hash: Vec<Spanned<String>>,
+    pub hash_key: Option<Spanned<Secret>>,
+    pub compute: BTreeMap<String, Spanned<String>>,
+    pub types: BTreeMap<String, Spanned<String>>,
 }
 
 #[derive(Deserialize)]

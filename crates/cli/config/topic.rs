@@ -10,6 +10,7 @@ use iceberg::spec::Schema;
 use serde::Deserialize;
 use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, ProtobufEnums, Recursive};
 use tabletopic_ingest::PartitionBy;
+use tabletopic_shape::Shape;
 use tabletopic_table::partition::{PartitionError, parse_partition_by};
 use toml::Spanned;
 
@@ -24,7 +25,7 @@ use super::start::Start;
 use super::subject::SubjectStrategy;
 use super::table_name::TableName;
 use super::units::{Interval, Size};
-use super::{pattern, raw, required};
+use super::{pattern, raw, required, shape};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Topic {
@@ -49,6 +50,8 @@ pub struct Topic {
     pub key: Option<Key>,
     pub partition_by: PartitionBy,
     pub decode: DecodeSettings,
+    /// What becomes of records before they are rows.
+    pub shape: Option<Shape>,
     pub commit: Commit,
 }
 
@@ -194,13 +197,6 @@ impl Topic {
         }
         let partitions = partitions(document, raw.partitions, kafka.assignment, section)?;
         let event_time = raw.event_time.map(Spanned::into_inner);
-        let partition_by = match raw.partition_by {
-            Some(fields) => PartitionBy::Said(partition_fields(document, fields)?),
-            None => PartitionBy::Usual(vec![format!(
-                "day({})",
-                event_time.as_deref().unwrap_or("_kafka_timestamp")
-            )]),
-        };
         let kafka_columns = raw.kafka_columns.unwrap_or_default();
         let deepest = match raw.ddl {
             Some(_) => Limits::DEEPEST,
@@ -232,6 +228,28 @@ impl Topic {
             },
             ..DecodeSettings::new(name.get_ref().as_str(), format)
         };
+        let shape = shape::shape(
+            document,
+            shape::Raw {
+                unwrap: raw.unwrap,
+                keep: raw.keep,
+                otherwise: raw.otherwise,
+                columns: raw.columns,
+            },
+            &decode,
+            raw.ddl.as_ref().map(Spanned::span),
+        )?;
+        let event_time = match (&shape, &decode.event_time) {
+            (Some(shape), Some(field)) => shape::table_column(shape, field),
+            (_, field) => field.clone(),
+        };
+        let partition_by = match raw.partition_by {
+            Some(fields) => PartitionBy::Said(partition_fields(document, fields)?),
+            None => PartitionBy::Usual(vec![format!(
+                "day({})",
+                event_time.as_deref().unwrap_or("_kafka_timestamp")
+            )]),
+        };
         let name = name.into_inner();
         let topic = Self {
             pattern: regex.as_ref().map(|regex| regex.as_str().to_owned()),
@@ -246,6 +264,7 @@ impl Topic {
             key,
             partition_by,
             decode,
+            shape,
             commit: Commit {
                 interval: raw
                     .commit

@@ -44,10 +44,18 @@ pub enum Reason {
     /// A value that the table is partitioned by is outside of what its partitions can represent. Found by whoever
     /// knows how the table is partitioned.
     NoPartition,
+    /// A computed column, or the `where`, has no value for the record: a division by zero, a cast that fails.
+    ExpressionFailed,
+    /// The job's `where` does not keep the record, and sets it aside.
+    NotKept,
+    /// The value is not a change event of Debezium's.
+    NotDebezium,
+    /// Only of a letter: what the record held was withheld from it.
+    Withheld,
 }
 
 impl Reason {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::NotJson,
         Self::NotAvro,
         Self::NotProtobuf,
@@ -67,6 +75,10 @@ impl Reason {
         Self::MissingEventTime,
         Self::AbsurdEventTime,
         Self::NoPartition,
+        Self::ExpressionFailed,
+        Self::NotKept,
+        Self::NotDebezium,
+        Self::Withheld,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -90,6 +102,10 @@ impl Reason {
             Self::MissingEventTime => "missing_event_time",
             Self::AbsurdEventTime => "absurd_event_time",
             Self::NoPartition => "no_partition",
+            Self::ExpressionFailed => "expression_failed",
+            Self::NotKept => "not_kept",
+            Self::NotDebezium => "not_debezium",
+            Self::Withheld => "withheld",
         }
     }
 }

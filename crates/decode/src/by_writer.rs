@@ -200,6 +200,7 @@ impl<F: WrittenFormat> Decoder for ByWriter<F> {
             taken,
             batch,
             bad,
+            filtered: Vec::new(),
             grown,
             awaits,
             unknown_fields,
@@ -290,11 +291,15 @@ impl<F: WrittenFormat> Writers<F> {
             .check(self.settings.recursive)
             .map_err(|problem| unusable(format!("{}: {problem}", named(id))))?;
         let own = own(&self.schema);
-        let (plan, growth) =
+        let (plan, mut growth) =
             F::resolve(&schema, selector, &own, &self.schema, &self.settings).map_err(|mut fault| {
                 fault.detail = format!("{}: {}", named(id), fault.detail);
                 fault
             })?;
+        growth.retain(|change| match change {
+            Change::AddColumn { parent, name, .. } => !self.settings.ignored.has(parent, name),
+            Change::Widen { .. } | Change::MakeOptional { .. } | Change::Rename { .. } => true,
+        });
         Ok(Some(Resolved {
             id,
             selector: selector.into(),

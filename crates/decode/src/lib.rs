@@ -26,6 +26,7 @@ mod error;
 mod forecast;
 mod former_names;
 mod frame;
+mod ignored;
 mod json;
 mod json_schema;
 pub mod kafka_columns;
@@ -42,6 +43,7 @@ pub use ddl::{DdlError, parse_ddl};
 pub use error::DecodeError;
 pub use forecast::{Forecast, Misfit, forecast};
 pub use former_names::FormerNames;
+pub use ignored::Ignored;
 pub use key::Key;
 pub use schema::{PLACEHOLDER_ID, create_schema};
 pub use settings::{
@@ -68,6 +70,8 @@ pub struct Decoded {
     pub batch: RecordBatch,
     /// The records without a row, and the fields that became null; in the order of the records.
     pub bad: Vec<BadRecord>,
+    /// The records that a job's `where` leaves out, by their indexes: neither rows nor bad. A decoder leaves out none.
+    pub filtered: Vec<usize>,
     /// What the table lacks. If there is any, evolve the table, make a new decoder and decode the
     /// same records again: `batch` is empty and `bad` provisional.
     pub grown: Vec<Proposal>,

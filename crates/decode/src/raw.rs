@@ -116,6 +116,7 @@ impl Decoder for Raw {
             taken: records.len(),
             batch,
             bad,
+            filtered: Vec::new(),
             grown: Vec::new(),
             awaits: Vec::new(),
             unknown_fields: 0,

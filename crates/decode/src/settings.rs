@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Deserialize;
 
 use crate::former_names::FormerNames;
+use crate::ignored::Ignored;
 use crate::key::Key;
 use crate::writer_schemas::WriterSchemas;
 
@@ -258,6 +259,8 @@ pub struct DecodeSettings {
     pub part: Part,
     /// Of the table's columns, as it is now.
     pub former_names: FormerNames,
+    /// Fields that are passed over, whatever they hold.
+    pub ignored: Ignored,
     pub kafka_columns: KafkaColumns,
     /// How keys are decoded, if they are: else a key is bytes, for those who ask for them.
     pub key: Option<Key>,
@@ -283,6 +286,7 @@ impl DecodeSettings {
             framing: Framing::default(),
             part: Part::default(),
             former_names: FormerNames::default(),
+            ignored: Ignored::default(),
             kafka_columns: KafkaColumns::default(),
             key: None,
         }

@@ -11,8 +11,8 @@ use iceberg::spec::{NestedFieldRef, Schema, Type};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use tabletopic_decode::{
-    Change, DecodeSettings, Decoded, Format, MAX_BATCH_VALUES, OnBadRecord, Reason, create_schema, decoder,
-    infer, parse_ddl,
+    Change, DecodeSettings, Decoded, Format, Ignored, MAX_BATCH_VALUES, OnBadRecord, Reason, create_schema,
+    decoder, infer, parse_ddl,
 };
 
 fn settings() -> DecodeSettings {
@@ -669,4 +669,43 @@ fn a_batch_ends_before_it_takes_too_much_memory() {
         left = &left[decoded.taken..];
     }
     assert_eq!(rows, 150);
+}
+
+#[test]
+fn ignored_fields_are_passed_over_whatever_they_hold() {
+    let path = |dotted: &str| -> Vec<String> { dotted.split('.').map(str::to_owned).collect() };
+    let settings = DecodeSettings {
+        ignored: Ignored::new(
+            &[path("secret"), path("a.secret")],
+            &[path("closed")],
+            &[path("closed.open")],
+        ),
+        ..DecodeSettings::new("orders", Format::Json)
+    };
+    let schema = table(
+        "id BIGINT, a STRUCT<b BIGINT>, closed STRUCT<c BIGINT>",
+        &settings,
+    );
+    // The first two are plain, and are read on the quick way.
+    let values = texts(&[
+        r#"{"id": 1, "secret": "x"}"#,
+        r#"{"SECRET": 7, "id": 2}"#,
+        r#"{"id": 3, "secret": {"x": [1]}, "a": {"b": 1, "Secret": true}}"#,
+        r#"{"id": 4, "closed": {"c": 1, "new": 2}}"#,
+    ]);
+    let decoded = decode(&settings, &schema, &values);
+    assert_eq!((decoded.grown.len(), decoded.unknown_fields), (0, 0));
+    assert_eq!(decoded.batch.num_rows(), 4);
+    let ids = decoded.batch["id"].as_primitive::<Int64Type>().values().to_vec();
+    assert_eq!(ids, [1, 2, 3, 4]);
+    let more = texts(&[r#"{"secret": 1, "a": {"new": 1}, "closed": {"open": 1}}"#]);
+    let grown = decode(&settings, &schema, &more).grown;
+    let names: Vec<&str> = grown
+        .iter()
+        .map(|asked| match &asked.change {
+            Change::AddColumn { name, .. } => name.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(names, ["new", "open"]);
 }

@@ -8,6 +8,7 @@ use iceberg::spec::NestedFieldRef;
 use tabletopic_clock::Millis;
 use tabletopic_decode::DecodeSettings;
 use tabletopic_offsets::{JobId, TopicPartition};
+use tabletopic_shape::Shape;
 use tabletopic_table::file::FileSettings;
 
 /// Everything that configuration says about a job.
@@ -17,6 +18,8 @@ pub struct Job {
     pub topic: Arc<str>,
     pub table: TableIdent,
     pub decode: DecodeSettings,
+    /// What becomes of records before they are rows; `None`: they are rows as they are.
+    pub shape: Option<Shape>,
     /// The columns of a DDL file; else the table's own, or inference.
     pub ddl: Option<Vec<NestedFieldRef>>,
     pub partition_by: PartitionBy,

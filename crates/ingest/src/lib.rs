@@ -15,6 +15,7 @@ pub mod prepare;
 pub mod resolve;
 pub mod run;
 mod schema_lookups;
+mod withheld;
 pub mod worker;
 
 pub use job::{Job, PartitionBy, Start};

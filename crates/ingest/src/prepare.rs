@@ -4,8 +4,9 @@
 use iceberg::spec::Schema;
 use tabletopic_catalog::{CatalogError, LoadedTable};
 use tabletopic_decode::kafka_columns::KafkaColumn;
-use tabletopic_decode::{DecodeError, Format, create_schema, infer};
+use tabletopic_decode::{DecodeError, Format, create_schema};
 use tabletopic_records::Record;
+use tabletopic_shape::infer;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::follower::create;
@@ -73,7 +74,7 @@ pub fn new_schema(job: &Job, sample: &[Record<'_>]) -> Result<Schema, PrepareErr
     };
     let fields = match &job.ddl {
         Some(fields) => fields.clone(),
-        None => infer(sample, &job.decode).map_err(failed)?,
+        None => infer(job.shape.as_ref(), sample, &job.decode).map_err(failed)?,
     };
     create_schema(&fields, &job.decode).map_err(failed)
 }

@@ -77,6 +77,7 @@ impl Feed {
             topic: TOPIC.into(),
             table: TableIdent::from_strs(["shop", "orders"]).unwrap(),
             decode,
+            shape: None,
             ddl: Some(parse_ddl("CREATE TABLE orders (n BIGINT)").unwrap()),
             partition_by: PartitionBy::Said(Vec::new()),
             start: Start::Earliest,

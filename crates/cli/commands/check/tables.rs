@@ -4,8 +4,9 @@
 use iceberg::io::FileIO;
 use iceberg::spec::{NestedFieldRef, Schema};
 use tabletopic_catalog::{Catalog, CatalogError, LoadedTable};
-use tabletopic_decode::{Format, WriterSchemas, create_schema, decoder, infer, parse_ddl};
+use tabletopic_decode::{Format, WriterSchemas, create_schema, parse_ddl};
 use tabletopic_ingest::PartitionBy;
+use tabletopic_shape::{decoder, infer};
 use tabletopic_table::partition::{changed_spec, describe_partition_by, parse_partition_by};
 
 use super::finding::Finding;
@@ -91,13 +92,13 @@ fn columns(topic: &Topic) -> Result<Option<Vec<NestedFieldRef>>, Finding> {
             let sql = std::fs::read_to_string(file).map_err(|error| here(&error))?;
             parse_ddl(&sql).map(Some).map_err(|error| here(&error))
         }
-        (None, Format::Raw) => infer(&[], &topic.decode)
+        (None, Format::Raw) => infer(topic.shape.as_ref(), &[], &topic.decode)
             .map(Some)
             .map_err(|error| misfit(topic, error)),
         (None, Format::Avro | Format::JsonSchema | Format::Protobuf) if topic.schema_file.is_some() => {
             let settings = jobs::decode(topic, &WriterSchemas::default());
             let settings = settings.map_err(|error| misfit(topic, format!("{error:#}")))?;
-            infer(&[], &settings)
+            infer(topic.shape.as_ref(), &[], &settings)
                 .map(Some)
                 .map_err(|error| misfit(topic, error))
         }
@@ -109,7 +110,7 @@ fn columns(topic: &Topic) -> Result<Option<Vec<NestedFieldRef>>, Finding> {
 fn fits(topic: &Topic, schema: &Schema) -> Result<(), Finding> {
     let settings = jobs::decode(topic, &WriterSchemas::default());
     let settings = settings.map_err(|error| misfit(topic, format!("{error:#}")))?;
-    decoder(&settings, schema).map_err(|error| misfit(topic, error))?;
+    decoder(topic.shape.as_ref(), &settings, schema).map_err(|error| misfit(topic, error))?;
     parse_partition_by(topic.partition_by.fields(), schema).map_err(|error| misfit(topic, error))?;
     Ok(())
 }
@@ -129,7 +130,7 @@ async fn compare(catalog: &impl Catalog, topic: &Topic) -> Result<Finding, Findi
     let schema = table.metadata.current_schema();
     let settings = jobs::decode(topic, &WriterSchemas::default());
     let settings = settings.map_err(|error| misfit(topic, format!("{error:#}")))?;
-    decoder(&settings, schema).map_err(|error| misfit(topic, error))?;
+    decoder(topic.shape.as_ref(), &settings, schema).map_err(|error| misfit(topic, error))?;
     let differences = [undeclared(topic, schema)?, repartitioned(topic, &table)?];
     let differences: Vec<String> = differences.into_iter().flatten().collect();
     Ok(if differences.is_empty() {

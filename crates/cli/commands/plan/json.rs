@@ -48,6 +48,7 @@ fn topic(plan: &Plan) -> anyhow::Result<Value> {
         "partition_by_then": plan.partitioning.then,
         "properties": plan.properties,
         "rows": rows(&plan.rows)?,
+        "filtered": plan.filtered,
         "set_aside": plan.faults.iter().map(fault).collect::<Vec<_>>(),
         "halts": plan.halts,
         "warnings": plan.warnings,

@@ -220,6 +220,13 @@ fn faults(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
             plan.job.topic
         )?;
     }
+    if plan.filtered > 0 {
+        writeln!(
+            out,
+            "  {} left out of the table, as the configuration says",
+            plan.filtered
+        )?;
+    }
     Ok(())
 }
 

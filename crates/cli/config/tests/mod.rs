@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tabletopic_decode::{
-    ApicurioIds, DecodeSettings, Evolution, Format, FormerNames, Framing, JsonNumbers, KafkaColumns, Limits,
+    ApicurioIds, DecodeSettings, Evolution, Format, FormerNames, Framing, Ignored, JsonNumbers, KafkaColumns, Limits,
     Nanos, OnBadRecord, Part, ProtobufEnums, Recursive, TimestampUnit, WriterSchemas,
 };
 use tabletopic_ingest::PartitionBy;
@@ -19,6 +19,7 @@ use super::*;
 
 mod patterns;
 mod reference;
+mod shaping;
 
 const SMALLEST: &str = r#"
 [kafka]
@@ -355,6 +356,7 @@ level = "debug"
                 writers: WriterSchemas::default(),
                 framing: Framing::default(),
                 part: Part::default(),
+                ignored: Ignored::default(),
                 kafka_columns: KafkaColumns {
                     topic: true,
                     key: true,
@@ -362,6 +364,7 @@ level = "debug"
                 },
                 key: None,
             },
+            shape: None,
             commit: Commit {
                 interval: Duration::from_secs(90),
                 target_file_size: 128 * 1024 * 1024
@@ -386,7 +389,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "format = \"json\"",
         "format = \"json\"\nzzz = 1",
         "14: topic.zzz: `zzz` is no such key; write one of name, pattern, table, job, start, partitions, format, ddl, \
-         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, json, protobuf, schema, key, \
+         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, unwrap, where, otherwise, columns, json, protobuf, schema, key, \
          limits, commit",
     ),
     (

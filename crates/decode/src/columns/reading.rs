@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::bad::{Fault, Reason};
+use crate::ignored::Ignored;
 use crate::rows::micros_of_years;
 use crate::settings::{DecodeSettings, JsonNumbers, Limits, Nanos, OnBadRecord, TimestampUnit};
 
@@ -21,6 +22,8 @@ pub(crate) struct Rules {
     pub nanos: Nanos,
     pub numbers: JsonNumbers,
     pub limits: Limits,
+    /// Fields that get no column.
+    pub ignored: Ignored,
     /// The key's, which no field of a value gets; in lower case.
     pub key_column: Option<String>,
     /// Event times allowed, in microseconds.
@@ -36,6 +39,7 @@ impl Rules {
             nanos: settings.nanos,
             numbers: settings.json_numbers,
             limits: settings.limits,
+            ignored: settings.ignored.clone(),
             key_column: settings.key.as_ref().map(|key| key.column.to_lowercase()),
             years: micros_of_years(&settings.limits),
         }

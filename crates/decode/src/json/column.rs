@@ -19,6 +19,7 @@ use super::reading::syntax;
 use super::remarks::Remarks;
 use crate::bad::{Fault, Reason};
 use crate::columns::{Outcome, Reading, Rules};
+use crate::ignored::Ignored;
 
 /// One field of the schema with its column.
 #[derive(Debug)]
@@ -276,6 +277,8 @@ pub(super) struct StructColumn {
     plain: Vec<Plain>,
     /// Fields without a column that make a record bad.
     refused: BTreeSet<Box<str>>,
+    /// Where it is, with the fields that are passed over; `None` if there are none.
+    ignored: Option<(Vec<String>, Ignored)>,
     fields: Fields,
     length: usize,
     valid: NullBufferBuilder,
@@ -322,6 +325,7 @@ impl StructColumn {
                 .collect(),
             filled: vec![0; slots.len()],
             plain: vec![Plain::Absent; slots.len()],
+            ignored: None,
             slots,
             fields: arrow,
             length: 0,
@@ -335,6 +339,26 @@ impl StructColumn {
         for slot in &mut self.slots {
             slot.heed(remarks.and_then(|remarks| remarks.of(&slot.name)));
         }
+    }
+
+    /// Passes fields over, in itself and in the structs within. `path` is its own.
+    pub fn pass_over(&mut self, ignored: &Ignored, path: Vec<String>) {
+        if ignored.is_empty() {
+            return;
+        }
+        for slot in &mut self.slots {
+            if let Column::Struct(column) = &mut slot.column {
+                let inner = path.iter().cloned().chain([slot.name.to_string()]);
+                column.pass_over(ignored, inner.collect());
+            }
+        }
+        self.ignored = Some((path, ignored.clone()));
+    }
+
+    fn passes_over(&self, name: &str) -> bool {
+        self.ignored
+            .as_ref()
+            .is_some_and(|(path, ignored)| ignored.has(path, name))
     }
 
     /// Columns of one entry.
@@ -365,10 +389,25 @@ impl StructColumn {
         scanner.begin()?;
         // Producers write the fields of a topic in one order, so the next one is mostly known.
         let mut expected = 0;
+        let mut passed_over = 0;
         loop {
             let i = match scanner.key(self.slots.get(expected).map_or(&[], |slot| &slot.key))? {
                 Key::Expected => expected,
-                Key::Other(name) => *self.by_name.get(name)?,
+                Key::Other(name) => match self.by_name.get(name) {
+                    Some(i) => *i,
+                    None if self.passes_over(name) => {
+                        passed_over += 1;
+                        if self.slots.len() + passed_over > rules.limits.max_fields {
+                            return None;
+                        }
+                        scanner.scalar()?;
+                        match scanner.comma() {
+                            Some(()) => continue,
+                            None => break,
+                        }
+                    }
+                    None => return None,
+                },
             };
             if self.plain[i] != Plain::Absent {
                 return None;
@@ -440,14 +479,18 @@ impl StructColumn {
                 self.slots[i].append(json, peek, reading)?;
                 expected = i + 1;
             } else {
-                let refused = self.refused.get(name).map(|name| self.path_of(name));
+                let wanted = !self.passes_over(name);
+                let refused = self.refused.get(name).filter(|_| wanted);
+                let refused = refused.map(|name| self.path_of(name));
                 peek = json.peek().map_err(syntax)?;
                 let tells = reading.read_past(json, peek)?;
                 if let Some(path) = refused {
                     reading.refuse(path)?;
                 }
-                reading.unknown_fields += 1;
-                reading.wants_growth |= tells && reading.rules.infer;
+                if wanted {
+                    reading.unknown_fields += 1;
+                    reading.wants_growth |= tells && reading.rules.infer;
+                }
             }
             key = json.next_key().map_err(syntax)?;
         }

@@ -37,7 +37,7 @@ impl<'r> Growth<'r> {
             .iter()
             .filter(|field| KafkaColumn::by_name(&field.name).is_none());
         let root = Members::of_table(own, &mut names);
-        names.taken.extend(rules.key_column.clone());
+        rules.key_column.iter().for_each(|key| names.take_column(key.clone()));
         Self { rules, root, names }
     }
 
@@ -268,7 +268,7 @@ impl Observer<'_, '_> {
             self.names.push(&name);
             match members.by_name.get(&name) {
                 Some(&i) => self.shape(&mut members.all[i].shape, json, peek)?,
-                None if self.names.allows(self.reading.rules.limits.max_columns) => {
+                None if self.names.allows(&rules.ignored, rules.limits.max_columns) => {
                     self.names.take();
                     let shape = members.add(&name, Shape::Nothing, Some(self.index));
                     self.shape(shape, json, peek)?;

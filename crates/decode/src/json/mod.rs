@@ -48,7 +48,7 @@ impl Json {
             .collect();
         let event_time: Option<Vec<&str>> =
             settings.event_time.as_ref().map(|path| path.split('.').collect());
-        let record =
+        let mut record =
             ObjectColumns::new(&iceberg, arrow, event_time.as_deref()).map_err(|(column, problem)| {
                 DecodeError::Column {
                     topic: settings.topic.clone(),
@@ -56,6 +56,7 @@ impl Json {
                     problem,
                 }
             })?;
+        record.pass_over(&settings.ignored, Vec::new());
         Ok(Self {
             rows,
             rules: Rules::new(settings),
@@ -129,6 +130,7 @@ impl Decoder for Json {
             taken,
             batch,
             bad,
+            filtered: Vec::new(),
             grown,
             awaits: Vec::new(),
             unknown_fields,

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use iceberg::spec::Schema;
 
+use crate::ignored::Ignored;
 use crate::kafka_columns::RESERVED_PREFIX;
 
 /// The names that are taken, as full lower-case paths: engines compare names without case, and
@@ -23,6 +24,11 @@ impl Names {
             taken: names.map(str::to_lowercase).collect(),
             path: Vec::new(),
         }
+    }
+
+    /// Takes a name of the table itself.
+    pub fn take_column(&mut self, lower: String) {
+        self.taken.insert(lower);
     }
 
     pub fn push(&mut self, name: &str) {
@@ -48,9 +54,15 @@ impl Names {
     }
 
     /// Whether a new column may have the current path.
-    pub fn allows(&self, max_columns: usize) -> bool {
+    pub fn allows(&self, ignored: &Ignored, max_columns: usize) -> bool {
+        let split = self.path.split_last();
+        let ignored = split.is_some_and(|(name, parent)| ignored.has(parent, name));
         let reserved = self.path.len() == 1 && self.path[0].starts_with(RESERVED_PREFIX);
         let empty = self.path.last().is_none_or(String::is_empty);
-        !reserved && !empty && self.taken.len() < max_columns && !self.taken.contains(&self.path.join("."))
+        !ignored
+            && !reserved
+            && !empty
+            && self.taken.len() < max_columns
+            && !self.taken.contains(&self.path.join("."))
     }
 }

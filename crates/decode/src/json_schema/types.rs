@@ -48,7 +48,8 @@ impl Typing<'_> {
 
     /// Whether there may be a column where the names lead.
     pub fn may_be(&self) -> bool {
-        self.names.allows(self.settings.limits.max_columns)
+        let settings = self.settings;
+        self.names.allows(&settings.ignored, settings.limits.max_columns)
     }
 
     /// The type of the column to which the names lead; `None` if there is nothing to keep in it. `event_time` is the

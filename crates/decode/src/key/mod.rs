@@ -9,6 +9,7 @@ use iceberg::spec::NestedFieldRef;
 use tabletopic_records::Record;
 
 use crate::error::DecodeError;
+use crate::ignored::Ignored;
 use crate::schema::{optional, structure};
 use crate::settings::{DecodeSettings, Format, Part};
 use crate::writer_schemas::WriterSchemas;
@@ -35,6 +36,8 @@ impl Key {
             writers: self.writers.clone(),
             part: Part::Key,
             event_time: None,
+            // Fields of values: a key is in the table whole.
+            ignored: Ignored::default(),
             key: None,
             ..value.clone()
         }

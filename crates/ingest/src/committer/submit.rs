@@ -203,6 +203,7 @@ fn added(waiting: &[Submitted], fates: &[Fate]) -> Added {
     let mut added = Added::default();
     for (Submitted { unit, .. }, _) in passed {
         added.rows += unit.ranges.iter().map(|range| range.counts.rows).sum::<u64>();
+        added.filtered += unit.ranges.iter().map(|range| range.counts.filtered).sum::<u64>();
         added.files += unit.files.len() as u64;
         added.bytes += unit
             .files

@@ -34,6 +34,7 @@ pub struct Metrics {
     pub committed_files: IntCounterVec,
     pub committed_bytes: IntCounterVec,
     pub dead_letters: IntCounterVec,
+    pub filtered_records: IntCounterVec,
     pub commits: IntCounterVec,
     pub commit_seconds: HistogramVec,
     pub commit_answers: IntCounterVec,
@@ -102,6 +103,12 @@ impl Metrics {
                 "tabletopic_dead_letters_total",
                 "Records that this process committed to the dead-letter table, by reason. Look at the table for them.",
                 &["table", "reason"],
+            )?,
+            filtered_records: made.counter(
+                "tabletopic_filtered_records_total",
+                "Records that a topic's configuration left out of the table, by `where` or as tombstones of change \
+                 events. The ledger has them by range.",
+                &["table"],
             )?,
             commits: made.counter(
                 "tabletopic_commits_total",
@@ -220,6 +227,7 @@ impl Metrics {
             &self.committed_rows,
             &self.committed_files,
             &self.committed_bytes,
+            &self.filtered_records,
             &self.commits,
             &self.units_dropped,
         ] {

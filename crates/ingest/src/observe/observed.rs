@@ -65,6 +65,8 @@ pub(crate) struct Added {
     pub files: u64,
     pub bytes: u64,
     pub dead_letters: BTreeMap<&'static str, u64>,
+    /// Records that a job's `where` left out.
+    pub filtered: u64,
     pub newest_record: Option<Millis>,
 }
 
@@ -223,6 +225,10 @@ impl Observed {
             .committed_bytes
             .with_label_values(&label)
             .inc_by(added.bytes);
+        metrics
+            .filtered_records
+            .with_label_values(&label)
+            .inc_by(added.filtered);
         for (reason, number) in &added.dead_letters {
             metrics
                 .dead_letters

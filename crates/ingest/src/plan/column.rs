@@ -17,6 +17,8 @@ pub enum Origin {
     Schema,
     /// The sampled records.
     Inferred,
+    /// What the configuration makes of other columns.
+    Made,
     /// What the `raw` format makes of every record.
     Raw,
     /// The record's envelope.
@@ -30,6 +32,7 @@ impl Origin {
             Self::Ddl => "ddl",
             Self::Schema => "schema",
             Self::Inferred => "inferred",
+            Self::Made => "columns",
             Self::Raw => "raw",
             Self::Kafka => "kafka",
         }
@@ -79,6 +82,8 @@ fn origin(job: &Job, field: &NestedFieldRef, is_there: bool) -> Origin {
         Origin::Table
     } else if KafkaColumn::by_name(&field.name).is_some() {
         Origin::Kafka
+    } else if job.shape.as_ref().is_some_and(|shape| shape.makes(&field.name)) {
+        Origin::Made
     } else if job.ddl.is_some() {
         Origin::Ddl
     } else if job.decode.format == Format::Raw {

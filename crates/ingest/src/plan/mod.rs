@@ -60,6 +60,8 @@ pub struct Plan {
     pub rows: RecordBatch,
     /// What is wrong with which of the sampled records.
     pub faults: Vec<Fault>,
+    /// How many of the sampled records are left out on purpose.
+    pub filtered: u64,
     /// Why the job, or a part of it, would stand still.
     pub halts: Vec<String>,
     /// What may not be what was meant.
@@ -118,6 +120,7 @@ pub async fn plan(
         rows,
         faults,
         unknown_fields,
+        filtered,
         halts: stopped,
     } = tried.map_err(|source| PrepareError::Decode {
         job: job.id.to_string(),
@@ -141,6 +144,14 @@ pub async fn plan(
              beside a DDL file, nor above `max_columns`"
         ));
     }
+    if let Some(shape) = &job.shape {
+        let unheard_of = shape.unheard_of(&schema).into_iter();
+        warnings.extend(unheard_of.map(|name| {
+            format!(
+                "`where` reads `{name}`, which neither the sampled records nor the table have: it is null"
+            )
+        }));
+    }
     Ok(Plan {
         action,
         partitions: description.partitions.len(),
@@ -155,6 +166,7 @@ pub async fn plan(
         },
         rows,
         faults,
+        filtered,
         halts,
         warnings,
         job: job.clone(),

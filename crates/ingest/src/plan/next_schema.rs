@@ -2,14 +2,14 @@
 //! that nobody has registered yet. Nothing is read from the topic.
 
 use iceberg::spec::Schema;
-use tabletopic_decode::{DecodeSettings, Forecast, FormerNames, Key, Misfit, Part, WriterSchemas, forecast};
+use tabletopic_decode::{DecodeSettings, Forecast, FormerNames, Key, Misfit, Part, WriterSchemas};
+use tabletopic_shape::{forecast, schema_change};
 use tabletopic_table::Lake;
 use tabletopic_table::schema::{added, differences, evolve};
 
 use super::Action;
 use crate::job::Job;
 use crate::prepare::{self, PrepareError};
-use crate::worker::schema_change;
 
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,7 +60,7 @@ pub async fn next_schema(
         (Part::Key, None) => {}
     }
     let forecast = |schema: &Schema| {
-        let found = forecast(&decode, part, schema).map_err(|source| PrepareError::Decode {
+        let found = forecast(job.shape.as_ref(), &decode, part, schema).map_err(|source| PrepareError::Decode {
             job: job.id.to_string(),
             source,
         });

@@ -5,15 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 use iceberg::spec::Schema;
-use tabletopic_decode::{
-    BadRecord, Change, DecodeError, DecodeSettings, FormerNames, OnBadRecord, Reason, decoder,
-};
+use tabletopic_decode::{BadRecord, Change, DecodeError, DecodeSettings, FormerNames, OnBadRecord, Reason};
 use tabletopic_offsets::Offset;
 use tabletopic_records::Record;
+use tabletopic_shape::{decoder, schema_change};
 use tabletopic_table::schema::{differences, evolve};
 
 use crate::job::Job;
-use crate::worker::{bad_record, schema_change};
+use crate::worker::bad_record;
 
 /// Records decoded at once.
 const BATCH: usize = 1_000;
@@ -30,6 +29,8 @@ pub struct Trial {
     pub rows: RecordBatch,
     pub faults: Vec<Fault>,
     pub unknown_fields: u64,
+    /// Records that are left out on purpose.
+    pub filtered: u64,
     pub halts: Vec<String>,
 }
 
@@ -83,14 +84,16 @@ pub fn of(
         shown: Vec::new(),
         growing: 0,
         unknown_fields: 0,
+        filtered: 0,
         refused: None,
     };
+    let shape = job.shape.as_ref();
     // An empty sample has to pass the decoder's checks, too.
-    decoder(&trying.settings, &trying.schema)?;
+    decoder(shape, &trying.settings, &trying.schema)?;
     for batch in records.chunks(BATCH) {
         trying.take(batch)?;
     }
-    let rows = decoder(&trying.settings, &trying.schema)?
+    let rows = decoder(shape, &trying.settings, &trying.schema)?
         .decode(&trying.shown)?
         .batch;
     Ok(Trial {
@@ -99,6 +102,7 @@ pub fn of(
         rows,
         faults: trying.faults.into_values().collect(),
         unknown_fields: trying.unknown_fields,
+        filtered: trying.filtered,
         halts: trying.halts.into_values().chain(trying.refused).collect(),
     })
 }
@@ -119,6 +123,7 @@ struct Trying<'t, 'r> {
     /// How many of `shown` made it grow.
     growing: usize,
     unknown_fields: u64,
+    filtered: u64,
     /// Why the table can't grow as a record asks: a worker would stop there.
     refused: Option<String>,
 }
@@ -130,7 +135,7 @@ impl<'r> Trying<'_, 'r> {
         }
         let mut causes = BTreeSet::new();
         let decoded = loop {
-            let decoded = decoder(&self.settings, &self.schema)?.decode(records)?;
+            let decoded = decoder(self.job.shape.as_ref(), &self.settings, &self.schema)?.decode(records)?;
             if decoded.grown.is_empty() {
                 break decoded;
             }
@@ -144,16 +149,18 @@ impl<'r> Trying<'_, 'r> {
             }
         };
         self.unknown_fields += decoded.unknown_fields;
-        let lost: Vec<usize> = decoded
+        let lost: BTreeSet<usize> = decoded
             .bad
             .iter()
             .filter(|bad| !bad.nulled)
             .map(|bad| bad.index)
+            .chain(decoded.filtered.iter().copied())
             .collect();
+        self.filtered += decoded.filtered.len() as u64;
         for bad in &decoded.bad {
             self.note(&records[bad.index], bad);
         }
-        let good = |index: &usize| lost.binary_search(index).is_err();
+        let good = |index: &usize| !lost.contains(index);
         let (growing, others): (Vec<usize>, Vec<usize>) = (0..records.len())
             .filter(good)
             .partition(|index| causes.contains(index));
@@ -239,6 +246,7 @@ mod tests {
             topic: "orders".into(),
             table: TableIdent::from_strs(["shop", "orders"]).unwrap(),
             decode: DecodeSettings::new("orders", Format::Json),
+            shape: None,
             ddl: None,
             partition_by: PartitionBy::Said(Vec::new()),
             start: Start::Earliest,

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tabletopic_clock::{Entropy, Millis};
-use tabletopic_decode::{BadRecord, Change, Decoded, OnBadRecord, Proposal};
+use tabletopic_decode::{BadRecord, Decoded, OnBadRecord, Proposal};
 use tabletopic_offsets::{Offset, RecordAt};
 use tabletopic_records::{Record, SchemaId};
-use tabletopic_table::schema::SchemaChange;
+use tabletopic_shape::schema_change;
 
 use super::error::WriteError;
 use super::message::Effect;
@@ -201,26 +201,6 @@ fn grow(
     });
 }
 
-/// The decoder's words for a change, in the table's.
-pub fn schema_change(change: &Change) -> SchemaChange {
-    match change {
-        Change::AddColumn { parent, name, ty } => SchemaChange::AddColumn {
-            parent: parent.clone(),
-            name: name.clone(),
-            ty: ty.clone(),
-        },
-        Change::Widen { path, to } => SchemaChange::Widen {
-            path: path.clone(),
-            to: to.clone(),
-        },
-        Change::MakeOptional { path } => SchemaChange::MakeOptional { path: path.clone() },
-        Change::Rename { path, to } => SchemaChange::Rename {
-            path: path.clone(),
-            to: to.clone(),
-        },
-    }
-}
-
 fn append(
     slot: &mut Slot,
     now: Millis,
@@ -243,6 +223,7 @@ fn append(
         });
     }
     let mut bad = decoded.bad.iter().filter(|bad| !bad.nulled).peekable();
+    let mut filtered = decoded.filtered.iter().peekable();
     for (index, record) in records.iter().enumerate() {
         let Some(partition) = slot.partitions.get_mut(&record.partition) else {
             continue;
@@ -254,6 +235,7 @@ fn append(
                     writing.letters.push(&slot.job, identity, record, bad);
                 }
             }
+            None if filtered.next_if_eq(&&index).is_some() => partition.add_filtered(record.offset),
             None => partition.add_row(record.offset),
         }
     }

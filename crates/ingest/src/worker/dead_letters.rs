@@ -14,6 +14,7 @@ use tabletopic_offsets::TopicIdentity;
 use tabletopic_records::Record;
 
 use crate::job::Job;
+use crate::withheld::{self, Withheld};
 
 /// Collects dead letters in the layout of [`tabletopic_table::follower::dead_letters::schema`].
 #[derive(Debug)]
@@ -77,22 +78,26 @@ impl DeadLetters {
         self.offset.append_value(record.offset);
         self.timestamp
             .append_option(record.timestamp.map(|millis| millis.saturating_mul(1000)));
-        self.key.append_option(record.key);
-        self.value.append_option(record.value);
-        self.push_headers(record);
+        let withheld = Withheld::by(job);
+        let (key, value) = (
+            record.key.filter(|_| !withheld.key),
+            record.value.filter(|_| !withheld.value),
+        );
+        self.key.append_option(key);
+        self.value.append_option(value);
+        self.push_headers(record, withheld);
         self.reason.append_value(bad.reason.as_str());
         *self.reasons.entry(bad.reason.as_str()).or_default() += 1;
         self.field.append_option(bad.field.as_deref());
         self.detail.append_value(&bad.detail);
         self.topic_id.append_option(identity.topic_id.as_deref());
-        self.bytes +=
-            record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len) + bad.detail.len() + 64;
+        self.bytes += key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + bad.detail.len() + 64;
     }
 
-    fn push_headers(&mut self, record: &Record<'_>) {
+    fn push_headers(&mut self, record: &Record<'_>, withheld: Withheld) {
         let headers = &mut self.headers;
         let mut bytes = 0;
-        record.headers.for_each(&mut |name, value| {
+        let mut push = |name: &str, value: Option<&[u8]>| {
             let header = headers.values();
             if let Some(keys) = header.field_builder::<StringBuilder>(0) {
                 keys.append_value(name);
@@ -102,7 +107,13 @@ impl DeadLetters {
             }
             header.append(true);
             bytes += name.len() + value.map_or(0, <[u8]>::len);
-        });
+        };
+        if !withheld.headers {
+            record.headers.for_each(&mut push);
+        }
+        if let Some(told) = withheld.told() {
+            push(withheld::HEADER, Some(told.as_bytes()));
+        }
         headers.append(true);
         self.bytes += bytes;
     }

@@ -21,7 +21,7 @@ use tabletopic_offsets::{JobId, Offset, TopicPartition};
 use tabletopic_records::SchemaId;
 use tabletopic_source::{PartitionError, Position, SourceEvent};
 
-pub(crate) use batch::{bad_record, schema_change};
+pub(crate) use batch::bad_record;
 pub use error::WriteError;
 pub use message::{Effect, Grant, Message, Reply, TableVersion};
 use partition::{Partition, Phase};

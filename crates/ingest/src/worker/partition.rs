@@ -84,6 +84,12 @@ impl Partition {
         self.letters = Some((self.letters.map_or(offset, |(first, _)| first), offset));
     }
 
+    /// A record that is left out on purpose.
+    pub fn add_filtered(&mut self, offset: Offset) {
+        self.next = offset + 1;
+        self.counts.filtered += 1;
+    }
+
     /// The consumer has moved. A position below what was read is stale.
     pub fn advance(&mut self, to: Position) {
         if self.phase == Phase::Reading && to.offset >= self.next && to.offset >= self.position.offset {

@@ -40,7 +40,7 @@ impl Writing {
             ..job.decode.clone()
         };
         Ok(Self {
-            decoder: tabletopic_decode::decoder(&settings, &version.schema)?,
+            decoder: tabletopic_shape::decoder(job.shape.as_ref(), &settings, &version.schema)?,
             splitter: Splitter::new(&version.spec, &version.schema)?,
             open: OpenFiles::new(job.files.clone(), schema, version.files.clone()),
             letters: DeadLetters::new(version.dead_letter_schema.arrow().clone())?,

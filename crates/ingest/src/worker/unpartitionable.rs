@@ -27,6 +27,7 @@ pub fn set_aside(splitter: &Splitter, decoded: &mut Decoded) -> Result<(), Write
         .iter()
         .filter(|bad| !bad.nulled)
         .map(|bad| bad.index)
+        .chain(decoded.filtered.iter().copied())
         .collect();
     let with_row = (0..).filter(|index| !without_row.contains(index));
     let found: Vec<BadRecord> = rows

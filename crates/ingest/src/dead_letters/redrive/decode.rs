@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use iceberg::spec::{PartitionSpecRef, Schema, SchemaRef};
 use tabletopic_clock::Entropy;
-use tabletopic_decode::{BadRecord, decoder};
+use tabletopic_decode::{BadRecord, Reason};
 use tabletopic_offsets::TableState;
 use tabletopic_records::{Record, SchemaId};
+use tabletopic_shape::{decoder, schema_change};
 use tabletopic_table::commit::Base;
 use tabletopic_table::file::{EncodedFile, FileNames, FileSchema, OpenFiles};
 use tabletopic_table::partition::Splitter;
 use tabletopic_table::schema::SchemaChange;
 
 use crate::job::Job;
-use crate::worker::{WriteError, schema_change, set_aside};
+use crate::worker::{WriteError, set_aside};
 
 /// The table, as far as rows are written for it.
 #[derive(Debug, Clone)]
@@ -74,7 +75,7 @@ pub fn decode(
     entropy: &dyn Entropy,
 ) -> Result<Decoded, WriteError> {
     let schema = FileSchema::new(target.schema.clone(), target.spec.clone())?;
-    let mut decoder = decoder(&job.decode, &target.schema)?;
+    let mut decoder = decoder(job.shape.as_ref(), &job.decode, &target.schema)?;
     let splitter = Splitter::new(&target.spec, &target.schema)?;
     let mut open = OpenFiles::new(job.files.clone(), schema, FileNames::new(&target.location));
     let (mut files, mut bad) = (Vec::new(), Vec::new());
@@ -96,6 +97,14 @@ pub fn decode(
         bad.extend(decoded.bad.into_iter().map(|bad| BadRecord {
             index: from + bad.index,
             ..bad
+        }));
+        // A letter that is left out now stays what it is: nobody counts it as filtered.
+        bad.extend(decoded.filtered.into_iter().map(|index| BadRecord {
+            index: from + index,
+            reason: Reason::NotKept,
+            field: None,
+            detail: "`where` does not keep it".to_owned(),
+            nulled: false,
         }));
         from += decoded.taken;
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use iceberg::TableIdent;
+use tabletopic_decode::Reason;
 use tabletopic_offsets::{Follower, FollowerPosition, Offset, OffsetRange, RangeSet, RecordAt, TableState};
 use tabletopic_records::SchemaId;
 use tabletopic_registry::Registry;
@@ -30,6 +31,7 @@ use super::error::DeadLettersError;
 use super::selection::Selection;
 use crate::job::Job;
 use crate::schema_lookups::learn;
+use crate::withheld::is_withheld;
 use decode::{Decoded, Growth, Target, decode};
 use gather::{Gather, Portion};
 
@@ -85,8 +87,8 @@ struct Redriving<'a> {
     only_look: bool,
 }
 
-/// Letters that ask for a change of the table that is refused, and why.
-type Refused = BTreeMap<(i32, Offset), String>;
+/// Letters that can't become rows whatever else happens: the reason's name, and why.
+type Refused = BTreeMap<(i32, Offset), (&'static str, String)>;
 
 impl Redriving<'_> {
     /// The table as it is, standing where it should.
@@ -107,7 +109,7 @@ impl Redriving<'_> {
             return Ok(());
         };
         let mut lookup = Lookup::new(letters.identity.topic.clone(), letters.offsets.clone());
-        let mut refused = Refused::new();
+        let mut refused = withheld(&portion);
         loop {
             let base = self.look().await?;
             let open = open_letters(self.lake, &base, letters, &mut lookup).await?;
@@ -137,7 +139,7 @@ impl Redriving<'_> {
                         offset: at.1,
                     };
                     if let Some(why) = self.grow(target, growth, cause).await? {
-                        refused.insert(at, why);
+                        refused.insert(at, ("schema_refused", why));
                     }
                     continue;
                 }
@@ -155,14 +157,10 @@ impl Redriving<'_> {
             }
             self.done.rows += count(&good);
             self.done.bad(&rest, &bad);
-            for (place, why) in &refused {
+            for (place, (reason, why)) in &refused {
                 let one = Offsets::from([(place.0, one(place.1))]);
-                self.done.stays(
-                    "schema_refused",
-                    &portion,
-                    &intersection(&one, &open),
-                    why.clone(),
-                );
+                self.done
+                    .stays(reason, &portion, &intersection(&one, &open), why.clone());
             }
             self.done.closed(&portion, &base, &open);
             return Ok(());
@@ -289,6 +287,23 @@ impl Redriving<'_> {
             }
         }
     }
+}
+
+/// Letters whose records were withheld from them.
+fn withheld(portion: &Portion) -> Refused {
+    let records = portion.records();
+    let records = records.as_records();
+    let withheld = records.iter().filter(|record| is_withheld(record));
+    let why = "the job keeps columns out of its table, so the letter does not hold the record. While the topic has it, \
+               another process can read it into another table";
+    withheld
+        .map(|record| {
+            (
+                (record.partition, record.offset),
+                (Reason::Withheld.as_str(), why.to_owned()),
+            )
+        })
+        .collect()
 }
 
 fn one(offset: Offset) -> RangeSet {

@@ -1,0 +1,54 @@
+//! Fields that nobody wants: no column is ever made for them, and what they hold is not looked at.
+
+use std::sync::Arc;
+
+/// A handle: clones share the fields. Names are compared without case, since one that is left out on purpose must not
+/// come back in other letters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ignored(Arc<Inner>);
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Inner {
+    fields: Vec<Vec<String>>,
+    closed: Vec<Vec<String>>,
+    open: Vec<Vec<String>>,
+}
+
+impl Ignored {
+    /// `fields` are whole paths. Of the structs at `closed` (the empty path is the record) every field is ignored that
+    /// has no column yet, but for those at `open`.
+    pub fn new(fields: &[Vec<String>], closed: &[Vec<String>], open: &[Vec<String>]) -> Self {
+        let lower = |paths: &[Vec<String>]| {
+            let path = |path: &Vec<String>| path.iter().map(|part| part.to_lowercase()).collect();
+            paths.iter().map(path).collect()
+        };
+        Self(Arc::new(Inner {
+            fields: lower(fields),
+            closed: lower(closed),
+            open: lower(open),
+        }))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.fields.is_empty() && self.0.closed.is_empty()
+    }
+
+    /// Whether the struct at `parent` gets no column `name`.
+    pub(crate) fn has(&self, parent: &[String], name: &str) -> bool {
+        let is_field = |path: &Vec<String>| {
+            path.split_last()
+                .is_some_and(|(last, above)| is(last, name) && same(above, parent))
+        };
+        let closed = self.0.closed.iter().any(|path| same(path, parent));
+        self.0.fields.iter().any(is_field) || closed && !self.0.open.iter().any(is_field)
+    }
+}
+
+fn same(lower: &[String], path: &[String]) -> bool {
+    lower.len() == path.len() && lower.iter().zip(path).all(|(lower, part)| is(lower, part))
+}
+
+/// Asked for each record: mostly nothing has to be written in other letters for it.
+fn is(lower: &str, name: &str) -> bool {
+    lower.eq_ignore_ascii_case(name) || !name.is_ascii() && lower == name.to_lowercase()
+}
