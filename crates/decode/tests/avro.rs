@@ -722,7 +722,7 @@ fn node(name: &str, next: Option<Vec<u8>>, more: &[u8]) -> Vec<u8> {
 #[test]
 fn what_contains_itself_is_refused_or_kept_as_text() {
     let schema = record(&format!(r#"{TREE}, {{"name": "id", "type": "long"}}"#));
-    let refused = WriterSchemas::of_avro_file(&schema)
+    let refused = WriterSchemas::of_avro_file(&schema, Part::Value)
         .unwrap()
         .allowed(Recursive::Refuse);
     assert!(refused.unwrap_err().contains("type shop.Node contains itself"));

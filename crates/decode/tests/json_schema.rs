@@ -3,34 +3,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use iceberg::spec::{NestedFieldRef, Schema, Type};
-use tabletopic_decode::{
-    Change, DecodeSettings, Decoded, Evolution, Format, Import, OnBadRecord, Reason, Recursive, SchemaId,
-    WriterSchemas, create_schema, decoder, forecast, infer, parse_ddl,
-};
-use tabletopic_records::{NoHeaders, Record};
+mod common;
 
-fn records<'a>(values: &'a [Option<Vec<u8>>]) -> Vec<Record<'a>> {
-    (0i64..)
-        .zip(values)
-        .map(|(offset, value)| Record {
-            partition: 3,
-            offset,
-            timestamp: Some(1_769_851_616_123),
-            key: None,
-            value: value.as_deref(),
-            headers: &NoHeaders,
-        })
-        .collect()
-}
+use arrow::array::{Array, AsArray};
+use common::{column, decode, names, reasons, records, show, shown};
+use iceberg::spec::Schema;
+use tabletopic_decode::{
+    DecodeSettings, Decoded, Evolution, Format, Import, OnBadRecord, Part, Reason, Recursive, WriterSchemas,
+    create_schema, forecast, infer, parse_ddl,
+};
+use tabletopic_records::SchemaId;
 
 /// A topic whose registry has these schemas, under ids from 1.
 fn registered(schemas: &[&str]) -> DecodeSettings {
     let writers = WriterSchemas::of_registry();
     for (id, schema) in (1..).zip(schemas) {
-        writers.learn_json(SchemaId(id), schema, &[]);
+        writers.learn_json(SchemaId::Number(id), schema, &[]);
     }
     DecodeSettings {
         writers,
@@ -69,72 +57,12 @@ fn table(columns: &str) -> Schema {
     .unwrap()
 }
 
-fn decode(settings: &DecodeSettings, schema: &Schema, values: &[Option<Vec<u8>>]) -> Decoded {
-    decoder(settings, schema)
-        .unwrap()
-        .decode(&records(values))
-        .unwrap()
-}
-
-fn column<'a>(decoded: &'a Decoded, name: &str) -> &'a ArrayRef {
-    decoded
-        .batch
-        .column_by_name(name)
-        .unwrap_or_else(|| panic!("no column {name}: {decoded:?}"))
-}
-
 fn texts<'a>(decoded: &'a Decoded, name: &str) -> Vec<Option<&'a str>> {
     column(decoded, name).as_string::<i32>().iter().collect()
 }
 
-fn show(array: &ArrayRef, row: usize) -> String {
-    let options = FormatOptions::default();
-    ArrayFormatter::try_new(array, &options)
-        .unwrap()
-        .value(row)
-        .to_string()
-}
-
-fn reasons(decoded: &Decoded) -> Vec<(usize, Reason)> {
-    decoded.bad.iter().map(|bad| (bad.index, bad.reason)).collect()
-}
-
-fn type_name(ty: &Type) -> String {
-    match ty {
-        Type::Primitive(primitive) => primitive.to_string(),
-        Type::Struct(fields) => {
-            let fields = fields.fields().iter();
-            let fields = fields.map(|field| format!("{}: {}", field.name, type_name(&field.field_type)));
-            format!("struct<{}>", fields.collect::<Vec<_>>().join(", "))
-        }
-        Type::List(list) => format!("list<{}>", type_name(&list.element_field.field_type)),
-        Type::Map(map) => format!(
-            "map<{}, {}>",
-            type_name(&map.key_field.field_type),
-            type_name(&map.value_field.field_type)
-        ),
-    }
-}
-
-fn names(fields: &[NestedFieldRef]) -> Vec<String> {
-    let name = |field: &NestedFieldRef| format!("{} {}", field.name, type_name(&field.field_type));
-    fields.iter().map(name).collect()
-}
-
 fn columns(settings: &DecodeSettings) -> Vec<String> {
     names(&infer(&[], settings).unwrap())
-}
-
-fn shown(change: &Change) -> String {
-    match change {
-        Change::AddColumn { parent, name, ty } => {
-            let parent = parent.iter().map(|part| format!("{part}.")).collect::<String>();
-            format!("{parent}{name} {}", type_name(ty))
-        }
-        Change::Widen { path, to } => format!("{} -> {to}", path.join(".")),
-        Change::MakeOptional { path } => format!("optional {}", path.join(".")),
-        Change::Rename { path, to } => format!("rename {} to {to}", path.join(".")),
-    }
 }
 
 #[test]
@@ -268,7 +196,7 @@ fn a_schema_that_is_not_known_yet_is_awaited() {
             .iter()
             .map(|awaited| (awaited.index, awaited.id))
             .collect::<Vec<_>>(),
-        [(1, SchemaId(7))]
+        [(1, SchemaId::Number(7))]
     );
 }
 
@@ -458,7 +386,7 @@ fn a_forecast_says_what_changes_and_what_can_not() {
     let table = table(
         "id BIGINT, small INT, name VARCHAR, at TIMESTAMPTZ, tags BIGINT, seen TIMESTAMPTZ, must INT NOT NULL",
     );
-    let found = forecast(&settings, &table).unwrap();
+    let found = forecast(&settings, Part::Value, &table).unwrap().unwrap();
     let changes: Vec<String> = found.changes.iter().map(shown).collect();
     assert_eq!(changes, ["small -> long", "new double"]);
     let misfits: Vec<(&str, &str)> = found

@@ -97,9 +97,12 @@ fn job(config: &Config, topics: &[String], asked_for: &AskedFor<'_>) -> anyhow::
         AskedFor::Subject(subject, _) if is_of_keys(subject, &topic) => Part::Key,
         _ => Part::Value,
     };
-    let by_schema = jobs
-        .iter()
-        .filter(|job| !matches!(format_of(&job.decode, part), None | Some(Format::Raw | Format::Json)));
+    let by_schema = jobs.iter().filter(|job| {
+        !matches!(
+            format_of(&job.decode, part),
+            None | Some(Format::Raw | Format::Json)
+        )
+    });
     let key = match part {
         Part::Key => "key.",
         Part::Value => "",
@@ -153,12 +156,7 @@ fn topic_of(config: &Config, jobs: &[Arc<Job>], subject: &str) -> Option<String>
     }
 }
 
-async fn find(
-    config: &Config,
-    job: &Job,
-    part: Part,
-    asked_for: &AskedFor<'_>,
-) -> anyhow::Result<Found> {
+async fn find(config: &Config, job: &Job, part: Part, asked_for: &AskedFor<'_>) -> anyhow::Result<Found> {
     let (subject, version) = match asked_for {
         AskedFor::File(file) => {
             return Ok(Found {
@@ -243,7 +241,9 @@ fn of_registered(
     let imports = imports(references);
     let writers = match format {
         Some(Format::JsonSchema) => WriterSchemas::of_json_schema(&text, &imports),
-        Some(Format::Protobuf) => WriterSchemas::of_first_message(&text, move |name| imported(&imports, name)),
+        Some(Format::Protobuf) => {
+            WriterSchemas::of_first_message(&text, move |name| imported(&imports, name))
+        }
         _ => {
             let texts = imports.into_iter().map(|import| import.text);
             WriterSchemas::of_avro(&text, &texts.collect::<Vec<_>>(), part)

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use tabletopic_decode::{
-    ApicurioIds, DecodeSettings, Evolution, Format, FormerNames, Framing, Ignored, JsonNumbers, KafkaColumns, Limits,
-    Nanos, OnBadRecord, Part, ProtobufEnums, Recursive, TimestampUnit, WriterSchemas,
+    ApicurioIds, DecodeSettings, Evolution, Format, FormerNames, Framing, Ignored, JsonNumbers, KafkaColumns,
+    Limits, Nanos, OnBadRecord, Part, ProtobufEnums, Recursive, TimestampUnit, WriterSchemas,
 };
 use tabletopic_ingest::PartitionBy;
 use tabletopic_server::Listen;

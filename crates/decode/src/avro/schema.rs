@@ -52,13 +52,6 @@ pub(crate) enum Avro {
 /// Types that contain themselves, by their full names.
 pub(crate) type Types = HashMap<Box<str>, Avro>;
 
-/// A schema as the fields of a record. Clones share them.
-#[derive(Debug, Clone)]
-pub(crate) struct Root {
-    pub fields: Arc<[Field]>,
-    pub types: Arc<Types>,
-}
-
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Field {
     pub name: Box<str>,

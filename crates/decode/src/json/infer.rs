@@ -37,7 +37,10 @@ impl<'r> Growth<'r> {
             .iter()
             .filter(|field| KafkaColumn::by_name(&field.name).is_none());
         let root = Members::of_table(own, &mut names);
-        rules.key_column.iter().for_each(|key| names.take_column(key.clone()));
+        rules
+            .key_column
+            .iter()
+            .for_each(|key| names.take_column(key.clone()));
         Self { rules, root, names }
     }
 
@@ -261,6 +264,11 @@ struct Observer<'o, 'r> {
 }
 
 impl Observer<'_, '_> {
+    fn allows_column(&self) -> bool {
+        let rules = self.reading.rules;
+        self.names.allows(&rules.ignored, rules.limits.max_columns)
+    }
+
     fn members(&mut self, members: &mut Members, json: &mut Jiter<'_>) -> Outcome {
         let mut key = json.known_object().map_err(syntax)?.map(str::to_owned);
         while let Some(name) = key {
@@ -268,7 +276,7 @@ impl Observer<'_, '_> {
             self.names.push(&name);
             match members.by_name.get(&name) {
                 Some(&i) => self.shape(&mut members.all[i].shape, json, peek)?,
-                None if self.names.allows(&rules.ignored, rules.limits.max_columns) => {
+                None if self.allows_column() => {
                     self.names.take();
                     let shape = members.add(&name, Shape::Nothing, Some(self.index));
                     self.shape(shape, json, peek)?;

@@ -56,7 +56,7 @@ impl Json {
                     problem,
                 }
             })?;
-        record.pass_over(&settings.ignored, Vec::new());
+        record.pass_over(&settings.ignored);
         Ok(Self {
             rows,
             rules: Rules::new(settings),

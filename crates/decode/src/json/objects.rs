@@ -14,6 +14,7 @@ use super::remarks::Remarks;
 use crate::bad::{Fault, Reason};
 use crate::by_writer::RecordColumns;
 use crate::columns::{Outcome, Reading};
+use crate::ignored::Ignored;
 
 /// See the module.
 pub(crate) struct ObjectColumns {
@@ -25,6 +26,11 @@ pub(crate) struct ObjectColumns {
 }
 
 impl ObjectColumns {
+    /// Passes fields over, whatever they hold.
+    pub fn pass_over(&mut self, ignored: &Ignored) {
+        self.record.pass_over(ignored, Vec::new());
+    }
+
     /// Reads a record to its end. Adds exactly one entry to each column, whatever comes. `remarks` are those of its
     /// schema.
     pub fn append(

@@ -118,6 +118,7 @@ impl Decoder for KeyAndValue {
             bad,
             grown,
             awaits,
+            filtered: Vec::new(),
             unknown_fields: value.unknown_fields + key.unknown_fields,
         })
     }

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use iceberg::spec::{NestedFieldRef, Schema, Type};
-use tabletopic_decode::{DecodeSettings, Decoded, Reason, decoder};
+use tabletopic_decode::{Change, DecodeSettings, Decoded, Reason, decoder};
 use tabletopic_records::{NoHeaders, Record};
 
 pub fn records<'a>(values: &'a [Option<Vec<u8>>]) -> Vec<Record<'a>> {
@@ -74,6 +74,18 @@ pub fn type_name(ty: &Type) -> String {
 pub fn names(fields: &[NestedFieldRef]) -> Vec<String> {
     let name = |field: &NestedFieldRef| format!("{} {}", field.name, type_name(&field.field_type));
     fields.iter().map(name).collect()
+}
+
+pub fn shown(change: &Change) -> String {
+    match change {
+        Change::AddColumn { parent, name, ty } => {
+            let parent = parent.iter().map(|part| format!("{part}.")).collect::<String>();
+            format!("{parent}{name} {}", type_name(ty))
+        }
+        Change::Widen { path, to } => format!("{} -> {to}", path.join(".")),
+        Change::MakeOptional { path } => format!("optional {}", path.join(".")),
+        Change::Rename { path, to } => format!("rename {} to {to}", path.join(".")),
+    }
 }
 
 pub fn unhex(text: &str) -> Vec<u8> {

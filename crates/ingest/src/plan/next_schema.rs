@@ -60,10 +60,11 @@ pub async fn next_schema(
         (Part::Key, None) => {}
     }
     let forecast = |schema: &Schema| {
-        let found = forecast(job.shape.as_ref(), &decode, part, schema).map_err(|source| PrepareError::Decode {
-            job: job.id.to_string(),
-            source,
-        });
+        let found =
+            forecast(job.shape.as_ref(), &decode, part, schema).map_err(|source| PrepareError::Decode {
+                job: job.id.to_string(),
+                source,
+            });
         found.map(Option::unwrap_or_default)
     };
     let job = Job {

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tabletopic_decode::SchemaId;
 use tabletopic_offsets::JobId;
 use tabletopic_records::Record;
+use tabletopic_records::SchemaId;
 use tabletopic_source::TopicDescription;
 use tabletopic_table::follower::create;
 use tokio::sync::Semaphore;
