@@ -534,7 +534,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "format = \"json\"",
         "format = \"json\"\nkey.file = \"key.avsc\"",
-        "14: topic.key.file: is for format = \"avro\" or \"protobuf\"; remove it",
+        "14: topic.key.file: is for format = \"avro\", \"json-schema\" or \"protobuf\"; remove it",
     ),
     (
         "format = \"json\"",
