@@ -38,7 +38,7 @@ def main():
 def tables_of(results):
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     formats, measured = {}, None
-    commits, memory = [], []
+    commits, memory = [], {}
     for line in lines:
         if "session" in line:
             # Sessions of one format belong together.
@@ -47,7 +47,9 @@ def tables_of(results):
         elif "commits" in line:
             commits.append(line)
         elif "memory" in line:
-            memory.append(line)
+            # What was measured again counts as it was the last time.
+            case = tuple(line[key] for key in ("partitions", "workers", "spec", "budget_mib"))
+            memory[case] = line
         elif "stage" in line:
             measured.stages[line["stage"]].append(line)
         else:
@@ -65,7 +67,7 @@ def tables_of(results):
     if memory:
         yield "### Memory"
         yield ""
-        yield from table_of_memory(memory)
+        yield from table_of_memory(memory.values())
 
 
 class Measured:

@@ -117,3 +117,13 @@ fn avro_schema() {
 fn protobuf_schema() {
     run("protobuf_schema", targets::protobuf_schema, 2_000);
 }
+
+#[test]
+fn json_by_schema() {
+    run("json", targets::json_by_schema, 20_000);
+}
+
+#[test]
+fn json_schema() {
+    run("json_schema", targets::json_schema, 10_000);
+}

@@ -69,6 +69,14 @@ const JSON_COLUMNS: &str = "id BIGINT, note STRING, amount DECIMAL(9,2), price D
 
 pub const JSON_ORDER: &[u8] = br#"{"id": 1, "note": "x"}"#;
 
+const JSON_SCHEMA: &str = r##"{"type": "object", "properties": {
+    "id": {"type": "integer"}, "note": {"type": ["string", "null"]}, "price": {"type": "number"},
+    "at": {"type": "string", "format": "date-time"}, "uuid": {"type": "string", "format": "uuid"},
+    "raw": {"type": "string", "contentEncoding": "base64"}, "any": {}, "either": {"type": ["string", "integer"]},
+    "items": {"type": "array", "items": {"$ref": "#/$defs/item"}},
+    "tags": {"type": "object", "additionalProperties": {"type": "boolean"}}},
+    "$defs": {"item": {"type": "object", "properties": {"sku": {"type": "string"}, "count": {"type": "integer"}}}}}"##;
+
 /// A value as one of JSON, in columns that are there.
 pub fn json(data: &[u8]) -> Outcome {
     thread_local!(static SUBJECT: RefCell<Subject> = RefCell::new({
@@ -154,34 +162,49 @@ pub fn key(data: &[u8]) -> Outcome {
     })
 }
 
+/// A value as a JSON object whose columns a schema describes.
+pub fn json_by_schema(data: &[u8]) -> Outcome {
+    thread_local!(static SUBJECT: RefCell<Subject> = RefCell::new({
+        let settings = of_file(Format::JsonSchema, WriterSchemas::of_json_schema(JSON_SCHEMA, &[]));
+        Subject::new(&settings, &sampled(&settings, JSON_ORDER).unwrap(), JSON_ORDER)
+    }));
+    SUBJECT.with_borrow_mut(|subject| subject.value(data))
+}
+
+/// A text as a JSON Schema, and an object of it that holds nothing.
+pub fn json_schema(data: &[u8]) -> Outcome {
+    let writers = WriterSchemas::of_registry();
+    writers.learn_json(SchemaId::Number(1), &String::from_utf8_lossy(data), &[]);
+    of_schema(Format::JsonSchema, writers, b"\0\0\0\0\x01{}")
+}
+
 /// A text as an Avro schema, and a record of it that holds nothing.
 pub fn avro_schema(data: &[u8]) -> Outcome {
     let writers = WriterSchemas::of_registry();
     writers.learn_avro(SchemaId::Number(1), &String::from_utf8_lossy(data), &[]);
-    of_schema(Format::Avro, writers)
+    of_schema(Format::Avro, writers, &[0, 0, 0, 0, 1, 0])
 }
 
 /// A text as a Protobuf schema, and a message of it that holds nothing.
 pub fn protobuf_schema(data: &[u8]) -> Outcome {
     let writers = WriterSchemas::of_registry();
     writers.learn_protobuf(SchemaId::Number(1), &String::from_utf8_lossy(data), &[]);
-    of_schema(Format::Protobuf, writers)
+    of_schema(Format::Protobuf, writers, &[0, 0, 0, 0, 1, 0])
 }
 
-fn of_schema(format: Format, writers: WriterSchemas) -> Outcome {
+fn of_schema(format: Format, writers: WriterSchemas, value: &[u8]) -> Outcome {
     let settings = DecodeSettings {
         writers,
         ..DecodeSettings::new("orders", format)
     };
-    let value = [0, 0, 0, 0, 1, 0];
-    let Some(table) = sampled(&settings, &value) else {
+    let Some(table) = sampled(&settings, value) else {
         return Outcome::NoSchema;
     };
     let Ok(mut decoder) = decoder(&settings, &table) else {
         return Outcome::NoSchema;
     };
     let record = Record {
-        value: Some(&value),
+        value: Some(value),
         ..MIDDLE
     };
     let decoded = decoder.decode(&[record]).unwrap();

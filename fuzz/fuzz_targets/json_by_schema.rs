@@ -1,0 +1,9 @@
+#![no_main]
+
+#[allow(dead_code, clippy::unwrap_used, reason = "each target calls one of them, and fails by panicking")]
+#[path = "../../crates/decode/tests/fuzz/targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    targets::json_by_schema(data);
+});
