@@ -6,6 +6,9 @@ HOURS ?= 8
 BENCH_RESULTS ?= benches/results/$(shell date +%F).jsonl
 
 .DEFAULT_GOAL := help
+# Most of the tests wait for a broker, a commit or a clock: more of them than cores run at once.
+TEST_THREADS ?= 4
+
 .PHONY: help check test test-full soak bench parts
 
 help: ## Lists the targets
@@ -18,7 +21,7 @@ check: ## The quick loop: format, clippy with warnings denied, unit tests
 
 test: parts ## Everything: what the tests need is installed, a broker is started, all tests run, the broker is stopped
 	cargo test --workspace --no-run
-	tests/parts/kafka.py with -- cargo test --workspace
+	RUST_TEST_THREADS=$(TEST_THREADS) tests/parts/kafka.py with -- cargo test --workspace
 
 test-full: test ## `make test`, then three rounds of `make soak`: an hour or two
 	tests/parts/kafka.py with -- tests/soak/soak.py --rounds 3

@@ -295,8 +295,18 @@ fn several_topics_feed_one_table_each_with_its_own_progress() {
     )]);
 }
 
-const TWO_TABLES: &str = "[[topic]]\nname = 'PREFIX.a'\ntable = \"shop.orders\"\nformat = \"json\"\n[[topic]]\nname = \
-                          'PREFIX.a'\njob = \"history\"\ntable = \"history.orders\"\nformat = \"raw\"";
+/// What the records are, and what is made of them.
+const TWO_TABLES: &str = r#"[[topic]]
+name = 'PREFIX.a'
+table = "shop.orders"
+format = "json"
+where = "i >= 0"
+columns = { compute = { doubled = "i * 2" } }
+[[topic]]
+name = 'PREFIX.a'
+job = "history"
+table = "history.orders"
+format = "raw""#;
 
 /// Each of two tables of one topic has its own progress, whatever becomes of the other one.
 #[test]
