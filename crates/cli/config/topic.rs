@@ -10,7 +10,7 @@ use iceberg::spec::Schema;
 use serde::Deserialize;
 use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, ProtobufEnums, Recursive};
 use tabletopic_ingest::PartitionBy;
-use tabletopic_shape::Shape;
+use tabletopic_shape::{Fate, Shape};
 use tabletopic_table::partition::{PartitionError, parse_partition_by};
 use toml::Spanned;
 
@@ -184,6 +184,7 @@ impl Topic {
                     .to_owned(),
             ));
         }
+        let key_span = raw.key.as_ref().map(Spanned::span);
         let key = raw.key.map(|key| {
             let (span, no_registry) = (key.span(), registry.is_some_and(Option::is_none));
             Key::validate(key.into_inner(), Some(span), no_registry, document, references)
@@ -239,6 +240,9 @@ impl Topic {
             &decode,
             raw.ddl.as_ref().map(Spanned::span),
         )?;
+        if let (Some(key), Some(shape), Some(span)) = (&key, &shape, key_span) {
+            fits_shape(document, key, shape, span)?;
+        }
         let event_time = match (&shape, &decode.event_time) {
             (Some(shape), Some(field)) => shape::table_column(shape, field),
             (_, field) => field.clone(),
@@ -279,6 +283,20 @@ impl Topic {
             None => Declared::Topic(topic),
         })
     }
+}
+
+/// A decoded key is a column that shapes leave as it is.
+fn fits_shape(document: &Document<'_>, key: &Key, shape: &Shape, span: Range<usize>) -> Result<(), Problem> {
+    let column = &key.column;
+    let problem = if shape.unwrap.is_some() {
+        "can't be decoded where `unwrap` makes the columns; remove it, or write kafka_columns = [\"key\"] for its bytes"
+            .to_owned()
+    } else if shape.fate(column) != Fate::Kept(column.clone()) {
+        format!("[topic.columns] says something else of `{column}`; write another `column` for the key")
+    } else {
+        return Ok(());
+    };
+    Err(document.problem_at(span, problem))
 }
 
 const ONLY_SCHEMAS: &str = "is for format = \"avro\", \"json-schema\" or \"protobuf\"; remove it";

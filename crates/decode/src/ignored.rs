@@ -29,6 +29,20 @@ impl Ignored {
         }))
     }
 
+    /// Those within the column `name`.
+    pub(crate) fn within(&self, name: &str) -> Self {
+        let inner = |paths: &[Vec<String>]| {
+            let below = paths.iter().filter_map(|path| path.split_first());
+            let below = below.filter(|(first, rest)| !rest.is_empty() && is(first, name));
+            below.map(|(_, rest)| rest.to_vec()).collect()
+        };
+        Self(Arc::new(Inner {
+            fields: inner(&self.0.fields),
+            closed: inner(&self.0.closed),
+            open: inner(&self.0.open),
+        }))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.fields.is_empty() && self.0.closed.is_empty()
     }

@@ -11,8 +11,8 @@ use common::{column, decode, longs, names, reasons, records, show, type_name, un
 use iceberg::spec::Schema;
 use proptest::prelude::*;
 use tabletopic_decode::{
-    Awaited, Change, DecodeSettings, Decoded, Evolution, Forecast, Format, FormerNames, OnBadRecord, Part,
-    Reason, Recursive, WriterSchemas, create_schema, decoder, forecast, infer, parse_ddl,
+    Awaited, Change, DecodeSettings, Decoded, Evolution, Forecast, Format, FormerNames, Ignored, OnBadRecord,
+    Part, Reason, Recursive, WriterSchemas, create_schema, decoder, forecast, infer, parse_ddl,
 };
 use tabletopic_records::SchemaId;
 
@@ -717,6 +717,23 @@ fn node(name: &str, next: Option<Vec<u8>>, more: &[u8]) -> Vec<u8> {
         more.to_vec(),
     ]
     .concat()
+}
+
+#[test]
+fn what_is_passed_over_asks_for_nothing_and_refuses_nothing() {
+    let schema = record(r#"{"name": "id", "type": "long"}, {"name": "secret", "type": "string"}"#);
+    let mut settings = registered(&[&schema]);
+    let values = [framed(1, &[long(7), text("x")].concat())];
+    settings.evolution.add = false;
+    let decoded = decode(&settings, &table("id BIGINT"), &values);
+    assert_eq!(reasons(&decoded), [(0, Reason::WrongType)]);
+    settings.ignored = Ignored::new(&[vec!["secret".to_owned()]], &[], &[]);
+    let decoded = decode(&settings, &table("id BIGINT"), &values);
+    assert_eq!(
+        (reasons(&decoded), longs(&decoded, "id")),
+        (vec![], vec![Some(7)])
+    );
+    assert_eq!(decoded.unknown_fields, 0);
 }
 
 #[test]

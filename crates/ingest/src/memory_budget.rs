@@ -151,7 +151,7 @@ impl Part {
         self.held > 0 && self.held >= equal && self.budget.is_overdrawn()
     }
 
-    /// Bytes above which a job's unit is cut, of what nothing else frees: dead letters cannot be closed alone, and take
+    /// Bytes above which units of a worker are cut, of what nothing else frees: dead letters cannot be closed alone, and take
     /// their place again while they are encoded; files that are stored are remembered until they are committed.
     pub fn most_until_cut(&self) -> usize {
         self.budget.bound / self.budget.workers / 8

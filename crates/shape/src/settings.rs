@@ -51,7 +51,9 @@ pub enum Otherwise {
 impl Shape {
     /// Whether it keeps something of a record out of the table that its bytes would tell.
     pub fn withholds(&self) -> bool {
-        !self.drop.is_empty() || !self.hash.is_empty()
+        // Such as `email = "split_part(email, '@', 2)"`: the table has no email.
+        let masks = |(name, sql): (&String, &Expression)| sql.columns().any(|read| read == name);
+        !self.drop.is_empty() || !self.hash.is_empty() || self.compute.iter().any(masks)
     }
 
     /// Whether the table's column of this name is not one that records have.

@@ -92,7 +92,16 @@ impl Source {
 /// The fields that no column is made for.
 pub fn ignored(shape: &Shape) -> Ignored {
     let given = shape.rename.values().filter(|to| !shape.rename.contains_key(*to));
-    let left = shape.drop.iter().chain(shape.compute.keys()).chain(given);
+    let made: Vec<String> = match shape.unwrap {
+        Some(Unwrap::Debezium) => debezium::MADE.map(|made| made.name.to_owned()).to_vec(),
+        None => Vec::new(),
+    };
+    let left = shape
+        .drop
+        .iter()
+        .chain(shape.compute.keys())
+        .chain(given)
+        .chain(&made);
     let read = shape.read_only();
     let left: Vec<&String> = left.filter(|name| !read.contains(name.as_str())).collect();
     let mut paths = Vec::new();

@@ -202,6 +202,14 @@ fn shapes_that_can_not_be_are_refused() {
             "event_time = \"at\"\ncolumns.drop = [\"at\"]",
             "has to be a column of the table",
         ),
+        (
+            "key.format = \"json\"\nunwrap = \"debezium\"",
+            "can't be decoded where `unwrap`",
+        ),
+        (
+            "key.format = \"json\"\ncolumns.drop = [\"key\"]",
+            "write another `column` for the key",
+        ),
         ("columns.dorp = [\"at\"]", "did you mean `drop`"),
     ];
     for (settings, expected) in refusals {

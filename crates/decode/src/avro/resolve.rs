@@ -188,6 +188,9 @@ impl Resolving<'_> {
         let Some(column) = column_type(ty) else {
             return FieldRead::Past(ty.clone());
         };
+        if self.settings.ignored.has(&self.path, name) {
+            return FieldRead::Past(ty.clone());
+        }
         let columns = self.columns + columns_of(&column);
         if !self.settings.infer
             || self.is_reserved(name)

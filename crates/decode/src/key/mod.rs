@@ -9,7 +9,6 @@ use iceberg::spec::NestedFieldRef;
 use tabletopic_records::Record;
 
 use crate::error::DecodeError;
-use crate::ignored::Ignored;
 use crate::schema::{optional, structure};
 use crate::settings::{DecodeSettings, Format, Part};
 use crate::writer_schemas::WriterSchemas;
@@ -36,8 +35,7 @@ impl Key {
             writers: self.writers.clone(),
             part: Part::Key,
             event_time: None,
-            // Fields of values: a key is in the table whole.
-            ignored: Ignored::default(),
+            ignored: value.ignored.within(&self.column),
             key: None,
             ..value.clone()
         }

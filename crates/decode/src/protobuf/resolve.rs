@@ -206,6 +206,9 @@ impl Resolving<'_> {
     fn column(&mut self, field: &Field, taken: &mut HashSet<String>) -> Option<Left> {
         let column = column_type(field, self.settings.protobuf_enums)?;
         let name = &*field.name;
+        if self.settings.ignored.has(&self.path, name) {
+            return None;
+        }
         let reserved =
             self.path.is_empty() && (self.settings.is_reserved(name) || KafkaColumn::by_name(name).is_some());
         let columns = self.columns + columns_of(&column);

@@ -13,6 +13,7 @@ mod slot;
 mod together;
 mod unpartitionable;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -332,15 +333,23 @@ impl Worker {
         }
     }
 
-    /// Cuts jobs that hold much of what nothing but a cut frees. Not amid a poll: the positions that a unit ends at
+    /// Cuts the jobs that hold most of what nothing but a cut frees, while it is much. Not amid a poll: the positions that a unit ends at
     /// follow its records.
     fn cut_what_grew(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         let most = self.memory.most_until_cut();
-        for slot in self.topics.values_mut().flatten() {
-            let grown = slot.writing.as_ref().map_or(0, slot::Writing::size_until_cut);
-            if grown > most {
-                cut(slot, now, self.entropy.as_ref(), effects);
+        let grown = |slot: &Slot| slot.writing.as_ref().map_or(0, slot::Writing::size_until_cut);
+        let mut slots: Vec<&mut Slot> = self.topics.values_mut().flatten().collect();
+        let mut together: usize = slots.iter().map(|slot| grown(slot)).sum();
+        if together <= most {
+            return;
+        }
+        slots.sort_by_key(|slot| Reverse(grown(slot)));
+        for slot in slots {
+            if together <= most {
+                return;
             }
+            together -= grown(slot);
+            cut(slot, now, self.entropy.as_ref(), effects);
         }
     }
 
