@@ -1,14 +1,15 @@
 //! Records as Apicurio's own serializers frame them, in front of the value and in headers, by its own API and by
 //! Confluent's.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use tabletopic_testkit::{Lake, Registry, Service, Topic, must};
+use tabletopic_testkit::{Lake, Registry, Topic, must};
 
 use crate::TABLETOPIC;
 use crate::environment::check;
+use crate::registered::{self, holds, until_end};
 
 fn produce(topic: &Topic, registry: &Registry, rows: &str, batches: &[&str]) {
     let url = registry.apicurio_url();
@@ -27,18 +28,7 @@ fn produce(topic: &Topic, registry: &Registry, rows: &str, batches: &[&str]) {
 }
 
 fn configure(lake: &Lake, topic: &Topic, format: &str, registry: &str) -> PathBuf {
-    let job = format!(
-        "format = \"{format}\"\non_bad_record = \"dead-letter\"\npartition_by = []\n\n[registry]\n{registry}\n"
-    );
-    lake.configure("apicurio", topic, "", &job)
-}
-
-fn holds(lake: &Lake, rows: &str) -> Value {
-    lake.must("avro_rows", &["--rows", rows])["dead_letters"].clone()
-}
-
-fn until_end(config: &Path) {
-    Service::run(TABLETOPIC, config, &["--until-end"]).succeed();
+    registered::configure(format, lake, topic, &format!("\n[registry]\n{registry}"))
 }
 
 #[test]
@@ -60,7 +50,7 @@ fn global_ids_are_read_wherever_apicurios_serializers_put_them() {
     let (code, said) = check(&config);
     assert_eq!(code, 0, "{said}");
     until_end(&config);
-    let letters = holds(&lake, &rows);
+    let letters = holds(&lake, &[&rows], &[]);
     assert_eq!(letters, json!({"not_framed": 22, "unknown_schema": 2}));
     lake.is_sound();
 
@@ -101,7 +91,7 @@ fn content_ids_are_told_by_confluents_api_as_well() {
         let rows = lake.file("rows");
         produce(&topic, &registry, &rows, &batches);
         until_end(&configure(&lake, &topic, "avro", &api));
-        assert_eq!(holds(&lake, &rows), json!({}));
+        assert_eq!(holds(&lake, &[&rows], &[]), json!({}));
         lake.is_sound();
     }
 }
@@ -119,7 +109,7 @@ fn a_protobuf_record_names_its_message_as_apicurios_serializers_do() {
     );
     let urls = format!("api = \"apicurio\"\nurls = [\"{}\"]", registry.apicurio_url());
     until_end(&configure(&lake, &topic, "protobuf", &urls));
-    assert_eq!(holds(&lake, &rows), json!({}));
+    assert_eq!(holds(&lake, &[&rows], &[]), json!({}));
     lake.is_sound();
 }
 
@@ -128,23 +118,13 @@ fn what_schemas_refer_to_is_told_by_apicurios_own_api() {
     let registry = Registry::start();
     let (topic, lake) = (Topic::create("apicurio-references", 1, &[]), Lake::new());
     let rows = lake.file("rows");
-    let places = [
-        "--bootstrap",
-        &topic.bootstrap,
-        "--registry",
-        &registry.url,
-        "--rows",
-        &rows,
-    ];
-    must(
-        "registry_produce",
-        &[&["protobuf", topic.name.as_str(), "first"][..], &places].concat(),
-    );
+    let origin = ["--registry", &registry.url];
+    registered::produce("protobuf", &topic, origin, &rows, &["first"]);
     let urls = format!(
         "api = \"apicurio\"\nframing = \"confluent\"\nurls = [\"{}\"]",
         registry.apicurio_url()
     );
     until_end(&configure(&lake, &topic, "protobuf", &urls));
-    assert_eq!(holds(&lake, &rows), json!({}));
+    assert_eq!(holds(&lake, &[&rows], &[]), json!({}));
     lake.is_sound();
 }

@@ -1,34 +1,16 @@
 //! Avro from a topic to a table: Confluent's serializer, a real registry, PyIceberg and DuckDB as judges.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tabletopic_testkit::{BehindTls, Lake, Registry, Service, Topic, eventually, must};
 
 use crate::TABLETOPIC;
 use crate::environment::check;
+use crate::registered::{self, holds, until_end};
 
 fn produce(topic: &Topic, registry: &Registry, rows: &str, batches: &[&str]) {
-    let places = [
-        "--bootstrap",
-        &topic.bootstrap,
-        "--registry",
-        &registry.url,
-        "--rows",
-        rows,
-    ];
-    must(
-        "registry_produce",
-        &[&["avro", topic.name.as_str()], batches, &places].concat(),
-    );
-}
-
-/// `avro_rows.py` with these files of rows and these causes of schema changes; answers the dead letters by reason.
-fn holds(lake: &Lake, rows: &[&str], causes: &[&str]) -> Value {
-    let mut arguments: Vec<&str> = rows.iter().flat_map(|file| ["--rows", *file]).collect();
-    arguments.push("--causes");
-    arguments.extend(causes);
-    lake.must("avro_rows", &arguments)["dead_letters"].clone()
+    registered::produce("avro", topic, ["--registry", &registry.url], rows, batches);
 }
 
 fn configure(lake: &Lake, topic: &Topic, registry: &Registry) -> PathBuf {
@@ -36,14 +18,8 @@ fn configure(lake: &Lake, topic: &Topic, registry: &Registry) -> PathBuf {
 }
 
 fn configure_with(lake: &Lake, topic: &Topic, registry: &str) -> PathBuf {
-    let job = format!(
-        "format = \"avro\"\non_bad_record = \"dead-letter\"\npartition_by = []\n\n[registry]\ntimeout = \"500ms\"\n{registry}\n"
-    );
-    lake.configure("avro", topic, "", &job)
-}
-
-fn until_end(config: &Path) {
-    Service::run(TABLETOPIC, config, &["--until-end"]).succeed();
+    let registry = format!("\n[registry]\ntimeout = \"500ms\"\n{registry}");
+    registered::configure("avro", lake, topic, &registry)
 }
 
 #[test]

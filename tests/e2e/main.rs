@@ -28,6 +28,7 @@ mod partitions;
 mod plan;
 mod process_faults;
 mod protobuf;
+mod registered;
 mod rollback;
 mod shape;
 mod sparse_logs;

@@ -15,15 +15,13 @@ import io
 import json
 import os
 import pathlib
-import pickle
 import subprocess
 import sys
 import urllib.request
 
 import fastavro
-import lake
+import in_turns
 from avro_records import batch
-from confluent_kafka import Producer
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 ID_HANDLER = "apicurio.registry.id-handler"
@@ -120,7 +118,7 @@ def tell_ids_apart(registry, text):
 
 def queue(serializers, wanted):
     if wanted == "strange":
-        return [(value, headers, None) for value, headers in STRANGE]
+        return [(None, value, headers, None) for value, headers in STRANGE]
     frame, name = wanted.split(":")
     if name == "people":
         asked, pairs = people()
@@ -128,35 +126,12 @@ def queue(serializers, wanted):
         asked, pairs = {"schema": batch(name)[0]}, avro(name)
         tell_ids_apart(serializers.options.registry, asked["schema"])
     keep = frame != "json"
-    return [(*serializers.serialize(frame, asked, plain), row if keep else None) for plain, row in pairs]
+    return [(None, *serializers.serialize(frame, asked, plain), row if keep else None) for plain, row in pairs]
 
 
 def produce(options):
     serializers = Serializers(options)
-    queues = [queue(serializers, wanted) for wanted in options.batch]
-    rows, failures = {}, []
-
-    def delivered(row):
-        def acknowledged(error, message):
-            if error is not None:
-                failures.append(str(error))
-            else:
-                rows[message.offset()] = row
-
-        return acknowledged
-
-    producer = Producer({"bootstrap.servers": options.bootstrap, "enable.idempotence": True})
-    while any(queues):
-        for each in queues:
-            if each:
-                value, headers, row = each.pop(0)
-                producer.produce(options.topic, value, partition=0, headers=headers, on_delivery=delivered(row))
-    producer.flush()
-    if failures:
-        sys.exit(f"not produced: {failures[0]}")
-    with open(options.rows, "wb") as file:
-        pickle.dump(rows, file)
-    lake.answer({"records": len(rows), "first": min(rows), "end": max(rows) + 1})
+    in_turns.produce(options, [queue(serializers, wanted) for wanted in options.batch])
 
 
 def main():

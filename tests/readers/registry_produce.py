@@ -15,12 +15,9 @@ import argparse
 import io
 import json
 import pathlib
-import pickle
-import sys
 
 import fastavro
-import lake
-from confluent_kafka import Producer
+import in_turns
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.serialization import MessageField, SerializationContext
 
@@ -118,52 +115,29 @@ def keyed(options, name, pairs):
     context = SerializationContext(options.topic, MessageField.KEY)
     for number, (value, row) in enumerate(pairs):
         if number % 5 == 0:
-            yield None, value, row
+            yield None, value, None, row
         elif number == len(pairs) - 1:
-            yield serialize("x" * 9 if schema == "string" else {"region": "x", "number": 1}, context)[:6], value, None
+            yield serialize("x" * 9 if schema == "string" else {"region": "x", "number": 1}, context)[:6], value, None, None
         elif schema == "string":
-            yield serialize(f"k{number}", context), value, row | {"key": {"value": f"k{number}"}}
+            yield serialize(f"k{number}", context), value, None, row | {"key": {"value": f"k{number}"}}
         else:
             key = {"region": "eu", "number": number}
-            yield serialize(key, context), value, row | {"key": key}
+            yield serialize(key, context), value, None, row | {"key": key}
 
 
 def queue(options, context, name):
     if name == "strange":
-        return [(None, value, None) for value in STRANGE[options.format]]
+        return [(None, value, None, None) for value in STRANGE[options.format]]
     serialize, pairs = FORMATS[options.format](options, name)
     pairs = [(serialize(record, context), row) for record, row in pairs]
     if options.keys:
         return list(keyed(options, name, pairs))
-    return [(None, value, row) for value, row in pairs]
+    return [(None, value, None, row) for value, row in pairs]
 
 
 def produce(options):
     context = SerializationContext(options.topic, MessageField.VALUE)
-    queues = [queue(options, context, name) for name in options.batch]
-    rows, failures = {}, []
-
-    def delivered(row):
-        def acknowledged(error, message):
-            if error is not None:
-                failures.append(str(error))
-            else:
-                rows[message.offset()] = row
-
-        return acknowledged
-
-    producer = Producer({"bootstrap.servers": options.bootstrap, "enable.idempotence": True})
-    while any(queues):
-        for each in queues:
-            if each:
-                key, value, row = each.pop(0)
-                producer.produce(options.topic, value, key, partition=0, on_delivery=delivered(row))
-    producer.flush()
-    if failures:
-        sys.exit(f"not produced: {failures[0]}")
-    with open(options.rows, "wb") as file:
-        pickle.dump(rows, file)
-    lake.answer({"records": len(rows), "first": min(rows), "end": max(rows) + 1})
+    in_turns.produce(options, [queue(options, context, name) for name in options.batch])
 
 
 def main():

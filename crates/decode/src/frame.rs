@@ -14,6 +14,7 @@ use crate::bad::{Fault, Reason};
 use crate::columns::Outcome;
 use crate::key::keys;
 use crate::settings::{ApicurioIds, DecodeSettings, Framing, Part};
+use crate::writer_schemas::WriterSchema;
 
 /// A value without its frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -252,6 +253,22 @@ impl DecodeSettings {
         records
             .iter()
             .filter_map(move |record| framing.read(part, record, record.value?, select).ok())
+    }
+
+    /// Of the schemas that columns can be made of, the newest in the sample, which is the one with the highest id; or that
+    /// of the file. What older ones have beside it, a table gets when it meets their records. `of_format` picks those of
+    /// one format, whose schemas are of one type each.
+    pub(crate) fn newest<S>(
+        &self,
+        records: &[Record<'_>],
+        of_format: impl Fn(WriterSchema) -> Option<S>,
+    ) -> Option<S> {
+        let known = |id| self.usable(id).and_then(&of_format);
+        if !self.writers.is_framed() {
+            return known(None);
+        }
+        let ids: BTreeSet<SchemaId> = self.frames(records, None).map(|framed| framed.id).collect();
+        ids.into_iter().rev().find_map(|id| known(Some(id)))
     }
 
     /// The schema ids that have to be known before `records` can be decoded, and are not.

@@ -7,12 +7,12 @@ mod common;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int32Type};
-use common::{column, decode, longs, names, reasons, records, show, type_name, unhex};
+use common::{column, decode, longs, names, reasons, records, show, table, type_name, unhex};
 use iceberg::spec::Schema;
 use proptest::prelude::*;
 use tabletopic_decode::{
     Awaited, Change, DecodeSettings, Decoded, Evolution, Forecast, Format, FormerNames, Ignored, OnBadRecord,
-    Part, Reason, Recursive, WriterSchemas, create_schema, decoder, forecast, infer, parse_ddl,
+    Part, Reason, Recursive, WriterSchemas, create_schema, decoder, forecast, infer,
 };
 use tabletopic_records::SchemaId;
 
@@ -49,15 +49,6 @@ fn long(value: i64) -> Vec<u8> {
 
 fn text(value: &str) -> Vec<u8> {
     [long(value.len() as i64), value.as_bytes().to_vec()].concat()
-}
-
-fn table(columns: &str) -> Schema {
-    let settings = DecodeSettings::new("orders", Format::Avro);
-    create_schema(
-        &parse_ddl(&format!("CREATE TABLE t ({columns})")).unwrap(),
-        &settings,
-    )
-    .unwrap()
 }
 
 #[test]

@@ -6,11 +6,10 @@
 mod common;
 
 use arrow::array::{Array, AsArray};
-use common::{column, decode, names, reasons, records, show, shown};
-use iceberg::spec::Schema;
+use common::{column, decode, names, reasons, records, show, shown, table};
 use tabletopic_decode::{
     DecodeSettings, Decoded, Evolution, Format, Import, OnBadRecord, Part, Reason, Recursive, WriterSchemas,
-    create_schema, forecast, infer, parse_ddl,
+    create_schema, forecast, infer,
 };
 use tabletopic_records::SchemaId;
 
@@ -46,15 +45,6 @@ fn framed(id: u32, body: &str) -> Option<Vec<u8>> {
 
 fn plain(body: &str) -> Option<Vec<u8>> {
     Some(body.as_bytes().to_vec())
-}
-
-fn table(columns: &str) -> Schema {
-    let settings = DecodeSettings::new("orders", Format::JsonSchema);
-    create_schema(
-        &parse_ddl(&format!("CREATE TABLE t ({columns})")).unwrap(),
-        &settings,
-    )
-    .unwrap()
 }
 
 fn texts<'a>(decoded: &'a Decoded, name: &str) -> Vec<Option<&'a str>> {

@@ -9,12 +9,12 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Float64Type;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use common::{column, decode, longs, names, reasons, records, show, shown, unhex};
+use common::{column, decode, longs, names, reasons, records, show, shown, table, unhex};
 use iceberg::spec::Schema;
 use proptest::prelude::*;
 use tabletopic_decode::{
     DecodeSettings, Decoded, Evolution, Format, Import, OnBadRecord, Part, ProtobufEnums, Reason, Recursive,
-    WriterSchemas, create_schema, forecast, infer, parse_ddl,
+    WriterSchemas, create_schema, forecast, infer,
 };
 use tabletopic_records::SchemaId;
 
@@ -70,12 +70,6 @@ fn number(field: u64, value: u64) -> Vec<u8> {
 /// A field that is text, bytes or a message.
 fn bytes(field: u64, value: &[u8]) -> Vec<u8> {
     [&varint(field << 3 | 2), &varint(value.len() as u64), value].concat()
-}
-
-fn table(columns: &str) -> Schema {
-    let settings = DecodeSettings::new("orders", Format::Protobuf);
-    let columns = parse_ddl(&format!("CREATE TABLE t ({columns})")).unwrap();
-    create_schema(&columns, &settings).unwrap()
 }
 
 /// The table that a sample makes.

@@ -1,10 +1,8 @@
 //! `avro`: Avro's binary encoding, read straight into Arrow builders by the schema that each record was written with;
 //! there is no row object. `docs/avro.md` says what becomes what.
 
-use std::collections::BTreeSet;
-
 use iceberg::spec::{NestedFieldRef, Schema};
-use tabletopic_records::{Record, SchemaId};
+use tabletopic_records::Record;
 
 use crate::by_writer::{WrittenFormat, own, unusable};
 use crate::columns::{Outcome, Reading, StructColumn};
@@ -49,7 +47,7 @@ impl WrittenFormat for Avro {
             fields: resolved.record,
             types: root.types,
         };
-        Ok((read, resolved.growth))
+        Ok((read, resolved.forecast.changes))
     }
 
     fn append(
@@ -69,29 +67,15 @@ pub(crate) fn forecast(settings: &DecodeSettings, table: &Schema) -> Option<Fore
     let Some(Found::Schema(WriterSchema::Avro(root))) = settings.writers.find(None) else {
         return None;
     };
-    let resolved = resolve(&root.fields, &own(table), table, settings);
-    Some(Forecast {
-        changes: resolved.growth,
-        misfits: resolved.misfits,
-        left_out: resolved.left_out,
-    })
+    Some(resolve(&root.fields, &own(table), table, settings).forecast)
 }
 
-/// The columns of a new table: those of the newest schema in the sample, which is the one with the highest id. What
-/// older schemas have beside them, the table gets when it meets their records.
+/// The columns of a new table: those of the newest schema in the sample.
 pub(crate) fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Vec<NestedFieldRef> {
-    let known = |id| match settings.usable(id) {
-        Some(WriterSchema::Avro(root)) => root.of(settings.part).ok(),
+    let root = settings.newest(records, |schema| match schema {
+        WriterSchema::Avro(root) => root.of(settings.part).ok(),
         _ => None,
-    };
-    let root = match settings.writers.is_framed() {
-        false => known(None),
-        true => {
-            let frames = settings.frames(records, Avro::SELECT);
-            let ids: BTreeSet<SchemaId> = frames.map(|framed| framed.id).collect();
-            ids.into_iter().rev().find_map(|id| known(Some(id)))
-        }
-    };
+    });
     types::columns(
         root.as_ref().map(|root| &*root.fields),
         settings.event_time.as_deref(),

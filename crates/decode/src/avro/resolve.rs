@@ -15,18 +15,13 @@ use crate::columns::NO_COLUMN;
 use crate::kafka_columns::KafkaColumn;
 use crate::schema::columns_of;
 use crate::settings::{DecodeSettings, Evolution};
-use crate::{Change, DecodeSettings as Settings, Misfit};
+use crate::{Change, DecodeSettings as Settings, Forecast, Misfit};
 
 /// A writer's schema as a table takes it.
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub record: StructRead,
-    /// What the table lacks for it.
-    pub growth: Vec<Change>,
-    /// What it has that makes records bad, or some of them.
-    pub misfits: Vec<Misfit>,
-    /// Fields that get no column, by their paths.
-    pub left_out: Vec<String>,
+    pub forecast: Forecast,
 }
 
 /// `own` are the columns of the table that the record fills, which are numbered in their order.
@@ -40,17 +35,13 @@ pub(super) fn resolve(
         settings,
         schema,
         columns: schema.field_id_to_fields().len(),
-        growth: Vec::new(),
-        misfits: Vec::new(),
-        left_out: Vec::new(),
+        forecast: Forecast::default(),
         path: Vec::new(),
     };
     let record = resolving.record(&written(fields), own);
     Resolved {
         record,
-        growth: resolving.growth,
-        misfits: resolving.misfits,
-        left_out: resolving.left_out,
+        forecast: resolving.forecast,
     }
 }
 
@@ -59,9 +50,7 @@ struct Resolving<'s> {
     schema: &'s Schema,
     /// Columns that the table has, those asked for included.
     columns: usize,
-    growth: Vec<Change>,
-    misfits: Vec<Misfit>,
-    left_out: Vec<String>,
+    forecast: Forecast,
     /// As the table has it before any change.
     path: Vec<String>,
 }
@@ -89,7 +78,7 @@ impl Resolving<'_> {
             reads.push(FieldRead::Into(member, self.fill(field.ty, members[member])));
             if let Some(Place::Renamed(_)) = place {
                 taken.insert(field.name.to_lowercase());
-                self.growth.push(Change::Rename {
+                self.forecast.changes.push(Change::Rename {
                     path: self.path_of(&members[member].name),
                     to: field.name.to_owned(),
                 });
@@ -139,7 +128,7 @@ impl Resolving<'_> {
     }
 
     fn misfit(&mut self, path: Vec<String>, why: &str) {
-        self.misfits.push(Misfit {
+        self.forecast.misfits.push(Misfit {
             column: path.join("."),
             why: why.to_owned(),
         });
@@ -153,7 +142,7 @@ impl Resolving<'_> {
             && !self.is_event_time(member)
             && self.schema.identifier_field_ids().all(|id| id != member.id);
         if makes {
-            self.growth.push(Change::MakeOptional {
+            self.forecast.changes.push(Change::MakeOptional {
                 path: self.path_of(&member.name),
             });
         }
@@ -197,7 +186,7 @@ impl Resolving<'_> {
             || taken.contains(&name.to_lowercase())
             || columns > self.settings.limits.max_columns
         {
-            self.left_out.push(self.path_of(name).join("."));
+            self.forecast.left_out.push(self.path_of(name).join("."));
             return FieldRead::Unknown(ty.clone());
         }
         if !self.settings.evolution.add {
@@ -206,7 +195,7 @@ impl Resolving<'_> {
         }
         taken.insert(name.to_lowercase());
         self.columns = columns;
-        self.growth.push(Change::AddColumn {
+        self.forecast.changes.push(Change::AddColumn {
             parent: self.path.clone(),
             name: name.to_owned(),
             ty: column,
@@ -317,7 +306,7 @@ impl Resolving<'_> {
         if !self.settings.infer || !widen {
             return self.unfit(ty, &Type::Primitive(column.clone()));
         }
-        self.growth.push(Change::Widen {
+        self.forecast.changes.push(Change::Widen {
             path: self.path.clone(),
             to,
         });

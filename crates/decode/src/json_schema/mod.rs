@@ -2,11 +2,10 @@
 //! `json` are; what differs is that a schema says what columns there are, and no value makes one.
 //! `docs/json-schema.md` says what becomes what.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use iceberg::spec::{NestedFieldRef, Schema};
-use tabletopic_records::{Record, SchemaId};
+use tabletopic_records::Record;
 
 use crate::by_writer::{ByWriter, WrittenFormat, own, unusable};
 use crate::columns::{Outcome, Reading};
@@ -26,7 +25,6 @@ pub(crate) mod schema;
 mod types;
 
 use resolve::resolve;
-use schema::JsonSchema;
 
 pub(crate) struct Objects;
 
@@ -45,7 +43,7 @@ impl WrittenFormat for Objects {
             return Err(unusable(schema.is_not("JSON")));
         };
         let resolved = resolve(&schema.properties, own, table, settings);
-        Ok((resolved.remarks, resolved.growth))
+        Ok((resolved.remarks, resolved.forecast.changes))
     }
 
     fn append(
@@ -70,33 +68,19 @@ pub(crate) fn forecast(settings: &DecodeSettings, table: &Schema) -> Option<Fore
     let Some(Found::Schema(WriterSchema::Json(schema))) = settings.writers.find(None) else {
         return None;
     };
-    let resolved = resolve(&schema.properties, &own(table), table, settings);
-    Some(Forecast {
-        changes: resolved.growth,
-        misfits: resolved.misfits,
-        left_out: resolved.left_out,
-    })
+    Some(resolve(&schema.properties, &own(table), table, settings).forecast)
 }
 
-/// The columns of a new table: those of the newest schema in the sample, which is the one with the highest id. What
-/// older schemas have beside them, the table gets when it meets their records.
+/// The columns of a new table: those of the newest schema in the sample.
 pub(crate) fn infer(
     records: &[Record<'_>],
     settings: &DecodeSettings,
 ) -> Result<Vec<NestedFieldRef>, DecodeError> {
     json::check(settings)?;
-    let known = |id| match settings.usable(id) {
-        Some(WriterSchema::Json(schema)) => Some(schema),
+    let newest = settings.newest(records, |schema| match schema {
+        WriterSchema::Json(schema) => Some(schema),
         _ => None,
-    };
-    let newest: Option<Arc<JsonSchema>> = match settings.writers.is_framed() {
-        false => known(None),
-        true => {
-            let frames = settings.frames(records, Objects::SELECT);
-            let ids: BTreeSet<SchemaId> = frames.map(|framed| framed.id).collect();
-            ids.into_iter().rev().find_map(|id| known(Some(id)))
-        }
-    };
+    });
     let event_time = settings.event_time.as_deref().map(|path| path.split('.'));
     Ok(match newest {
         Some(schema) => types::columns(&schema.properties, settings),

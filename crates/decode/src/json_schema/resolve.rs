@@ -11,19 +11,14 @@ use crate::columns::NO_COLUMN;
 use crate::json::names::Names;
 use crate::json::remarks::Remarks;
 use crate::settings::DecodeSettings;
-use crate::{Change, Misfit};
+use crate::{Change, Forecast, Misfit};
 
 /// A schema as a table takes it.
 #[derive(Debug)]
 pub(super) struct Resolved {
     /// `None` if there is nothing to remark.
     pub remarks: Option<Arc<Remarks>>,
-    /// What the table lacks for it.
-    pub growth: Vec<Change>,
-    /// What it has that makes records bad, or some of them.
-    pub misfits: Vec<Misfit>,
-    /// Properties that get no column, by their paths.
-    pub left_out: Vec<String>,
+    pub forecast: Forecast,
 }
 
 /// `own` are the columns of the table that records fill.
@@ -40,23 +35,15 @@ pub(super) fn resolve(
         },
         path: Vec::new(),
         remarks: Remarks::default(),
-        growth: Vec::new(),
-        misfits: Vec::new(),
-        left_out: Vec::new(),
+        forecast: Forecast::default(),
     };
     resolving.members(properties, own);
     let Resolving {
-        remarks,
-        growth,
-        misfits,
-        left_out,
-        ..
+        remarks, forecast, ..
     } = resolving;
     Resolved {
         remarks: (remarks != Remarks::default()).then(|| Arc::new(remarks)),
-        growth,
-        misfits,
-        left_out,
+        forecast,
     }
 }
 
@@ -65,9 +52,7 @@ struct Resolving<'s> {
     /// As the table has it.
     path: Vec<String>,
     remarks: Remarks,
-    growth: Vec<Change>,
-    misfits: Vec<Misfit>,
-    left_out: Vec<String>,
+    forecast: Forecast,
 }
 
 impl Resolving<'_> {
@@ -125,7 +110,7 @@ impl Resolving<'_> {
         };
         let settings = self.typing.settings;
         if settings.infer && settings.evolution.widen {
-            self.growth.push(Change::Widen {
+            self.forecast.changes.push(Change::Widen {
                 path: self.path.clone(),
                 to: wider,
             });
@@ -137,12 +122,12 @@ impl Resolving<'_> {
         let settings = self.typing.settings;
         self.typing.names.push(name);
         if !settings.infer || !self.typing.may_be() {
-            self.left_out.push(self.path_of(name).join("."));
+            self.forecast.left_out.push(self.path_of(name).join("."));
         } else if !settings.evolution.add {
             self.remarks.at(&self.path).refused.insert(name.into());
             self.misfit(self.path_of(name), NO_COLUMN.to_owned());
         } else if let Some(ty) = self.typing.column_type(shape, None) {
-            self.growth.push(Change::AddColumn {
+            self.forecast.changes.push(Change::AddColumn {
                 parent: self.path.clone(),
                 name: name.to_owned(),
                 ty,
@@ -169,7 +154,7 @@ impl Resolving<'_> {
     }
 
     fn misfit(&mut self, path: Vec<String>, why: String) {
-        self.misfits.push(Misfit {
+        self.forecast.misfits.push(Misfit {
             column: path.join("."),
             why,
         });

@@ -51,7 +51,7 @@ impl WrittenFormat for Protobuf {
     ) -> Outcome<(MessagePlan, Vec<Change>)> {
         let (message, types) = message(schema, selector, settings)?;
         let resolved = resolve(&message, &types, own, table, settings);
-        Ok((resolved.plan, resolved.growth))
+        Ok((resolved.plan, resolved.forecast.changes))
     }
 
     fn append(
@@ -116,12 +116,7 @@ pub(crate) fn forecast(settings: &DecodeSettings, table: &Schema) -> Option<Fore
         return None;
     };
     let (message, types) = message(&schema, &[], settings).ok()?;
-    let resolved = resolve(&message, &types, &own(table), table, settings);
-    Some(Forecast {
-        changes: resolved.growth,
-        misfits: resolved.misfits,
-        left_out: resolved.left_out,
-    })
+    Some(resolve(&message, &types, &own(table), table, settings).forecast)
 }
 
 /// The columns of a new table: those of the newest schema in the sample, which is the one with the highest id. What

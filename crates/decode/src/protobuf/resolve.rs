@@ -16,7 +16,7 @@ use crate::columns::NO_COLUMN;
 use crate::kafka_columns::KafkaColumn;
 use crate::schema::columns_of;
 use crate::settings::{DecodeSettings, Evolution, ProtobufEnums};
-use crate::{Change, Misfit};
+use crate::{Change, Forecast, Misfit};
 
 /// A message into a struct, or the record into the table's own columns.
 #[derive(Debug)]
@@ -87,12 +87,7 @@ pub(super) enum Left {
 #[derive(Debug)]
 pub(super) struct Resolved {
     pub plan: MessagePlan,
-    /// What the table lacks for it.
-    pub growth: Vec<Change>,
-    /// What it has that makes records bad, or some of them.
-    pub misfits: Vec<Misfit>,
-    /// Fields that get no column, by their paths.
-    pub left_out: Vec<String>,
+    pub forecast: Forecast,
 }
 
 /// `own` are the columns of the table that the record fills, in their order.
@@ -107,9 +102,7 @@ pub(super) fn resolve(
         settings,
         types,
         columns: schema.field_id_to_fields().len(),
-        growth: Vec::new(),
-        misfits: Vec::new(),
-        left_out: Vec::new(),
+        forecast: Forecast::default(),
         path: Vec::new(),
     };
     resolving.missing(message, own);
@@ -117,18 +110,8 @@ pub(super) fn resolve(
         .iter()
         .map(|field| (field.name.as_str(), field.field_type.as_ref()));
     let plan = resolving.message(message, &members.collect::<Vec<_>>());
-    let Resolving {
-        growth,
-        misfits,
-        left_out,
-        ..
-    } = resolving;
-    Resolved {
-        plan,
-        growth,
-        misfits,
-        left_out,
-    }
+    let Resolving { forecast, .. } = resolving;
+    Resolved { plan, forecast }
 }
 
 struct Resolving<'s> {
@@ -137,9 +120,7 @@ struct Resolving<'s> {
     types: &'s Arc<Types>,
     /// Columns that the table has, those asked for included.
     columns: usize,
-    growth: Vec<Change>,
-    misfits: Vec<Misfit>,
-    left_out: Vec<String>,
+    forecast: Forecast,
     path: Vec<String>,
 }
 
@@ -161,7 +142,7 @@ impl Resolving<'_> {
     }
 
     fn misfit(&mut self, name: &str, why: &str) {
-        self.misfits.push(Misfit {
+        self.forecast.misfits.push(Misfit {
             column: self.path_of(name),
             why: why.to_owned(),
         });
@@ -217,7 +198,7 @@ impl Resolving<'_> {
             || taken.contains(&name.to_lowercase())
             || columns > self.settings.limits.max_columns
         {
-            self.left_out.push(self.path_of(name));
+            self.forecast.left_out.push(self.path_of(name));
             return Some(Left::Unknown);
         }
         if !self.settings.evolution.add {
@@ -226,7 +207,7 @@ impl Resolving<'_> {
         }
         taken.insert(name.to_lowercase());
         self.columns = columns;
-        self.growth.push(Change::AddColumn {
+        self.forecast.changes.push(Change::AddColumn {
             parent: self.path.clone(),
             name: name.to_owned(),
             ty: column,
@@ -320,7 +301,7 @@ impl Resolving<'_> {
         if !self.settings.infer || !widen {
             return self.unfit(written, column);
         }
-        self.growth.push(Change::Widen {
+        self.forecast.changes.push(Change::Widen {
             path: self.path.clone(),
             to,
         });

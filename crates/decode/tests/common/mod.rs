@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use iceberg::spec::{NestedFieldRef, Schema, Type};
-use tabletopic_decode::{Change, DecodeSettings, Decoded, Reason, decoder};
+use tabletopic_decode::{Change, DecodeSettings, Decoded, Format, Reason, create_schema, decoder, parse_ddl};
 use tabletopic_records::{NoHeaders, Record};
 
 pub fn records<'a>(values: &'a [Option<Vec<u8>>]) -> Vec<Record<'a>> {
@@ -22,6 +22,14 @@ pub fn records<'a>(values: &'a [Option<Vec<u8>>]) -> Vec<Record<'a>> {
             headers: &NoHeaders,
         })
         .collect()
+}
+
+/// A table with these columns, as DDL has them.
+pub fn table(columns: &str) -> Schema {
+    // No column of the table depends on the format.
+    let settings = DecodeSettings::new("orders", Format::Json);
+    let columns = parse_ddl(&format!("CREATE TABLE t ({columns})")).unwrap();
+    create_schema(&columns, &settings).unwrap()
 }
 
 pub fn decode(settings: &DecodeSettings, schema: &Schema, values: &[Option<Vec<u8>>]) -> Decoded {

@@ -338,11 +338,11 @@ impl Worker {
     fn cut_what_grew(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         let most = self.memory.most_until_cut();
         let grown = |slot: &Slot| slot.writing.as_ref().map_or(0, slot::Writing::size_until_cut);
-        let mut slots: Vec<&mut Slot> = self.topics.values_mut().flatten().collect();
-        let mut together: usize = slots.iter().map(|slot| grown(slot)).sum();
+        let mut together: usize = self.topics.values().flatten().map(grown).sum();
         if together <= most {
             return;
         }
+        let mut slots: Vec<&mut Slot> = self.topics.values_mut().flatten().collect();
         slots.sort_by_key(|slot| Reverse(grown(slot)));
         for slot in slots {
             if together <= most {
