@@ -128,6 +128,35 @@ fn retention_past_the_reader_halts_that_partition_and_no_other() {
     );
 }
 
+/// A batch of 400 kB that becomes 400 MiB: more than the machine might have.
+#[test]
+fn a_decompression_bomb_halts_that_partition_and_no_memory_is_spent_on_it() {
+    let feed = Feed::new("bomb", 2);
+    feed.produce(600, &[]);
+    feed.produce_kind("bomb", 400, &[]);
+    feed.produce(600, &[]);
+    let service = feed.run();
+    let log = service.says("partition 0, offset 300: the batch there cannot be decompressed");
+    for words in [
+        "419430415, and 100000000 are allowed",
+        "receive.message.max.bytes",
+    ] {
+        assert!(log.contains(words), "{words:?} is missing in:\n{log}");
+    }
+    feed.wait_for_rows(&service, 300 + 300 + 300);
+    assert!(service.peak_mib() < 450, "{} MiB", service.peak_mib());
+
+    // What the documentation says for one that nobody wants.
+    feed.topic.admin("delete-records", &["--before", "0=301"]);
+    service.terminate();
+    let service = feed.run();
+    service.says("offsets 300 to 300 are no longer in the log");
+    feed.answer(&["--declare-lost"]);
+    feed.wait_for_rows(&service, 300);
+    service.terminate();
+    feed.holds(&["--lost", "0=300-301"]);
+}
+
 /// As after an unclean leader election: what the service has read is gone from the log, and other records have taken its
 /// offsets, up to beyond where the service stands.
 #[test]

@@ -411,7 +411,7 @@ fn fifty_topics_become_fifty_tables_in_one_process_within_its_memory_budget() {
     assert!(waited < Duration::from_secs(10), "a commit took {waited:?}");
     assert_eq!(service.commits(), before + 1, "idle tables were committed to");
 
-    let peak = peak_mib(&service);
+    let peak = service.peak_mib();
     println!("peak {peak} MiB with a budget of {BUDGET_MIB} MiB");
     assert!(peak <= BUDGET_MIB + BESIDE_THE_BUDGET_MIB, "{peak} MiB");
     service.terminate();
@@ -429,14 +429,6 @@ fn fifty_topics_become_fifty_tables_in_one_process_within_its_memory_budget() {
         .map(|(table, topics)| (table.clone(), topics.as_slice()))
         .collect();
     many.holds(&tables);
-}
-
-/// The most memory that the process has had, in MiB.
-fn peak_mib(service: &Service) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid())).expect("it runs");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = peak.and_then(|peak| peak.split_whitespace().next()?.parse::<u64>().ok());
-    kib.expect("a number") / 1024
 }
 
 #[test]

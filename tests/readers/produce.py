@@ -6,6 +6,7 @@
   produce.py keyed TOPIC --count 10000 --keys 100 --seed 1 --produced FILE
   produce.py flights TOPIC --seed 1 --produced FILE
   produce.py lines TOPIC --from FILE --produced FILE        see lines.py
+  produce.py bomb TOPIC --count 300 --produced FILE
   produce.py bids TOPIC --count 8000000 --seed 1 [--registry URL]
 
 --produced writes every record with its offset (see produced.py). bids has none: its record at an offset follows from
@@ -147,6 +148,18 @@ def produce_lines(options, produced):
     finish(client)
 
 
+def produce_bomb(options, produced):
+    """One record of --count MiB in partition 0, which the broker takes, since gzip makes next to nothing of it."""
+    client = producer(options.bootstrap, **{
+        "compression.type": "gzip", "message.max.bytes": 1_000_000_000, "queue.buffering.max.kbytes": 2_000_000,
+    })
+    send(
+        client, options.topic, partition=0, value=bytes(options.count << 20),
+        on_delivery=produced.callback("poison", "not_json"),
+    )
+    finish(client)
+
+
 def produce_bids(options):
     """One process for each partition: the offsets of a new topic are then 0, 1, 2, and so on."""
     partitions = partitions_of(producer(options.bootstrap), options.topic)
@@ -198,7 +211,7 @@ def produce_bids_of_partition(options, partition, partitions, count, chunk=50_00
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("orders", "transactions", "keyed", "flights", "lines", "bids"):
+    for name in ("orders", "transactions", "keyed", "flights", "lines", "bids", "bomb"):
         command = commands.add_parser(name)
         command.add_argument("topic")
         command.add_argument("--bootstrap", default=os.environ.get("TABLETOPIC_TEST_BOOTSTRAP"))
@@ -237,7 +250,7 @@ def main():
     produced = Produced()
     kinds = {
         "orders": produce_orders, "transactions": produce_transactions, "keyed": produce_keyed,
-        "flights": produce_flights, "lines": produce_lines,
+        "flights": produce_flights, "lines": produce_lines, "bomb": produce_bomb,
     }
     kinds[options.command](options, produced)
     produced.write(options.produced)

@@ -77,6 +77,12 @@ pub enum PartitionError {
     UnknownTopicOrPartition,
     #[error("the broker does not let us read this topic; grant READ and DESCRIBE on it")]
     Unauthorized,
+    #[error(
+        "the batch there cannot be decompressed ({detail}): it is damaged, or it takes more than \
+         receive.message.max.bytes once decompressed. If its producer is to be trusted, raise that in \
+         [kafka.properties] and restart"
+    )]
+    Decompression { detail: String },
     #[error("{code}: {message}")]
     Other { code: String, message: String },
 }

@@ -15,6 +15,7 @@
 
 mod broker;
 mod event;
+mod gzip;
 mod kafka;
 mod librdkafka;
 mod memory;

@@ -1,7 +1,7 @@
 //! The calls that the `rdkafka` crate does not offer: all `unsafe` code of this crate, each block
 //! with the reason why it is sound. Contracts are those of `rdkafka.h` in librdkafka 2.12.1.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::slice;
@@ -16,7 +16,7 @@ use rdkafka_sys::bindings as rd;
 use tabletopic_offsets::TopicPartition;
 use tabletopic_records::{Headers, Record};
 
-use crate::Position;
+use crate::{Position, gzip};
 
 /// The one queue that all partitions of a client are read from.
 ///
@@ -441,4 +441,48 @@ unsafe fn text(string: *const c_char) -> String {
     }
     // SAFETY: as the caller promises.
     unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned()
+}
+
+/// Takes the place of librdkafka's function of this name (`rdgz.c`), which takes as much memory as a batch wants: the
+/// linker finds this one first, and leaves that one in its archive.
+///
+/// Null means that the batch cannot be decompressed. The partition then stops with `_BAD_COMPRESSION` at its offset.
+///
+/// # Safety
+/// As librdkafka calls it: `compressed` points to `length` bytes, `size` to a number. What is returned belongs to the
+/// caller, who frees it with C's `free`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn rd_gz_decompress(
+    compressed: *const c_void,
+    length: c_int,
+    size: *mut u64,
+) -> *mut c_void {
+    let Ok(length) = usize::try_from(length) else {
+        return ptr::null_mut();
+    };
+    // SAFETY: as the caller promises.
+    let compressed = unsafe { slice::from_raw_parts(compressed.cast::<u8>(), length) };
+    let refused = |reason: String| {
+        gzip::say_once(reason);
+        ptr::null_mut()
+    };
+    let claimed = match gzip::claimed_size(compressed) {
+        Ok(claimed) => claimed,
+        Err(reason) => return refused(reason),
+    };
+    // SAFETY: of at least one byte, all of them zero, so that they may be borrowed as bytes. It is returned, or freed by the allocator
+    // that it is from.
+    unsafe {
+        let memory = libc::calloc(claimed.max(1), 1);
+        if memory.is_null() {
+            return refused(format!("no memory for {claimed} bytes"));
+        }
+        let into = slice::from_raw_parts_mut(memory.cast::<u8>(), claimed);
+        if let Err(reason) = gzip::decompress(compressed, into) {
+            libc::free(memory);
+            return refused(reason);
+        }
+        *size = claimed as u64;
+        memory
+    }
 }

@@ -9,6 +9,8 @@ use std::fmt;
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 
+use crate::gzip;
+
 /// How members of a group agree on who reads what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GroupProtocol {
@@ -38,6 +40,10 @@ pub struct KafkaSettings {
 /// As much as a client gains from. Buffers that outgrow the processor's caches make reading slower: it is far below
 /// librdkafka's default.
 pub const MOST_PREFETCH: usize = 32 << 20;
+
+/// What librdkafka takes from a broker at once, and from a batch of zstd. Ours for a batch of gzip.
+const LARGEST_ANSWER: &str = "receive.message.max.bytes";
+const LARGEST_ANSWER_DEFAULT: usize = 100_000_000;
 
 /// What librdkafka allocates for each record beside its bytes.
 const RECORD_OVERHEAD: usize = 320;
@@ -160,6 +166,11 @@ impl KafkaSettings {
                 config.set(*property, *value);
             }
         }
+        let largest = self
+            .properties
+            .get(LARGEST_ANSWER)
+            .and_then(|bytes| bytes.parse().ok());
+        gzip::allow(largest.unwrap_or(LARGEST_ANSWER_DEFAULT));
         Ok(config)
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn partition_error(code: RDKafkaErrorCode, message: String, offset: i
         | Code::UnknownPartition
         | Code::UnknownTopicId => PartitionError::UnknownTopicOrPartition,
         Code::TopicAuthorizationFailed => PartitionError::Unauthorized,
+        Code::BadCompression => PartitionError::Decompression { detail: message },
         code => PartitionError::Other {
             code: format!("{code:?}"),
             message,
