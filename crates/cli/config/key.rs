@@ -8,9 +8,10 @@ use tabletopic_decode::kafka_columns::RESERVED_PREFIX;
 
 use super::document::Document;
 use super::error::Problem;
+use super::formats::has_schemas;
 use super::raw;
 use super::reference::References;
-use super::topic::{has_schemas, schema_file};
+use super::topic::schema_file;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
@@ -66,5 +67,10 @@ impl Key {
             schema_file: file,
             message,
         }))
+    }
+
+    /// Whether a column of the records' is the key's, in whatever case it is written.
+    pub fn is_column(&self, name: &str) -> bool {
+        name.to_lowercase() == self.column.to_lowercase()
     }
 }

@@ -7,6 +7,7 @@ mod admin;
 mod catalog;
 mod document;
 mod error;
+mod formats;
 mod kafka;
 mod key;
 mod log;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use iceberg::spec::Type;
+use iceberg::spec::{PrimitiveType, Type};
 use serde::Deserialize;
 use tabletopic_decode::kafka_columns::RESERVED_PREFIX;
 use tabletopic_decode::{DecodeSettings, Format, OnBadRecord, parse_ddl};
@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use super::document::Document;
 use super::error::Problem;
+use super::key::Key;
 use super::raw;
 
 /// Fewer characters can be tried out.
@@ -43,6 +44,7 @@ pub fn shape(
     document: &Document<'_>,
     raw: Raw,
     decode: &DecodeSettings,
+    key: Option<&Key>,
     ddl: Option<Range<usize>>,
 ) -> Result<Option<Shape>, Problem> {
     let at = |span: Range<usize>, message: String| document.problem_at(span, message);
@@ -126,16 +128,14 @@ pub fn shape(
     check_key(document, &columns)?;
     check_names(document, &columns, &shape)?;
     check_event_time(document, section.clone(), decode, &shape)?;
-    if decode.format == Format::Json {
-        for name in &shape.hash {
+    for name in shape.hash.clone() {
+        if format_of(&name, &shape, decode, key) == Format::Json {
             // What is hashed is mostly text.
-            shape
-                .types
-                .entry(name.clone())
-                .or_insert_with(|| Type::Primitive(iceberg::spec::PrimitiveType::String));
+            let text = Type::Primitive(PrimitiveType::String);
+            shape.types.entry(name).or_insert(text);
         }
     }
-    check_types(document, section, &columns, decode, &shape)?;
+    check_types(document, section, &columns, decode, key, &shape)?;
     Ok(Some(shape))
 }
 
@@ -280,6 +280,13 @@ pub fn table_column(shape: &Shape, field: &str) -> Option<String> {
     }
 }
 
+/// The format of the part of a record that a column is read from: keys may be flattened.
+fn format_of(column: &str, shape: &Shape, decode: &DecodeSettings, key: Option<&Key>) -> Format {
+    let path = shape.path(column);
+    let is_its = |key: &&Key| path.first().is_some_and(|first| key.is_column(first));
+    key.filter(is_its).map_or(decode.format, |key| key.format)
+}
+
 /// A column that is read and not held has its type from the records' schema, where they have one and the table follows
 /// it; anywhere else its first record would decide, and after a restart another one.
 fn check_types(
@@ -287,6 +294,7 @@ fn check_types(
     section: Option<Range<usize>>,
     columns: &raw::Columns,
     decode: &DecodeSettings,
+    key: Option<&Key>,
     shape: &Shape,
 ) -> Result<(), Problem> {
     let read = shape.read_only();
@@ -300,9 +308,13 @@ fn check_types(
         );
         return Err(document.problem_at(text.span(), message));
     }
-    let told_by_schemas = decode.format != Format::Json && decode.infer && decode.evolution.add;
-    let untold = read.into_iter().find(|name| !shape.types.contains_key(*name));
-    match untold.filter(|_| !told_by_schemas) {
+    let told_by_schema = |name: &str| {
+        format_of(name, shape, decode, key) != Format::Json && decode.infer && decode.evolution.add
+    };
+    let untold = read
+        .into_iter()
+        .find(|name| !shape.types.contains_key(*name) && !told_by_schema(name));
+    match untold {
         None => Ok(()),
         Some(name) => Err(document.problem_in(
             section,

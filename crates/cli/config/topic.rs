@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use iceberg::spec::Schema;
 use serde::Deserialize;
-use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, ProtobufEnums, Recursive};
+use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, Recursive};
 use tabletopic_ingest::PartitionBy;
 use tabletopic_shape::{Fate, Shape};
 use tabletopic_table::partition::{PartitionError, parse_partition_by};
@@ -16,6 +16,7 @@ use toml::Spanned;
 
 use super::document::Document;
 use super::error::Problem;
+use super::formats::{Formats, ONLY_PROTOBUF, ONLY_SCHEMAS, has_schemas};
 use super::kafka::{Assignment, Kafka};
 use super::key::Key;
 use super::pattern::Pattern;
@@ -107,8 +108,8 @@ impl Topic {
         references: &References<'_>,
     ) -> Result<Declared, Problem> {
         let section = Some(raw.span());
-        let raw = raw.into_inner();
-        let (name, regex) = match (raw.name, raw.pattern) {
+        let mut raw = raw.into_inner();
+        let (name, regex) = match (raw.name.take(), raw.pattern.take()) {
             (Some(_), Some(pattern)) => {
                 let message = "it has a name already; remove one of the two, or write two [[topic]]";
                 return Err(document.problem_at(pattern.span(), message.to_owned()));
@@ -127,7 +128,7 @@ impl Topic {
         };
         let table = required(
             document,
-            raw.table,
+            raw.table.take(),
             section.clone(),
             "topic.table",
             "write the table that it feeds such as table = \"shop.orders\"",
@@ -141,40 +142,30 @@ impl Topic {
         };
         let format = required(
             document,
-            raw.format,
+            raw.format.take(),
             section.clone(),
             "topic.format",
             "write format = \"json\", \"json-schema\", \"avro\" or \"protobuf\", or \"raw\" for the bytes as they are",
         )?;
-        if format == Format::Raw {
-            let json_only = [
-                ("ddl", raw.ddl.as_ref().map(Spanned::span)),
-                ("event_time", raw.event_time.as_ref().map(Spanned::span)),
-                ("timestamp_unit", raw.timestamp_unit.as_ref().map(Spanned::span)),
-                ("nanos", raw.nanos.as_ref().map(Spanned::span)),
-                ("json", raw.json.as_ref().map(Spanned::span)),
-                ("protobuf", raw.protobuf.as_ref().map(Spanned::span)),
-                ("schema", raw.schema.as_ref().map(Spanned::span)),
-            ];
-            refuse_for_raw(document, json_only)?;
+        let key_span = raw.key.as_ref().map(Spanned::span);
+        let key = raw.key.take().map(|key| {
+            let (span, no_registry) = (key.span(), registry.is_some_and(Option::is_none));
+            Key::validate(key.into_inner(), Some(span), no_registry, document, references)
+        });
+        let key = key.transpose()?.flatten();
+        let formats = Formats {
+            value: format,
+            key: key.as_ref().map(|key| key.format),
+        };
+        formats.check_raw(document, &raw)?;
+        if let Some(json) = &raw.json {
+            formats.check_json(document, json)?;
         }
-        if let (Some(name), Some(json)) = (format_of_numbers(format), &raw.json) {
-            let message =
-                format!("format \"{name}\" has numbers of its own, so json has no meaning; remove it");
-            return Err(document.problem_at(json.span(), message));
+        if let Some(protobuf) = &raw.protobuf {
+            formats.check_protobuf(document, protobuf)?;
         }
-        let protobuf_enums = raw
-            .protobuf
-            .as_ref()
-            .and_then(|protobuf| protobuf.get_ref().enums);
-        let protobuf_enums = protobuf_enums.unwrap_or_default();
-        if let Some(protobuf) = &raw.protobuf
-            && format != Format::Protobuf
-            && protobuf_enums != ProtobufEnums::default()
-        {
-            return Err(document.problem_at(protobuf.span(), ONLY_PROTOBUF.to_owned()));
-        }
-        let schema = schema(document, raw.schema, format, references)?;
+        let protobuf_enums = raw.protobuf.and_then(|protobuf| protobuf.into_inner().enums);
+        let schema = schema(document, raw.schema, formats, references)?;
         let has_schemas = has_schemas(format);
         if has_schemas && schema.file.is_none() && registry.is_some_and(Option::is_none) {
             return Err(document.problem_in(
@@ -184,12 +175,6 @@ impl Topic {
                     .to_owned(),
             ));
         }
-        let key_span = raw.key.as_ref().map(Spanned::span);
-        let key = raw.key.map(|key| {
-            let (span, no_registry) = (key.span(), registry.is_some_and(Option::is_none));
-            Key::validate(key.into_inner(), Some(span), no_registry, document, references)
-        });
-        let key = key.transpose()?.flatten();
         if let Some(job) = raw.job.as_ref().filter(|job| job.get_ref().trim().is_empty()) {
             return Err(document.problem_at(
                 job.span(),
@@ -214,7 +199,7 @@ impl Topic {
                 .json
                 .and_then(|json| json.into_inner().numbers)
                 .unwrap_or_default(),
-            protobuf_enums,
+            protobuf_enums: protobuf_enums.unwrap_or_default(),
             infer: raw.ddl.is_none(),
             evolution: schema.evolution,
             framing: registry
@@ -238,6 +223,7 @@ impl Topic {
                 columns: raw.columns,
             },
             &decode,
+            key.as_ref(),
             raw.ddl.as_ref().map(Spanned::span),
         )?;
         if let (Some(key), Some(shape), Some(span)) = (&key, &shape, key_span) {
@@ -299,27 +285,6 @@ fn fits_shape(document: &Document<'_>, key: &Key, shape: &Shape, span: Range<usi
     Err(document.problem_at(span, problem))
 }
 
-const ONLY_SCHEMAS: &str = "is for format = \"avro\", \"json-schema\" or \"protobuf\"; remove it";
-
-const ONLY_PROTOBUF: &str = "is for format = \"protobuf\"; remove it";
-
-/// The format's name, if it has numbers of its own.
-fn format_of_numbers(format: Format) -> Option<&'static str> {
-    match format {
-        Format::Avro => Some("avro"),
-        Format::Protobuf => Some("protobuf"),
-        Format::Json | Format::JsonSchema | Format::Raw => None,
-    }
-}
-
-/// Whether records are read by schemas.
-pub(super) fn has_schemas(format: Format) -> bool {
-    match format {
-        Format::Avro | Format::JsonSchema | Format::Protobuf => true,
-        Format::Json | Format::Raw => false,
-    }
-}
-
 struct SchemaSettings {
     file: Option<PathBuf>,
     message: Option<String>,
@@ -332,7 +297,7 @@ struct SchemaSettings {
 fn schema(
     document: &Document<'_>,
     raw: Option<Spanned<raw::Schema>>,
-    format: Format,
+    formats: Formats,
     references: &References<'_>,
 ) -> Result<SchemaSettings, Problem> {
     let raw::Schema {
@@ -353,30 +318,19 @@ fn schema(
         optional: steps.contains(&SchemaStep::Optional),
         rename: steps.contains(&SchemaStep::Rename),
     };
-    let without_schemas = !has_schemas(format);
-    let recursion = recursive
-        .as_ref()
-        .map_or(Recursive::Refuse, |recursive| *recursive.get_ref());
-    if let Some(recursive) = recursive.filter(|_| without_schemas && recursion != Recursive::Refuse) {
-        return Err(document.problem_at(recursive.span(), ONLY_SCHEMAS.to_owned()));
+    if let Some(recursive) = &recursive {
+        formats.check_recursive(document, recursive)?;
     }
-    let (file, message) = schema_file(document, file, message, format, references)?;
-    if let Some(evolution) = &evolution
-        && matches!(format, Format::JsonSchema | Format::Protobuf)
-        && (follows.optional || follows.rename)
-    {
-        let message = "`optional` and `rename` are for format = \"avro\"; remove them";
-        return Err(document.problem_at(evolution.span(), message.to_owned()));
-    }
-    if let Some(evolution) = evolution.filter(|_| without_schemas && follows != Evolution::default()) {
-        return Err(document.problem_at(evolution.span(), ONLY_SCHEMAS.to_owned()));
+    let (file, message) = schema_file(document, file, message, formats.value, references)?;
+    if let Some(evolution) = &evolution {
+        formats.check_evolution(document, evolution, follows)?;
     }
     Ok(SchemaSettings {
         file,
         message,
         subject_strategy: subject_strategy.unwrap_or_default(),
         evolution: follows,
-        recursive: recursion,
+        recursive: recursive.map(Spanned::into_inner).unwrap_or_default(),
     })
 }
 
@@ -481,19 +435,6 @@ fn check_topic_name(document: &Document<'_>, name: &Spanned<String>) -> Result<(
         name.span(),
         format!("`{text}` cannot be a topic; write 1 to 249 letters, digits, dots, underscores and hyphens"),
     ))
-}
-
-fn refuse_for_raw<const N: usize>(
-    document: &Document<'_>,
-    keys: [(&str, Option<Range<usize>>); N],
-) -> Result<(), Problem> {
-    match keys.into_iter().find_map(|(key, span)| span.map(|span| (key, span))) {
-        Some((key, span)) => Err(document.problem_at(
-            span,
-            format!("format \"raw\" looks into no record, so {key} has no meaning; remove it, or write format = \"json\""),
-        )),
-        None => Ok(()),
-    }
 }
 
 fn partitions(

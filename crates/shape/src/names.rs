@@ -46,7 +46,7 @@ impl Shape {
     }
 
     /// Where a record's column is within the record.
-    pub(crate) fn path(&self, name: &str) -> Vec<String> {
+    pub fn path(&self, name: &str) -> Vec<String> {
         let within = |flat: &&String| {
             name.strip_prefix(flat.as_str())
                 .is_some_and(|rest| rest.len() > 1 && rest.starts_with('_'))

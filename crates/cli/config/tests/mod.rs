@@ -221,6 +221,45 @@ schema.recursive = "json"
 }
 
 #[test]
+fn settings_that_the_keys_alone_have_a_use_for_can_be_said() {
+    let topic = |value: &str, settings: &str| {
+        let smallest = SMALLEST.replace("format = \"json\"", value);
+        let mut config =
+            parse(&format!("{smallest}{settings}\n")).unwrap_or_else(|problem| panic!("{problem}"));
+        config.topics.remove(0).decode
+    };
+    let avro = "key.format = \"avro\"\nkey.file = \"key.avsc\"\nschema.recursive = \"json\"\n\
+                schema.evolution = [\"optional\", \"rename\"]";
+    let protobuf = "key.format = \"protobuf\"\nkey.file = \"key.proto\"\nprotobuf.enums = \"number\"";
+    let json = "key.format = \"json\"\njson.numbers = \"double\"";
+    let values = [
+        "format = \"json\"",
+        "format = \"raw\"",
+        "format = \"avro\"\nschema.file = \"a.avsc\"",
+        "format = \"protobuf\"\nschema.file = \"a.proto\"",
+    ];
+    for value in values {
+        let decode = topic(value, avro);
+        assert_eq!(decode.recursive, Recursive::Json, "{value}");
+        assert!(decode.evolution.rename && !decode.evolution.add, "{value}");
+        assert_eq!(
+            topic(value, protobuf).protobuf_enums,
+            ProtobufEnums::Number,
+            "{value}"
+        );
+        assert_eq!(topic(value, json).json_numbers, JsonNumbers::Double, "{value}");
+    }
+    let times = topic(
+        values[1],
+        "key.format = \"json\"\nnanos = \"truncate\"\ntimestamp_unit = \"s\"",
+    );
+    assert_eq!(
+        (times.nanos, times.timestamp_unit),
+        (Nanos::Truncate, TimestampUnit::S)
+    );
+}
+
+#[test]
 fn every_key_can_be_set() {
     let config = parse(
         r#"
@@ -524,6 +563,27 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "[registry]\napi = \"apicurio\"\nurls = [\"http://r/apis/registry/v2\"]\nframing = \"confluent-header\"\n\n\
          [catalog]",
         "8: registry.framing: has GUIDs of Confluent's, which Apicurio's API does not know; write api = \"confluent\"",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"raw\"\nkey.format = \"json\"\nevent_time = \"at\"",
+        "15: topic.event_time: format \"raw\" looks into no record, so event_time has no meaning; remove it, or write \
+         format = \"json\"",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"raw\"\nkey = { format = \"avro\", file = \"key.avsc\" }\njson.numbers = \"double\"",
+        "15: topic.json: format \"avro\" has numbers of its own, so json has no meaning; remove it",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nkey = { format = \"protobuf\", file = \"key.proto\" }\nschema.evolution = [\"rename\"]",
+        "15: topic.schema.evolution: `optional` and `rename` are for format = \"avro\"; remove them",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nkey = { format = \"avro\", file = \"key.avsc\" }\nschema.file = \"a.avsc\"",
+        "15: topic.schema.file: is for format = \"avro\", \"json-schema\" or \"protobuf\"; remove it",
     ),
     (
         "format = \"json\"",

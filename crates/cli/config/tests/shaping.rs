@@ -1,6 +1,8 @@
 //! `docs/shaping.md` against what it says: each row of its tables is read, configured and decoded.
 
-use iceberg::spec::Schema;
+use std::collections::BTreeMap;
+
+use iceberg::spec::{PrimitiveType, Schema, Type};
 use serde_json::{Value, json};
 use tabletopic_decode::kafka_columns::KafkaColumn;
 use tabletopic_decode::{Decoded, create_schema};
@@ -210,12 +212,48 @@ fn shapes_that_can_not_be_are_refused() {
             "key.format = \"json\"\ncolumns.drop = [\"key\"]",
             "write another `column` for the key",
         ),
+        (
+            "key.format = \"json\"\ncolumns = { flatten = [\"key\"], drop = [\"key_id\"] }\nwhere = \"key_id > 1\"",
+            "topic.columns.types: is missing `key_id`",
+        ),
         ("columns.dorp = [\"at\"]", "did you mean `drop`"),
     ];
     for (settings, expected) in refusals {
         let problem = parse(&format!("{SMALLEST}{settings}")).unwrap_err();
         assert!(problem.contains(expected), "{settings}: {problem}");
         assert!(!problem.contains("0123456789abcdef"), "{problem}");
+    }
+}
+
+/// What decides the type of a column that is only read: the schema of its own part of the record, or the configuration.
+#[test]
+fn members_of_a_key_have_their_types_by_the_format_of_keys() {
+    let parsed = |value: &str, key: &str, more: &str| {
+        let smallest = SMALLEST.replace("format = \"json\"", &format!("format = \"{value}\""));
+        let file = |format: &str, line: &'static str| if format == "json" { "" } else { line };
+        parse(&format!(
+            "{smallest}{more}{}key.format = \"{key}\"\n{}[topic.columns]\nflatten = [\"key\"]\n\
+             hash = [\"key_id\", \"id\"]\nhash_key = \"0123456789abcdef\"\ndrop = [\"key_region\"]\n",
+            file(value, "schema.file = \"order.avsc\"\n"),
+            file(key, "key.file = \"key.avsc\"\n"),
+        ))
+    };
+    let text: Type = PrimitiveType::String.into();
+    for (value, key, as_text) in [
+        ("json", "avro", Some("id")),
+        ("avro", "json", Some("key_id")),
+        ("avro", "avro", None),
+    ] {
+        let config = parsed(value, key, "").unwrap();
+        let shape = config.topics[0].shape.as_ref().unwrap();
+        let told: BTreeMap<String, Type> = as_text
+            .map(|name| (name.to_owned(), text.clone()))
+            .into_iter()
+            .collect();
+        assert_eq!(shape.types, told, "{value} {key}");
+        let problem = parsed(value, key, "where = \"key_region = 'eu'\"\n").err();
+        let refused = problem.is_some_and(|problem| problem.contains("is missing `key_region`"));
+        assert_eq!(refused, key == "json", "{value} {key}");
     }
 }
 
