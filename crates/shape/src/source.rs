@@ -216,6 +216,8 @@ impl Translate<'_> {
                     ty: ty.clone(),
                 });
             }
+            // The source has it, whatever a sample holds.
+            Fate::Hashed(_) | Fate::Left if rest.is_empty() && self.shape.types.contains_key(&column) => {}
             Fate::Hashed(_) | Fate::Left if self.shape.read_only().contains(column.as_str()) => {
                 self.asked.of_source.push(match rest {
                     [] => nested(path, ty),

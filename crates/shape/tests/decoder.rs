@@ -6,7 +6,7 @@ use arrow::array::{Array, RecordBatch};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use iceberg::spec::Schema;
 use tabletopic_decode::{
-    DecodeError, DecodeSettings, Decoded, Format, OnBadRecord, WriterSchemas, create_schema, parse_ddl,
+    DecodeError, DecodeSettings, Decoded, Format, Key, OnBadRecord, WriterSchemas, create_schema, parse_ddl,
 };
 use tabletopic_records::{NoHeaders, Record};
 use tabletopic_shape::{Expression, HashKey, Shape, Unwrap, decoder, infer, schema_change};
@@ -169,6 +169,60 @@ fn a_computed_column_is_widened_and_one_that_is_required_must_have_a_value() {
             (1, "expression_failed", Some("must"), false),
             (2, "missing_required", Some("must"), false),
             (3, "expression_failed", Some("may"), true),
+        ]
+    );
+}
+
+#[test]
+fn members_of_a_flattened_key_have_the_types_that_are_said_whichever_key_comes_first() {
+    let settings = DecodeSettings {
+        key: Some(Key {
+            column: "key".to_owned(),
+            format: Format::Json,
+            writers: WriterSchemas::default(),
+        }),
+        ..DecodeSettings::new("orders", Format::Json)
+    };
+    let text = |name: &str| (name.to_owned(), iceberg::spec::PrimitiveType::String.into());
+    let shape = Shape {
+        flatten: ["key".to_owned()].into(),
+        hash: ["key_email".to_owned()].into(),
+        hash_key: Some(HashKey::new("0123456789abcdef")),
+        drop: ["key_region".to_owned()].into(),
+        keep: Some(Expression::parse("key_region = 'eu'").unwrap()),
+        types: [text("key_email"), text("key_region")].into(),
+        ..Shape::default()
+    };
+    let keys: [&[u8]; 4] = [
+        br#"{"email": 7, "region": "eu", "shard": 1}"#,
+        br#"{"email": "ada@example.com", "region": "eu", "shard": 2}"#,
+        br#"{"email": "bob@example.com", "region": "us", "shard": 3}"#,
+        br#"{"email": "bob@example.com", "region": 1, "shard": 4}"#,
+    ];
+    let mut records = records(&[&b"{\"id\": 1}"[..]; 4]);
+    for (record, key) in records.iter_mut().zip(keys) {
+        record.key = Some(key);
+    }
+    let fields = infer(Some(&shape), &records, &settings).unwrap();
+    let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
+    assert_eq!(names, ["id", "key_shard", "key_email"]);
+    let mut schema = create_schema(&fields, &settings).unwrap();
+    let decoded = decode(&shape, &settings, &mut schema, &records).unwrap();
+    // HMAC-SHA-256, as Python's `hmac` has it.
+    let hash = "512383176ce1b4c279ee430548cf07ec0b58efa588517b611c1f0da6d2b9e577";
+    assert_eq!(column(&decoded.batch, "key_email"), [hash]);
+    assert_eq!(column(&decoded.batch, "key_shard"), ["2"]);
+    assert_eq!(decoded.filtered, [2]);
+    let bad: Vec<_> = decoded
+        .bad
+        .iter()
+        .map(|bad| (bad.index, bad.reason.as_str(), bad.field.as_deref()))
+        .collect();
+    assert_eq!(
+        bad,
+        [
+            (0, "wrong_type", Some("key.email")),
+            (3, "wrong_type", Some("key.region")),
         ]
     );
 }
