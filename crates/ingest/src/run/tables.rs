@@ -66,21 +66,18 @@ impl Tables {
         job: &Arc<Job>,
         deadline: Instant,
     ) -> Result<(TopicDescription, Readiness), RunError> {
+        // Kept while the registry is waited for: a sample for each of many topics would be much memory.
+        let _turn = self.turns.acquire().await;
         let (topic, sample) = self.look(job).await?;
-        let readiness = match sample {
-            None => Readiness::Ready,
-            Some(sample) => match timeout_at(deadline, self.learn(job, &sample)).await {
-                Ok(()) => {
-                    self.create(job, &sample).await?;
-                    Readiness::Ready
-                }
-                Err(_) => {
-                    tracing::warn!(table = %job.table, "the table is made once the schema registry answers");
-                    Readiness::Late
-                }
-            },
+        let Some(sample) = sample else {
+            return Ok((topic, Readiness::Ready));
         };
-        Ok((topic, readiness))
+        if timeout_at(deadline, self.learn(job, &sample)).await.is_err() {
+            tracing::warn!(table = %job.table, "the table is made once the schema registry answers");
+            return Ok((topic, Readiness::Late));
+        }
+        self.create(job, &sample).await?;
+        Ok((topic, Readiness::Ready))
     }
 
     /// [`make`](Self::make) for as long as it takes: outages are waited out, and so is a topic that has no record yet
@@ -118,6 +115,7 @@ impl Tables {
 
     async fn try_make(&self, job: &Arc<Job>) -> Result<(), RunError> {
         loop {
+            let turn = self.turns.acquire().await;
             let (_, Some(sample)) = self.look(job).await? else {
                 return Ok(());
             };
@@ -125,15 +123,14 @@ impl Tables {
             let Some(lookups) = self.parts.lookups.as_ref().filter(|_| !missing.is_empty()) else {
                 return self.create(job, &sample).await;
             };
-            // The registry may be away for long, and many samples are much memory.
-            drop(sample);
+            // The registry may be away for long, and others need the turn.
+            drop((sample, turn));
             lookups.find_all(missing).await;
         }
     }
 
     /// A job's topic and, unless the table is there already, the records that its columns are inferred from.
     async fn look(&self, job: &Arc<Job>) -> Result<(TopicDescription, Option<Vec<OwnedRecord>>), RunError> {
-        let _turn = self.turns.acquire().await;
         let described = patiently(|| self.broker.describe(&job.topic)).await?;
         let topic = described.map_err(|source| RunError::Topic {
             topic: job.topic.clone(),
@@ -179,7 +176,6 @@ impl Tables {
     }
 
     async fn create(&self, job: &Job, sample: &[OwnedRecord]) -> Result<(), RunError> {
-        let _turn = self.turns.acquire().await;
         let records: Vec<Record<'_>> = sample.iter().map(OwnedRecord::as_record).collect();
         let table = prepare::create_table(&self.parts.lake, job, &records).await?;
         tracing::info!(table = %job.table, sampled = sample.len(), "created the table");
