@@ -305,8 +305,13 @@ fn change_events_in_json_become_rows() {
 }
 
 #[test]
-fn change_events_in_avro_become_rows() {
+fn change_events_whose_schemas_are_in_a_registry_become_rows() {
     let registry = Registry::start();
-    let settings = format!("format = \"avro\"\n\n[registry]\nurls = [\"{}\"]", registry.url);
-    unwraps("avro", &settings, &["--registry", &registry.url]);
+    for format in ["avro", "protobuf"] {
+        let settings = format!(
+            "format = \"{format}\"\n\n[registry]\nurls = [\"{}\"]",
+            registry.url
+        );
+        unwraps(format, &settings, &["--registry", &registry.url]);
+    }
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Change events as Debezium's connector for PostgreSQL writes them.
 
-  changes.py TOPIC --bootstrap B --as json|wrapped|avro [--registry URL]
+  changes.py TOPIC --bootstrap B --as json|wrapped|avro|protobuf [--registry URL]
 
 Writes the changes of two customers into partition 0, with the tombstones behind deletes. As `json` without a schema, as
-`wrapped` by the JSON converter with its schema, as `avro` by Confluent's serializer. Prints how many records it wrote.
+`wrapped` by the JSON converter with its schema, as `avro` and `protobuf` by Confluent's serializers. Prints how many
+records it wrote.
 """
 
 import argparse
@@ -15,7 +16,10 @@ import lake
 from confluent_kafka import Producer
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroSerializer
+from confluent_kafka.schema_registry.protobuf import ProtobufSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
+from google.protobuf import json_format
+from protobuf_records import message_class
 
 NULL = {"default": None}
 VALUE = {
@@ -69,22 +73,39 @@ def event(number, change):
             "ts_ms": 1769851616123 + number, "ts_us": 1}
 
 
+def plain(event):
+    return json.dumps(event).encode()
+
+
+def wrapped(event):
+    schema = {"type": "struct", "fields": [], "optional": False, "name": "shop.public.customers.Envelope"}
+    return plain({"schema": schema, "payload": event})
+
+
+def avro(options):
+    serializer = AvroSerializer(SchemaRegistryClient({"url": options.registry}), json.dumps(ENVELOPE))
+    return lambda event: serializer(event, SerializationContext(options.topic, MessageField.VALUE))
+
+
+def protobuf(options):
+    cls = message_class("changes", "customers.proto", "shop.public.customers.Envelope")
+    serializer = ProtobufSerializer(cls, SchemaRegistryClient({"url": options.registry}))
+    context = SerializationContext(options.topic, MessageField.VALUE)
+    # What is None is absent.
+    return lambda event: serializer(json_format.ParseDict(event, cls()), context)
+
+
+FORMATS = {"json": lambda _: plain, "wrapped": lambda _: wrapped, "avro": avro, "protobuf": protobuf}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("topic")
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--registry", metavar="URL")
-    parser.add_argument("--as", dest="format", choices=["json", "wrapped", "avro"], required=True)
+    parser.add_argument("--as", dest="format", choices=FORMATS, required=True)
     options = parser.parse_args()
-    if options.format == "avro":
-        serializer = AvroSerializer(SchemaRegistryClient({"url": options.registry}), json.dumps(ENVELOPE))
-        context = SerializationContext(options.topic, MessageField.VALUE)
-        serialize = lambda event: serializer(event, context)
-    elif options.format == "wrapped":
-        schema = {"type": "struct", "fields": [], "optional": False, "name": "shop.public.customers.Envelope"}
-        serialize = lambda event: json.dumps({"schema": schema, "payload": event}).encode()
-    else:
-        serialize = lambda event: json.dumps(event).encode()
+    serialize = FORMATS[options.format](options)
     producer = Producer({"bootstrap.servers": options.bootstrap, "enable.idempotence": True})
     failures = []
     acknowledged = lambda error, _: failures.append(str(error)) if error is not None else None
