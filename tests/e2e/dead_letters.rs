@@ -71,32 +71,8 @@ impl Story {
         self.lake.is_sound();
     }
 
-    /// `dead-letters shop.orders ARGUMENTS` as a script runs it: exit code, standard output and standard error.
-    fn letters(&self, config: &Path, arguments: &[&str]) -> (i32, String, String) {
-        let output = command(config, arguments).output().expect("it starts");
-        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        (
-            output.status.code().unwrap_or(-1),
-            text(output.stdout),
-            text(output.stderr),
-        )
-    }
-
-    /// The JSON that a command prints which has to leave with this code.
-    fn asked(&self, config: &Path, code: i32, arguments: &[&str]) -> Value {
-        let (left, out, err) = self.letters(config, &[arguments, &["--output", "json"]].concat());
-        assert_eq!(left, code, "{arguments:?}: {out}{err}");
-        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"))
-    }
-
     fn redrive(&self, code: i32, arguments: &[&str]) -> Value {
-        self.asked(&self.mended, code, &[&["redrive", "--yes"], arguments].concat())
-    }
-
-    fn start_redrive(&self) -> Child {
-        let mut command = command(&self.mended, &["redrive", "--yes", "--output", "json"]);
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
-        command.spawn().expect("it starts")
+        asked(&self.mended, code, &[&["redrive", "--yes"], arguments].concat())
     }
 
     fn snapshots(&self) -> usize {
@@ -113,6 +89,30 @@ fn command(config: &Path, arguments: &[&str]) -> Command {
         .env("TABLETOPIC_CONFIG", config)
         .stdin(Stdio::null());
     command
+}
+
+/// `dead-letters shop.orders ARGUMENTS` as a script runs it: exit code, standard output and standard error.
+pub fn letters(config: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let output = command(config, arguments).output().expect("it starts");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    (
+        output.status.code().unwrap_or(-1),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// The JSON that a command prints which has to leave with this code.
+pub fn asked(config: &Path, code: i32, arguments: &[&str]) -> Value {
+    let (left, out, err) = letters(config, &[arguments, &["--output", "json"]].concat());
+    assert_eq!(left, code, "{arguments:?}: {out}{err}");
+    serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"))
+}
+
+pub fn start_redrive(config: &Path) -> Child {
+    let mut command = command(config, &["redrive", "--yes", "--output", "json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    command.spawn().expect("it starts")
 }
 
 fn line(partition: u64, id: u64) -> Value {
@@ -141,7 +141,7 @@ fn letters_are_listed_shown_and_redriven_with_the_column_that_they_need() {
     story.read([too_large(0, 5), line(0, 6)]);
     let topic = story.topic.name.clone();
 
-    let all = story.asked(&story.narrow, 0, &[]);
+    let all = asked(&story.narrow, 0, &[]);
     assert_eq!(
         (&all["letters"], &all["redriven"]),
         (&json!(4), &json!(0)),
@@ -150,7 +150,7 @@ fn letters_are_listed_shown_and_redriven_with_the_column_that_they_need() {
     assert_eq!(all["reasons"]["out_of_range"]["letters"], 3, "{all:#}");
     assert_eq!(all["reasons"]["not_json"]["letters"], 1, "{all:#}");
     assert_eq!(all["newest"][0]["offset"], 3, "{all:#}");
-    let one = story.asked(
+    let one = asked(
         &story.narrow,
         0,
         &[
@@ -169,9 +169,9 @@ fn letters_are_listed_shown_and_redriven_with_the_column_that_they_need() {
         (&json!(1), &json!(1)),
         "{one:#}"
     );
-    let none = story.asked(&story.narrow, 0, &["--until", "2h"]);
+    let none = asked(&story.narrow, 0, &["--until", "2h"]);
     assert_eq!(none["letters"], 0, "{none:#}");
-    let (code, out, _) = story.letters(&story.narrow, &[]);
+    let (code, out, _) = letters(&story.narrow, &[]);
     assert_eq!(code, 0);
     assert!(
         out.contains("shop.orders: 4 dead letters, 0 of them redriven"),
@@ -179,39 +179,39 @@ fn letters_are_listed_shown_and_redriven_with_the_column_that_they_need() {
     );
 
     let record = format!("{topic}/0@1");
-    let shown = &story.asked(&story.narrow, 0, &["show", &record])[0];
+    let shown = &asked(&story.narrow, 0, &["show", &record])[0];
     let value = "{\"created_at\":\"2026-01-02T00:00:00Z\",\"id\":1099511627778}";
     assert_eq!(shown["value"]["text"], value, "{shown:#}");
     assert_eq!(shown["key"]["text"], "k2", "{shown:#}");
     let headers = json!([{"key": "trace", "value": {"text": "t"}}, {"key": "trace", "value": null}]);
     assert_eq!(shown["headers"], headers, "{shown:#}");
-    let (code, out, err) = story.letters(&story.narrow, &["show", &record, "--raw"]);
+    let (code, out, err) = letters(&story.narrow, &["show", &record, "--raw"]);
     assert_eq!((code, out.as_str()), (0, value), "{err}");
-    let (code, out, err) = story.letters(&story.narrow, &["show", &format!("{topic}/0@2")]);
+    let (code, out, err) = letters(&story.narrow, &["show", &format!("{topic}/0@2")]);
     assert_eq!(code, 0, "{err}");
     assert!(out.contains("{\"id\": \\u{7}"), "a bell would ring: {out}");
-    let (code, _, err) = story.letters(&story.narrow, &["show", &format!("{topic}/0@0")]);
+    let (code, _, err) = letters(&story.narrow, &["show", &format!("{topic}/0@0")]);
     assert_eq!(code, 1);
     assert!(err.contains(&format!("near it are {topic}/0@1, ")), "{err}");
-    let (code, _, err) = story.letters(&story.narrow, &["--reason", "out_of_rage"]);
+    let (code, _, err) = letters(&story.narrow, &["--reason", "out_of_rage"]);
     assert_eq!(code, 2);
     assert!(err.contains("'out_of_range'"), "{err}");
-    let (code, _, err) = story.letters(&story.narrow, &["--reason", "not_json", "redrive", "--yes"]);
+    let (code, _, err) = letters(&story.narrow, &["--reason", "not_json", "redrive", "--yes"]);
     assert_eq!(code, 2, "it would redrive all: {err}");
 
     // Nothing is mended yet; then only half of it.
     let before = story.snapshots();
-    let would = story.asked(&story.narrow, 1, &["redrive", "--dry-run"]);
+    let would = asked(&story.narrow, 1, &["redrive", "--dry-run"]);
     assert_eq!(
         (&would["rows"], &would["selected"]),
         (&json!(0), &json!(4)),
         "{would:#}"
     );
-    let would = story.asked(&story.mended, 1, &["redrive", "--dry-run"]);
+    let would = asked(&story.mended, 1, &["redrive", "--dry-run"]);
     assert_eq!(would["rows"], 3, "{would:#}");
     assert_eq!(would["staying"][0]["reason"], "not_json", "{would:#}");
     assert_eq!(story.snapshots(), before, "it only looked");
-    let (code, _, err) = story.letters(&story.mended, &["redrive"]);
+    let (code, _, err) = letters(&story.mended, &["redrive"]);
     assert_eq!(code, 1);
     assert!(err.contains("add --yes"), "{err}");
     story.holds(&[]);
@@ -244,7 +244,7 @@ fn letters_are_listed_shown_and_redriven_with_the_column_that_they_need() {
         "{again:#}"
     );
     assert_eq!(again["snapshot_ids"], json!([]), "{again:#}");
-    let all = story.asked(&story.mended, 0, &[]);
+    let all = asked(&story.mended, 0, &[]);
     assert_eq!(
         (&all["letters"], &all["redriven"]),
         (&json!(4), &json!(3)),
@@ -258,13 +258,13 @@ fn redrives_that_are_killed_or_run_at_once_add_each_row_once() {
     let story = Story::with_letters("letters-killed", 2_000);
     let service = Service::run(TABLETOPIC, &story.mended, &[]);
     for millis in [50, 120, 200, 350] {
-        let mut killed = story.start_redrive();
+        let mut killed = start_redrive(&story.mended);
         // Where it dies is left to chance.
         std::thread::sleep(Duration::from_millis(millis));
         killed.kill().expect("it is there");
         killed.wait().expect("it ends");
     }
-    let both = [story.start_redrive(), story.start_redrive()];
+    let both = [start_redrive(&story.mended), start_redrive(&story.mended)];
     for one in both {
         let output = one.wait_with_output().expect("it ends");
         assert_eq!(
@@ -286,7 +286,7 @@ fn a_rolled_back_redrive_is_redriven_again() {
     story.redrive(0, &[]);
     story.holds(&["out_of_range"]);
     story.lake.foreign(&["rollback", "--to", &before.to_string()]);
-    let (code, _, err) = story.letters(&story.mended, &["redrive", "--yes"]);
+    let (code, _, err) = letters(&story.mended, &["redrive", "--yes"]);
     assert_eq!(code, 4, "{err}");
     assert!(err.contains("rolled the table back"), "{err}");
     let answer = Command::new(TABLETOPIC)

@@ -29,6 +29,7 @@ mod plan;
 mod process_faults;
 mod protobuf;
 mod registered;
+mod registered_letters;
 mod rollback;
 mod shape;
 mod sparse_logs;

@@ -7,13 +7,14 @@ use tabletopic_testkit::{Lake, Registry, Service, Topic, must};
 
 use crate::TABLETOPIC;
 
-/// `registry_produce.py`. `origin` is where the schemas are: in a registry, or in a file that is written.
-pub fn produce(format: &str, topic: &Topic, origin: [&str; 2], rows: &str, batches: &[&str]) {
+/// `registry_produce.py`, and what it says. `origin` is where the schemas are: in a registry, or in a file that is
+/// written.
+pub fn produce(format: &str, topic: &Topic, origin: [&str; 2], rows: &str, batches: &[&str]) -> Value {
     let places = ["--bootstrap", &topic.bootstrap, "--rows", rows];
     must(
         "registry_produce",
         &[&[format, topic.name.as_str()], batches, &places, &origin].concat(),
-    );
+    )
 }
 
 /// A job of this format whose bad records are set aside; `schemas` says where the schemas are.
