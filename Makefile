@@ -34,7 +34,9 @@ bench: parts ## What it costs: figures into benches/results, and from there into
 	cargo build --release
 	cargo bench --bench stages --no-run
 	tests/parts/kafka.py with -- benches/catch_up.py $(BENCH_RESULTS)
-	tests/parts/kafka.py with -- benches/catch_up.py $(BENCH_RESULTS) --format avro
+	for format in avro protobuf json-schema; do \
+	    tests/parts/kafka.py with -- benches/catch_up.py $(BENCH_RESULTS) --format $$format || exit 1; \
+	done
 	cargo bench --bench commits >> $(BENCH_RESULTS)
 	tests/parts/kafka.py with -- benches/memory.py $(BENCH_RESULTS)
 	benches/table.py $(BENCH_RESULTS) --write

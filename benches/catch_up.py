@@ -2,12 +2,13 @@
 """Rows 2 and 3 of the targets: a topic of bids is read from its start into an empty table, `tabletopic run --until-end`.
 
   catch_up.py RESULTS --rounds 5
-  catch_up.py RESULTS --format avro    the same bids in Avro, framed for a schema registry, which it starts
+  catch_up.py RESULTS --format avro    the same bids in Avro, framed for a schema registry, which it starts; protobuf and
+                                       json-schema likewise
 
 Each round measures the stages alone, then one catch-up of the release binary, and appends the figures to RESULTS, one
 JSON object a line. With several --binary NAME=PATH a round runs each of them: so two versions are compared.
-Needs a broker (TABLETOPIC_TEST_BOOTSTRAP; `tests/parts/kafka.py with`); the topic is made if it is not there, one of
-Avro always, since its registry forgets.
+Needs a broker (TABLETOPIC_TEST_BOOTSTRAP; `tests/parts/kafka.py with`); the topic is made if it is not there, one
+with a registry always, since that forgets.
 Only Python's standard library; `admin.py` and `produce.py` run in TABLETOPIC_PYTHON.
 """
 
@@ -27,6 +28,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 READERS = ROOT / "tests" / "readers"
+SCHEMAS = {"avro": "bids.avsc", "protobuf": "bids.proto", "json-schema": "bids.schema.json"}
 
 CONFIG = """\
 [kafka]
@@ -64,8 +66,8 @@ def main():
     parser.add_argument("--stages", metavar="COMMAND", default="cargo bench --quiet --bench stages --",
                         help="that measures the stages; empty for none")
     parser.add_argument("--bootstrap", default=os.environ.get("TABLETOPIC_TEST_BOOTSTRAP"))
-    parser.add_argument("--topic", help="by default bids, or a new one for Avro")
-    parser.add_argument("--format", choices=("json", "avro"), default="json")
+    parser.add_argument("--topic", help="by default bids, or a new one beside a new registry")
+    parser.add_argument("--format", choices=("json", *SCHEMAS), default="json")
     parser.add_argument("--count", type=int, default=8_000_000, help="records of the topic, if it has to be made")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
@@ -140,7 +142,7 @@ def prepare_topic(options):
     partitions = reader("admin", options, "describe", options.topic, check=False)
     if partitions is None:
         reader("admin", options, "create", options.topic, "--partitions", str(options.partitions))
-        framed = ["--registry", options.registry] if options.registry else []
+        framed = ["--registry", options.registry, "--format", options.format] if options.registry else []
         reader("produce", options, "bids", options.topic, "--count", str(options.count), "--seed", "1", *framed)
         partitions = reader("admin", options, "describe", options.topic)
     return sum(partition["end"] - partition["start"] for partition in partitions["partitions"].values())
@@ -161,8 +163,8 @@ def reader(program, options, *arguments, check=True):
 
 def stages(options):
     command = [*shlex.split(options.stages), "--bootstrap", options.bootstrap, "--topic", options.topic, "--rounds", "1"]
-    if options.format == "avro":
-        command += ["--avro", READERS / "bids.avsc"]
+    if options.format in SCHEMAS:
+        command += ["--format", options.format, "--schema", READERS / SCHEMAS[options.format]]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 

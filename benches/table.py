@@ -14,7 +14,10 @@ import statistics
 README = pathlib.Path(__file__).resolve().parent / "README.md"
 BEGIN, END = "<!-- table.py begins -->\n", "<!-- table.py ends -->\n"
 
-NAMES = {"json": "JSON", "avro": "Avro, framed for a schema registry"}
+NAMES = {
+    "json": "JSON", "avro": "Avro, framed for a schema registry", "protobuf": "Protobuf, framed for a schema registry",
+    "json-schema": "JSON with a JSON Schema, framed for a schema registry",
+}
 
 # The stages that L is the sum of.
 LIMIT = ("consume", "decode", "split", "encode", "upload")

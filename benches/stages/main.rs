@@ -27,7 +27,7 @@ use tabletopic_table::storage::DurableLocal;
 
 use appends::Appends;
 use stage::{Measured, Stage};
-use topic::{Sample, Topic};
+use topic::{Sample, Topic, Values};
 
 /// The binary's own: librdkafka allocates through it too.
 #[global_allocator]
@@ -51,9 +51,12 @@ struct Arguments {
     /// Measure these alone; by default all
     #[arg(long, value_enum)]
     only: Vec<Stage>,
-    /// The values are Avro, framed for a registry, all with the schema of this file
+    /// What the values are; all but JSON is framed for a registry, with the schema of --schema
+    #[arg(long, value_enum, default_value_t = Values::Json)]
+    format: Values,
+    /// The schema of all values
     #[arg(long, value_name = "FILE")]
-    avro: Option<PathBuf>,
+    schema: Option<PathBuf>,
     /// Cargo passes it to every bench
     #[arg(long, hide = true)]
     bench: bool,
@@ -65,8 +68,8 @@ fn main() -> Result<()> {
         &KafkaSettings::new(&arguments.bootstrap, "tabletopic-bench"),
         &arguments.topic,
     )?;
-    let avro = arguments.avro.map(std::fs::read_to_string).transpose()?;
-    let sample = topic.sample(arguments.sample, avro.as_deref())?;
+    let schema = arguments.schema.map(std::fs::read_to_string).transpose()?;
+    let sample = topic.sample(arguments.sample, arguments.format, &schema.unwrap_or_default())?;
     let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)

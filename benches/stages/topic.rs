@@ -17,6 +17,26 @@ use crate::table::Table;
 /// As many as `run` takes for a new table.
 const INFERRED_FROM: usize = 10_000;
 
+/// What the values of a topic are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Values {
+    Json,
+    Avro,
+    Protobuf,
+    JsonSchema,
+}
+
+impl Values {
+    fn format(self) -> Format {
+        match self {
+            Self::Json => Format::Json,
+            Self::Avro => Format::Avro,
+            Self::Protobuf => Format::Protobuf,
+            Self::JsonSchema => Format::JsonSchema,
+        }
+    }
+}
+
 pub struct Topic {
     settings: KafkaSettings,
     name: Arc<str>,
@@ -88,8 +108,8 @@ impl Topic {
     }
 
     /// The first records, in the batches in which the source hands them out, and the table that they ask for.
-    /// `avro` is the schema of every record, if they are no JSON.
-    pub fn sample(&self, records: usize, avro: Option<&str>) -> Result<Sample> {
+    /// `schema` is that of every record, where `values` have one.
+    pub fn sample(&self, records: usize, values: Values, schema: &str) -> Result<Sample> {
         let mut batches = Vec::new();
         self.read(records as u64, |records| batches.push(Batch::copy(records)))?;
         let first: Vec<Record<'_>> = batches
@@ -97,17 +117,17 @@ impl Topic {
             .flat_map(Batch::records)
             .take(INFERRED_FROM)
             .collect();
-        let format = if avro.is_some() {
-            Format::Avro
-        } else {
-            Format::Json
-        };
-        let mut settings = DecodeSettings::new(&*self.name, format);
+        let mut settings = DecodeSettings::new(&*self.name, values.format());
         settings.event_time = Some("dateTime".to_owned());
-        if let Some(schema) = avro {
+        if values != Values::Json {
             settings.writers = WriterSchemas::of_registry();
-            for id in settings.missing(&first) {
-                settings.writers.learn_avro(id, schema, &[]);
+        }
+        for id in settings.missing(&first) {
+            match values {
+                Values::Json => bail!("JSON without a schema names one"),
+                Values::Avro => settings.writers.learn_avro(id, schema, &[]),
+                Values::Protobuf => settings.writers.learn_protobuf(id, schema, &[]),
+                Values::JsonSchema => settings.writers.learn_json(id, schema, &[]),
             }
         }
         let schema = create_schema(&infer(&first, &settings)?, &settings)?;

@@ -12,15 +12,18 @@ import string
 import urllib.request
 
 import fastavro
+import protobuf_records
 
 START = 1_767_225_600_000  # 2026-01-01, in milliseconds; a bid comes every 40 ms of event time
 LENGTH = 283
-SCHEMA = pathlib.Path(__file__).resolve().parent / "bids.avsc"
+HERE = pathlib.Path(__file__).resolve().parent
+KINDS = {"avro": "AVRO", "protobuf": "PROTOBUF", "json-schema": "JSON"}
+SCHEMAS = {"avro": HERE / "bids.avsc", "protobuf": HERE / "bids.proto", "json-schema": HERE / "bids.schema.json"}
 
 
-def register(registry, topic):
+def register(registry, topic, kind):
     """Puts the schema of bids into a registry; answers its id."""
-    body = json.dumps({"schemaType": "AVRO", "schema": SCHEMA.read_text()}).encode()
+    body = json.dumps({"schemaType": KINDS[kind], "schema": SCHEMAS[kind].read_text()}).encode()
     request = urllib.request.Request(
         f"{registry}/subjects/{topic}-value/versions", body, {"Content-Type": "application/vnd.schemaregistry.v1+json"}
     )
@@ -28,16 +31,40 @@ def register(registry, topic):
         return json.load(answer)["id"]
 
 
-def avro(schema_id):
-    """A function from a bid in JSON to the same bid in Avro, framed as a registry's serializer does it."""
-    schema = fastavro.parse_schema(json.loads(SCHEMA.read_text()))
+def encoder(kind, schema_id):
+    """A function from a bid in JSON to the same bid in another format, framed as a registry's serializer does it."""
     frame = b"\0" + schema_id.to_bytes(4, "big")
+    match kind:
+        case "avro":
+            return avro(frame)
+        case "protobuf":
+            return protobuf(frame)
+        case "json-schema":
+            return lambda value: frame + value.encode()
+
+
+def avro(frame):
+    schema = fastavro.parse_schema(json.loads(SCHEMAS["avro"].read_text()))
 
     def encode(value):
         encoded = io.BytesIO()
         encoded.write(frame)
         fastavro.schemaless_writer(encoded, schema, json.loads(value))
         return encoded.getvalue()
+
+    return encode
+
+
+def protobuf(frame):
+    bid = protobuf_records.message_class(".", SCHEMAS["protobuf"].name, "bench.Bid", folder=HERE)
+
+    def encode(value):
+        fields = json.loads(value)
+        at = fields.pop("dateTime")
+        message = bid(**fields)
+        message.dateTime.FromMilliseconds(at)
+        # The first message of its file.
+        return frame + b"\0" + message.SerializeToString()
 
     return encode
 

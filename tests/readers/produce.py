@@ -7,7 +7,7 @@
   produce.py flights TOPIC --seed 1 --produced FILE
   produce.py lines TOPIC --from FILE --produced FILE        see lines.py
   produce.py bomb TOPIC --count 300 --produced FILE
-  produce.py bids TOPIC --count 8000000 --seed 1 [--registry URL]
+  produce.py bids TOPIC --count 8000000 --seed 1 [--format avro --registry URL]
 
 --produced writes every record with its offset (see produced.py). bids has none: its record at an offset follows from
 the seed, so its topic must be new. Prints one JSON object with counts by kind and the offsets of each partition.
@@ -163,7 +163,7 @@ def produce_bomb(options, produced):
 def produce_bids(options):
     """One process for each partition: the offsets of a new topic are then 0, 1, 2, and so on."""
     partitions = partitions_of(producer(options.bootstrap), options.topic)
-    options.schema_id = bids.register(options.registry, options.topic) if options.registry else None
+    options.schema_id = bids.register(options.registry, options.topic, options.format) if options.registry else None
     counts = [len(range(partition, options.count, partitions)) for partition in range(partitions)]
     # Spawned, because neither librdkafka nor DuckDB lives through a fork.
     processes = multiprocessing.get_context("spawn")
@@ -182,7 +182,7 @@ def produce_bids_of_partition(options, partition, partitions, count, chunk=50_00
     connection = lake.open_duckdb()
     connection.execute("SET threads = 1")
     bids.prepare(connection, options.seed)
-    encode = bids.avro(options.schema_id) if options.schema_id else str.encode
+    encode = bids.encoder(options.format, options.schema_id) if options.schema_id else str.encode
     client = producer(options.bootstrap, **{"linger.ms": 50})
     failed = []
     for start in range(0, count, chunk):
@@ -221,7 +221,8 @@ def main():
         if name not in ("flights", "lines"):
             command.add_argument("--count", type=int, default=1000, help="records; of transactions: transactions")
         if name == "bids":
-            command.add_argument("--registry", metavar="URL", help="in Avro, with the schema there")
+            command.add_argument("--registry", metavar="URL", help="in --format, with the schema there")
+            command.add_argument("--format", choices=tuple(bids.KINDS))
         else:
             command.add_argument("--produced", metavar="FILE", required=True)
             command.add_argument("--rate", type=float, default=0, help="a second; by default as fast as it goes")

@@ -28,10 +28,10 @@ def compile_set(folder, file):
         return pathlib.Path(out.name).read_bytes()
 
 
-def message_class(batch, file, name):
+def message_class(batch, file, name, folder=FOLDER):
     # Each version in a pool of its own: they have the same names.
     pool = descriptor_pool.DescriptorPool()
-    for each in descriptor_pb2.FileDescriptorSet.FromString(compile_set(FOLDER / batch, file)).file:
+    for each in descriptor_pb2.FileDescriptorSet.FromString(compile_set(folder / batch, file)).file:
         pool.Add(each)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
 
