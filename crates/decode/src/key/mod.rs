@@ -41,7 +41,8 @@ impl Key {
         }
     }
 
-    fn is_column(&self, name: &str) -> bool {
+    /// Whether a column of the table's own level is the key's, in whatever case it is written.
+    pub fn is_column(&self, name: &str) -> bool {
         name.to_lowercase() == self.column.to_lowercase()
     }
 }

@@ -86,14 +86,22 @@ fn origin(job: &Job, field: &NestedFieldRef, is_there: bool) -> Origin {
         Origin::Made
     } else if job.ddl.is_some() {
         Origin::Ddl
-    } else if job.decode.format == Format::Raw {
-        Origin::Raw
-    } else if matches!(
-        job.decode.format,
-        Format::Avro | Format::JsonSchema | Format::Protobuf
-    ) {
-        Origin::Schema
     } else {
-        Origin::Inferred
+        match format_of(job, &field.name) {
+            Format::Raw => Origin::Raw,
+            Format::Avro | Format::JsonSchema | Format::Protobuf => Origin::Schema,
+            Format::Json => Origin::Inferred,
+        }
     }
+}
+
+/// The format of the part of a record that a column is read from.
+fn format_of(job: &Job, column: &str) -> Format {
+    let path = match &job.shape {
+        Some(shape) => shape.path(column),
+        None => vec![column.to_owned()],
+    };
+    let key = job.decode.key.as_ref();
+    let key = key.filter(|key| path.first().is_some_and(|first| key.is_column(first)));
+    key.map_or(job.decode.format, |key| key.format)
 }
