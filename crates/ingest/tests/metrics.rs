@@ -3,15 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use iceberg::TableIdent;
-use object_store::memory::InMemory;
 use prometheus::{Registry, TextEncoder};
-use tabletopic_catalog::MemoryCatalog;
-use tabletopic_clock::{Clock, ManualClock, Millis, SeededEntropy};
+use tabletopic_clock::Millis;
 use tabletopic_decode::{DecodeSettings, Format, OnBadRecord, parse_ddl};
 use tabletopic_ingest::ask_broker::Here;
 use tabletopic_ingest::memory_budget::Untold;
@@ -20,28 +20,20 @@ use tabletopic_ingest::observe::{
     Metrics, Observed, PartitionReport, RangeReport, Report, Source as Speaker, Standing, StoreRequests,
     ToRetention,
 };
-use tabletopic_ingest::run::{Assignment, Ended, Parts, Settings, Sources, Stop, run};
+use tabletopic_ingest::run::{Ended, Parts, Stop, run};
 use tabletopic_ingest::{Job, Matched, PartitionBy, Start};
 use tabletopic_offsets::{JobId, TopicPartition};
-use tabletopic_source::{MemoryBroker, MemoryRecord, Retention, Source, SourceError};
+use tabletopic_source::{MemoryBroker, MemoryRecord, Retention};
 use tabletopic_table::Lake;
 use tabletopic_table::file::FileSettings;
-use tabletopic_table::storage::{RequestCounts, file_io};
+use tabletopic_table::storage::RequestCounts;
 use tokio::sync::watch;
+
+use common::{InMemorySources, NOW, lake, settings};
 
 const TOPIC: &str = "orders";
 const TABLE: &str = "shop.orders";
-const NOW: Millis = 1_700_000_000_000;
 const HOUR: Millis = 3_600_000;
-
-#[derive(Debug)]
-struct InMemorySources(MemoryBroker);
-
-impl Sources for InMemorySources {
-    fn open(&self, worker: usize) -> Result<Box<dyn Source>, SourceError> {
-        Ok(Box::new(self.0.member(format!("worker-{worker}"))))
-    }
-}
 
 /// A topic of two partitions, and a table for it.
 struct Feed {
@@ -55,21 +47,8 @@ impl Feed {
     fn new() -> Self {
         let broker = MemoryBroker::new("cluster");
         broker.create_topic(TOPIC, 2);
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
-        let entropy = Arc::new(SeededEntropy::new(1));
         let requests = Arc::new(RequestCounts::default());
-        let lake = Lake {
-            catalog: Arc::new(MemoryCatalog::new(
-                "memory",
-                "memory:///warehouse",
-                clock.clone(),
-                entropy.clone(),
-            )),
-            file_io: file_io(Arc::new(InMemory::new()), "memory:///", requests.clone()),
-            clock,
-            entropy,
-            actor: "test".into(),
-        };
+        let lake = lake(requests.clone());
         let mut decode = DecodeSettings::new(TOPIC, Format::Json);
         decode.on_bad_record = OnBadRecord::DeadLetter;
         let job = Arc::new(Job {
@@ -118,21 +97,14 @@ impl Feed {
         let parts = Parts {
             lake: self.lake.clone(),
             broker: Arc::new(self.broker.clone()),
-            sources: Arc::new(InMemorySources(self.broker.clone())),
+            sources: Arc::new(InMemorySources::new(self.broker.clone())),
             heap: Arc::new(Untold),
             lookups: None,
             patterns: None,
             observed: observed.clone(),
         };
-        let settings = Settings {
-            workers: 1,
-            memory_budget: 64 << 20,
-            assignment: Assignment::Static,
-            topic_refresh: Duration::from_secs(30),
-            until_end: true,
-        };
         let (_stop, stopped) = watch::channel(Stop::Run);
-        let ended = run(parts, vec![self.job.clone()], settings, stopped)
+        let ended = run(parts, vec![self.job.clone()], settings(), stopped)
             .await
             .unwrap();
         assert_eq!(ended, Ended::ReachedEnd);
