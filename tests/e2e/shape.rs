@@ -268,50 +268,51 @@ fn changelog() -> Value {
     ])
 }
 
-/// Reads the change events of `changes.py` and compares the table, twice: a second process goes on where it ended.
-fn unwraps(format: &str, settings: &str, more: &[&str]) {
+/// Reads the change events of `changes.py` and compares the table, twice: a second process goes on where it ended, with
+/// events in the format `then`. The column of names is called `name` after them.
+fn unwraps(format: &str, settings: &str, more: &[&str], then: &str, name: &str) {
     let story = Story::new(
         &format!("changes-{format}"),
         &format!("unwrap = \"debezium\"\npartition_by = []\ncolumns.drop = [\"secret\"]\n{settings}"),
     );
-    let arguments = [
-        &[
-            story.topic.name.as_str(),
+    let produce = |format: &str| {
+        let topic = [
+            &story.topic.name,
             "--bootstrap",
             &story.topic.bootstrap,
             "--as",
             format,
-        ][..],
-        more,
-    ]
-    .concat();
-    must("changes", &arguments);
+        ];
+        must("changes", &[&topic, more].concat());
+    };
+    produce(format);
     story.run();
     let all = "SELECT * EXCLUDE (_kafka_partition, _kafka_timestamp) FROM orders ORDER BY _kafka_offset";
     assert_eq!(story.asks(all), changelog(), "{format}");
-    must("changes", &arguments);
+    produce(then);
     story.run();
     let counts = "SELECT sum(rows)::INT AS rows, sum(filtered)::INT AS filtered FROM orders__ledger";
     assert_eq!(story.asks(counts), json!([{"rows": 10, "filtered": 2}]));
-    let again = "SELECT count(*)::INT AS rows, count(DISTINCT (id, name, _op, _source_lsn))::INT AS changes FROM orders";
-    assert_eq!(story.asks(again), json!([{"rows": 10, "changes": 5}]));
+    let again = format!(
+        "SELECT count(*)::INT AS rows, count(DISTINCT (id, {name}, _op, _source_lsn))::INT AS changes FROM orders"
+    );
+    assert_eq!(story.asks(&again), json!([{"rows": 10, "changes": 5}]));
     story.lake.is_sound();
 }
 
 #[test]
 fn change_events_in_json_become_rows() {
-    unwraps("json", "format = \"json\"", &[]);
-    unwraps("wrapped", "format = \"json\"", &[]);
+    unwraps("json", "format = \"json\"", &[], "json", "name");
+    unwraps("wrapped", "format = \"json\"", &[], "wrapped", "name");
 }
 
 #[test]
 fn change_events_whose_schemas_are_in_a_registry_become_rows() {
     let registry = Registry::start();
-    for format in ["avro", "protobuf"] {
-        let settings = format!(
-            "format = \"{format}\"\n\n[registry]\nurls = [\"{}\"]",
-            registry.url
-        );
-        unwraps(format, &settings, &["--registry", &registry.url]);
-    }
+    let settings = |topic: &str| format!("{topic}\n\n[registry]\nurls = [\"{}\"]", registry.url);
+    let registered = ["--registry", &registry.url];
+    let renames = settings("format = \"avro\"\nschema.evolution = [\"add\", \"rename\"]");
+    unwraps("avro", &renames, &registered, "avro-titled", "title");
+    let protobuf = settings("format = \"protobuf\"");
+    unwraps("protobuf", &protobuf, &registered, "protobuf", "name");
 }

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Change events as Debezium's connector for PostgreSQL writes them.
 
-  changes.py TOPIC --bootstrap B --as json|wrapped|avro|protobuf [--registry URL]
+  changes.py TOPIC --bootstrap B --as json|wrapped|avro|avro-titled|protobuf [--registry URL]
 
 Writes the changes of two customers into partition 0, with the tombstones behind deletes. As `json` without a schema, as
-`wrapped` by the JSON converter with its schema, as `avro` and `protobuf` by Confluent's serializers. Prints how many
-records it wrote.
+`wrapped` by the JSON converter with its schema, as `avro` and `protobuf` by Confluent's serializers. In `avro-titled`,
+the names are called `title`, with `name` as an alias. Prints how many records it wrote.
 """
 
 import argparse
+import copy
 import json
 import sys
 
@@ -82,9 +83,18 @@ def wrapped(event):
     return plain({"schema": schema, "payload": event})
 
 
-def avro(options):
-    serializer = AvroSerializer(SchemaRegistryClient({"url": options.registry}), json.dumps(ENVELOPE))
+def avro(options, envelope=ENVELOPE):
+    serializer = AvroSerializer(SchemaRegistryClient({"url": options.registry}), json.dumps(envelope))
     return lambda event: serializer(event, SerializationContext(options.topic, MessageField.VALUE))
+
+
+def avro_titled(options):
+    envelope = copy.deepcopy(ENVELOPE)
+    name = envelope["fields"][0]["type"][1]["fields"][1]
+    name.update(name="title", aliases=["name"])
+    serialize = avro(options, envelope)
+    titled = lambda row: row and row | {"title": row["name"]}
+    return lambda event: serialize(event | {image: titled(event[image]) for image in ("before", "after")})
 
 
 def protobuf(options):
@@ -95,7 +105,13 @@ def protobuf(options):
     return lambda event: serializer(json_format.ParseDict(event, cls()), context)
 
 
-FORMATS = {"json": lambda _: plain, "wrapped": lambda _: wrapped, "avro": avro, "protobuf": protobuf}
+FORMATS = {
+    "json": lambda _: plain,
+    "wrapped": lambda _: wrapped,
+    "avro": avro,
+    "avro-titled": avro_titled,
+    "protobuf": protobuf,
+}
 
 
 def main():

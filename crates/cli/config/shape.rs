@@ -62,6 +62,11 @@ pub fn shape(
                        its columns should have other types";
         return Err(at(ddl, message.to_owned()));
     }
+    if let Some(unwrap) = unwrap.as_ref().filter(|_| !decode.evolution.add) {
+        let message =
+            "finds out from the events which columns there are; write \"add\" into schema.evolution as well";
+        return Err(at(unwrap.span(), message.to_owned()));
+    }
     let drops = |otherwise: &Spanned<RawOtherwise>| *otherwise.get_ref() == RawOtherwise::Drop;
     if let (None, Some(otherwise)) = (&keep, otherwise.as_ref().filter(|otherwise| !drops(otherwise))) {
         let message = "is for records that `where` does not keep; add where = \"...\", or remove it";

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use iceberg::spec::Schema;
 use serde::Deserialize;
-use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, Recursive};
+use tabletopic_decode::{DecodeSettings, Evolution, Format, KafkaColumns, Limits, NamedColumns, Recursive};
 use tabletopic_ingest::PartitionBy;
 use tabletopic_shape::{Fate, Shape};
-use tabletopic_table::partition::{PartitionError, parse_partition_by};
+use tabletopic_table::partition::{PartitionError, parse_partition_by, partitioned_column};
 use toml::Spanned;
 
 use super::document::Document;
@@ -240,6 +240,10 @@ impl Topic {
                 event_time.as_deref().unwrap_or("_kafka_timestamp")
             )]),
         };
+        let decode = DecodeSettings {
+            named: partitioning(&partition_by),
+            ..decode
+        };
         let name = name.into_inner();
         let topic = Self {
             pattern: regex.as_ref().map(|regex| regex.as_str().to_owned()),
@@ -466,6 +470,16 @@ fn partitions(
             Ok(Some(sorted.into_iter().collect()))
         }
     }
+}
+
+/// The columns that `partition_by` names.
+fn partitioning(partition_by: &PartitionBy) -> NamedColumns {
+    let PartitionBy::Said(fields) = partition_by else {
+        return NamedColumns::default();
+    };
+    let columns = fields.iter().filter_map(|field| partitioned_column(field).ok());
+    let path = |column: &str| column.split('.').map(str::to_owned).collect();
+    NamedColumns::new(columns.map(path).collect(), Vec::new())
 }
 
 /// Syntax only: which columns there are, the table or the DDL file says.

@@ -13,6 +13,7 @@ use crate::bad::{Fault, Reason};
 use crate::columns::{Outcome, Reading, Rules, StructColumn};
 use crate::error::DecodeError;
 use crate::frame::Select;
+use crate::ignored::Ignored;
 use crate::kafka_columns::KafkaColumn;
 use crate::rows::Rows;
 use crate::settings::DecodeSettings;
@@ -58,6 +59,9 @@ pub(crate) trait RecordColumns: Sized + Send {
         arrow: Fields,
         event_time: Option<&[&str]>,
     ) -> Result<Self, (String, String)>;
+
+    /// Passes fields over, for formats whose plans do not.
+    fn pass_over(&mut self, _: &Ignored) {}
 
     /// One more entry that is no row.
     fn pad(&mut self);
@@ -116,13 +120,14 @@ impl<F: WrittenFormat> ByWriter<F> {
             .unzip();
         let event_time: Option<Vec<&str>> =
             settings.event_time.as_ref().map(|path| path.split('.').collect());
-        let record = F::Columns::new(&iceberg, Fields::from(arrow), event_time.as_deref()).map_err(
+        let mut record = F::Columns::new(&iceberg, Fields::from(arrow), event_time.as_deref()).map_err(
             |(column, problem)| DecodeError::Column {
                 topic: settings.topic.clone(),
                 column,
                 problem,
             },
         )?;
+        record.pass_over(&settings.ignored);
         Ok(Self {
             rows,
             rules: Rules::new(settings),

@@ -27,8 +27,18 @@ impl FormerNames {
         Self(Arc::new(names))
     }
 
+    /// Those of the column `id`.
+    pub fn names(&self, id: i32) -> &[String] {
+        self.0.get(&id).map_or(&[], Vec::as_slice)
+    }
+
     pub(crate) fn has(&self, id: i32, name: &str) -> bool {
-        let names = self.0.get(&id);
-        names.is_some_and(|names| names.iter().any(|former| former == name))
+        self.names(id).iter().any(|former| former == name)
+    }
+}
+
+impl FromIterator<(i32, Vec<String>)> for FormerNames {
+    fn from_iter<I: IntoIterator<Item = (i32, Vec<String>)>>(names: I) -> Self {
+        Self(Arc::new(names.into_iter().collect()))
     }
 }

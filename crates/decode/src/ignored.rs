@@ -1,4 +1,4 @@
-//! Fields that nobody wants: no column is ever made for them, and what they hold is not looked at.
+//! Fields that get no column: nobody wants them, or their names are other columns'.
 
 use std::sync::Arc;
 
@@ -10,20 +10,28 @@ pub struct Ignored(Arc<Inner>);
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Inner {
     fields: Vec<Vec<String>>,
+    taken: Vec<Vec<String>>,
     closed: Vec<Vec<String>>,
     open: Vec<Vec<String>>,
 }
 
 impl Ignored {
-    /// `fields` are whole paths. Of the structs at `closed` (the empty path is the record) every field is ignored that
-    /// has no column yet, but for those at `open`.
-    pub fn new(fields: &[Vec<String>], closed: &[Vec<String>], open: &[Vec<String>]) -> Self {
+    /// `fields` are whole paths, whose values are not looked at. Those at `taken` have a name that another column has;
+    /// they are counted as unknown. Of the structs at `closed` (the empty path is the record) every field is ignored
+    /// that has no column yet, but for those at `open`.
+    pub fn new(
+        fields: &[Vec<String>],
+        taken: &[Vec<String>],
+        closed: &[Vec<String>],
+        open: &[Vec<String>],
+    ) -> Self {
         let lower = |paths: &[Vec<String>]| {
             let path = |path: &Vec<String>| path.iter().map(|part| part.to_lowercase()).collect();
             paths.iter().map(path).collect()
         };
         Self(Arc::new(Inner {
             fields: lower(fields),
+            taken: lower(taken),
             closed: lower(closed),
             open: lower(open),
         }))
@@ -38,24 +46,40 @@ impl Ignored {
         };
         Self(Arc::new(Inner {
             fields: inner(&self.0.fields),
+            taken: inner(&self.0.taken),
             closed: inner(&self.0.closed),
             open: inner(&self.0.open),
         }))
     }
 
+    /// Whether every value is looked at.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.fields.is_empty() && self.0.closed.is_empty()
     }
 
     /// Whether the struct at `parent` gets no column `name`.
     pub(crate) fn has(&self, parent: &[String], name: &str) -> bool {
-        let is_field = |path: &Vec<String>| {
-            path.split_last()
-                .is_some_and(|(last, above)| is(last, name) && same(above, parent))
-        };
-        let closed = self.0.closed.iter().any(|path| same(path, parent));
-        self.0.fields.iter().any(is_field) || closed && !self.0.open.iter().any(is_field)
+        self.passes(parent, name) || self.is_taken(parent, name)
     }
+
+    /// Whether the values of `name` in the struct at `parent` are passed over.
+    pub(crate) fn passes(&self, parent: &[String], name: &str) -> bool {
+        let closed = self.0.closed.iter().any(|path| same(path, parent));
+        holds(&self.0.fields, parent, name) || closed && !holds(&self.0.open, parent, name)
+    }
+
+    /// Whether `name` is another column's in the struct at `parent`.
+    pub(crate) fn is_taken(&self, parent: &[String], name: &str) -> bool {
+        holds(&self.0.taken, parent, name)
+    }
+}
+
+fn holds(paths: &[Vec<String>], parent: &[String], name: &str) -> bool {
+    let is_field = |path: &Vec<String>| {
+        path.split_last()
+            .is_some_and(|(last, above)| is(last, name) && same(above, parent))
+    };
+    paths.iter().any(is_field)
 }
 
 fn same(lower: &[String], path: &[String]) -> bool {

@@ -31,6 +31,7 @@ mod json;
 mod json_schema;
 pub mod kafka_columns;
 mod key;
+mod named_columns;
 mod protobuf;
 mod raw;
 mod rows;
@@ -45,6 +46,7 @@ pub use forecast::{Forecast, Misfit, forecast};
 pub use former_names::FormerNames;
 pub use ignored::Ignored;
 pub use key::Key;
+pub use named_columns::NamedColumns;
 pub use schema::{PLACEHOLDER_ID, create_schema};
 pub use settings::{
     ApicurioIds, DecodeSettings, Evolution, Format, Framing, JsonNumbers, KafkaColumns, Limits, Nanos,

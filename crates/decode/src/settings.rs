@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::former_names::FormerNames;
 use crate::ignored::Ignored;
 use crate::key::Key;
+use crate::named_columns::NamedColumns;
 use crate::writer_schemas::WriterSchemas;
 
 /// How the bytes of a record's value are written.
@@ -259,7 +260,9 @@ pub struct DecodeSettings {
     pub part: Part,
     /// Of the table's columns, as it is now.
     pub former_names: FormerNames,
-    /// Fields that are passed over, whatever they hold.
+    /// Columns that keep their names.
+    pub named: NamedColumns,
+    /// Fields that get no column.
     pub ignored: Ignored,
     pub kafka_columns: KafkaColumns,
     /// How keys are decoded, if they are: else a key is bytes, for those who ask for them.
@@ -286,6 +289,7 @@ impl DecodeSettings {
             framing: Framing::default(),
             part: Part::default(),
             former_names: FormerNames::default(),
+            named: NamedColumns::default(),
             ignored: Ignored::default(),
             kafka_columns: KafkaColumns::default(),
             key: None,

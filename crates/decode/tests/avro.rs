@@ -718,7 +718,7 @@ fn what_is_passed_over_asks_for_nothing_and_refuses_nothing() {
     settings.evolution.add = false;
     let decoded = decode(&settings, &table("id BIGINT"), &values);
     assert_eq!(reasons(&decoded), [(0, Reason::WrongType)]);
-    settings.ignored = Ignored::new(&[vec!["secret".to_owned()]], &[], &[]);
+    settings.ignored = Ignored::new(&[vec!["secret".to_owned()]], &[], &[], &[]);
     let decoded = decode(&settings, &table("id BIGINT"), &values);
     assert_eq!(
         (reasons(&decoded), longs(&decoded, "id")),

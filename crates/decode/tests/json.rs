@@ -677,6 +677,7 @@ fn ignored_fields_are_passed_over_whatever_they_hold() {
     let settings = DecodeSettings {
         ignored: Ignored::new(
             &[path("secret"), path("a.secret")],
+            &[path("taken"), path("a.taken")],
             &[path("closed")],
             &[path("closed.open")],
         ),
@@ -698,6 +699,12 @@ fn ignored_fields_are_passed_over_whatever_they_hold() {
     assert_eq!(decoded.batch.num_rows(), 4);
     let ids = decoded.batch["id"].as_primitive::<Int64Type>().values().to_vec();
     assert_eq!(ids, [1, 2, 3, 4]);
+    let taken = texts(&[
+        r#"{"id": 1, "taken": "x"}"#,
+        r#"{"id": 2, "TAKEN": {}, "a": {"taken": 1}}"#,
+    ]);
+    let decoded = decode(&settings, &schema, &taken);
+    assert_eq!((decoded.grown.len(), decoded.unknown_fields), (0, 3));
     let more = texts(&[r#"{"secret": 1, "a": {"new": 1}, "closed": {"open": 1}}"#]);
     let grown = decode(&settings, &schema, &more).grown;
     let names: Vec<&str> = grown

@@ -1,17 +1,16 @@
 //! Apicurio's own API, versions 2 and 3. It alone knows global ids; schemas come as they are, their references and
 //! versions under paths of their own.
 
-use std::collections::{BTreeSet, VecDeque};
-
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tabletopic_records::SchemaId;
 
+use crate::gathering::Gathering;
 use crate::http::{Http, from_json};
 use crate::settings::{ApicurioVersion, RegistrySettings, SettingsError};
-use crate::{Answer, MOST_REFERENCES, Outage, ReferencedSchema, RegisteredSchema, Registry, Versioned};
+use crate::{Answer, Outage, ReferencedSchema, RegisteredSchema, Registry, Versioned};
 
 /// Where artifacts are that name no group.
 const DEFAULT_GROUP: &str = "default";
@@ -52,17 +51,11 @@ impl Apicurio {
 
     /// A schema with everything that it refers to; `references` are its own.
     async fn whole(&self, text: String, references: Vec<Reference>) -> Result<Answer, Outage> {
-        let mut found = Vec::new();
-        let mut known = BTreeSet::new();
-        let mut left = VecDeque::from(references);
-        while let Some(reference) = left.pop_front() {
-            if known.contains(&reference) {
-                continue;
-            }
-            if known.len() == MOST_REFERENCES {
-                let problem = format!("it refers to more than {MOST_REFERENCES} schemas");
-                return Ok(Answer::Unusable(problem));
-            }
+        let mut gathering = match Gathering::of(&text, references) {
+            Ok(gathering) => gathering,
+            Err(problem) => return Ok(Answer::Unusable(problem)),
+        };
+        while let Some(reference) = gathering.next() {
             let Some((text, references)) = self.referenced(&reference).await? else {
                 let Reference {
                     artifact_id, version, ..
@@ -74,17 +67,15 @@ impl Apicurio {
                 );
                 return Ok(Answer::Unusable(problem));
             };
-            found.push(ReferencedSchema {
-                name: reference.name.clone(),
-                text,
-            });
-            known.insert(reference);
-            left.extend(references);
+            let name = reference.name;
+            if let Err(problem) = gathering.take(ReferencedSchema { name, text }, references) {
+                return Ok(Answer::Unusable(problem));
+            }
         }
         Ok(Answer::Schema(RegisteredSchema {
             kind: kind(&text).to_owned(),
             text,
-            references: found,
+            references: gathering.into_found(),
         }))
     }
 
@@ -189,7 +180,7 @@ fn is_absent(body: &[u8]) -> bool {
     from_json::<ApiError>(body).is_some_and(|error| ABSENT.contains(&error.name.as_str()))
 }
 
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase")]
 struct Reference {
     name: String,

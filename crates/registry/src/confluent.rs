@@ -1,15 +1,14 @@
 //! The Confluent Schema Registry's API, which others (Apicurio, Karapace, Redpanda) serve too.
 
-use std::collections::{BTreeSet, VecDeque};
-
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tabletopic_records::SchemaId;
 
+use crate::gathering::Gathering;
 use crate::http::{Http, from_json};
 use crate::settings::{RegistrySettings, SettingsError};
-use crate::{Answer, MOST_REFERENCES, Outage, ReferencedSchema, RegisteredSchema, Registry, Versioned};
+use crate::{Answer, Outage, ReferencedSchema, RegisteredSchema, Registry, Versioned};
 
 /// The API's own codes.
 const NO_SUBJECT: u32 = 40_401;
@@ -89,25 +88,18 @@ impl Registry for Confluent {
 impl Confluent {
     /// A schema with everything that it refers to.
     async fn whole(&self, root: Schema) -> Result<Answer, Outage> {
-        let mut references = Vec::new();
-        let mut known = BTreeSet::new();
-        let mut left = VecDeque::from(root.references);
-        while let Some(reference) = left.pop_front() {
+        let mut gathering = match Gathering::of(&root.schema, root.references) {
+            Ok(gathering) => gathering,
+            Err(problem) => return Ok(Answer::Unusable(problem)),
+        };
+        while let Some(reference) = gathering.next() {
             let Reference {
                 name,
                 subject,
                 version,
-            } = &reference;
-            if known.contains(&reference) {
-                continue;
-            }
-            if known.len() == MOST_REFERENCES {
-                return Ok(Answer::Unusable(format!(
-                    "it refers to more than {MOST_REFERENCES} schemas"
-                )));
-            }
+            } = reference;
             let number = version.to_string();
-            let path = ["subjects", subject, "versions", &number];
+            let path = ["subjects", &subject, "versions", &number];
             let Some(schema) = self
                 .get::<Schema>(&path, &[NO_SUBJECT, NO_VERSION], DELETED)
                 .await?
@@ -117,17 +109,15 @@ impl Confluent {
                 );
                 return Ok(Answer::Unusable(problem));
             };
-            references.push(ReferencedSchema {
-                name: name.clone(),
-                text: schema.schema,
-            });
-            known.insert(reference);
-            left.extend(schema.references);
+            let text = schema.schema;
+            if let Err(problem) = gathering.take(ReferencedSchema { name, text }, schema.references) {
+                return Ok(Answer::Unusable(problem));
+            }
         }
         Ok(Answer::Schema(RegisteredSchema {
             kind: root.kind.unwrap_or_else(|| "AVRO".to_owned()),
             text: root.schema,
-            references,
+            references: gathering.into_found(),
         }))
     }
 }
@@ -148,7 +138,7 @@ struct Schema {
     references: Vec<Reference>,
 }
 
-#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 struct Reference {
     name: String,
     subject: String,

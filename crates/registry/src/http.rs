@@ -60,6 +60,10 @@ impl Http {
         read: impl Fn(&[u8]) -> Option<T>,
         is_absent: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<T>, Outage> {
+        // These are no names in a URL, however they are written: another path would be asked for.
+        if path.iter().any(|name| matches!(*name, "." | "..")) {
+            return Ok(None);
+        }
         let first = self.preferred.load(Ordering::Relaxed);
         let (mut absent, mut outages) = (false, Vec::new());
         for turn in 0..self.urls.len() {

@@ -3,6 +3,7 @@
 
 mod apicurio;
 mod confluent;
+mod gathering;
 mod http;
 mod settings;
 #[cfg(test)]
@@ -19,9 +20,6 @@ pub use apicurio::Apicurio;
 pub use confluent::Confluent;
 pub use settings::{Api, ApicurioVersion, Credentials, RegistrySettings, SettingsError};
 pub use tls::{ClientCertificate, Tls};
-
-/// Schemas that one refers to, directly or not.
-const MOST_REFERENCES: usize = 200;
 
 /// The client of the registry that the settings describe.
 ///

@@ -105,13 +105,13 @@ pub fn is_read(field: &str) -> bool {
     field == TS || POSITION.contains(&field)
 }
 
-/// The fields that are passed over: `fields`, and all of the envelope but what is read.
-pub fn ignored(fields: &[Vec<String>]) -> Ignored {
+/// The fields without a column: `fields`, those at `taken`, and all of the envelope but what is read.
+pub fn ignored(fields: &[Vec<String>], taken: &[Vec<String>]) -> Ignored {
     let path = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
     let mut open: Vec<_> = IMAGES.iter().map(|image| path(&[image])).collect();
     open.extend([path(&[OP]), path(&[TS]), path(&[SOURCE]), path(&[SOURCE, TS])]);
     open.extend(POSITION.iter().map(|field| path(&[SOURCE, field])));
-    Ignored::new(fields, &[Vec::new(), path(&[SOURCE])], &open)
+    Ignored::new(fields, taken, &[Vec::new(), path(&[SOURCE])], &open)
 }
 
 /// The events without the wrapper that Kafka Connect's JSON converter may put around them, `{"schema": …, "payload": …}`.

@@ -19,7 +19,7 @@ use crate::expression::Compiled;
 use crate::output::{From, Outputs};
 use crate::rows::{Rows, retyped};
 use crate::settings::{Otherwise, Shape};
-use crate::source::{Source, ignored, translate};
+use crate::source::{self, Source, translate};
 
 /// See the module.
 pub struct Shaped {
@@ -66,11 +66,9 @@ impl Reading {
 
 impl Shaped {
     pub fn new(shape: &Shape, settings: &DecodeSettings, table: &Schema) -> Result<Self, DecodeError> {
-        let settings = DecodeSettings {
-            ignored: ignored(shape),
-            ..settings.clone()
-        };
+        let mut settings = source::settings(shape, settings);
         let source = Source::of(shape, table).map_err(|problem| unfit(&settings, problem))?;
+        settings.former_names = source.former_names(shape, table, &settings.former_names);
         let arrow = arrow_schema(table).map_err(|error| unfit(&settings, error.to_string()))?;
         Ok(Self {
             reading: Reading::new(shape, &settings, table, &source)?,

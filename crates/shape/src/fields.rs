@@ -10,7 +10,7 @@ use crate::debezium;
 use crate::output::Outputs;
 use crate::schema_change;
 use crate::settings::Shape;
-use crate::source::{Source, ignored, translate};
+use crate::source::{self, Source, translate};
 
 /// Those that records have first, in their order, then those that are made of them. Ids are placeholders.
 pub fn infer(
@@ -22,10 +22,7 @@ pub fn infer(
         Some(_) => debezium::events(settings.format, records),
         None => records.into(),
     };
-    let settings = DecodeSettings {
-        ignored: ignored(shape),
-        ..settings.clone()
-    };
+    let settings = source::settings(shape, settings);
     let held = tabletopic_decode::infer(&events, &settings)?;
     of(shape, &held, &settings).map_err(|problem| unfit(&settings, problem))
 }
@@ -37,11 +34,9 @@ pub fn forecast(
     part: Part,
     table: &Schema,
 ) -> Result<Option<Forecast>, DecodeError> {
-    let settings = DecodeSettings {
-        ignored: ignored(shape),
-        ..settings.clone()
-    };
+    let mut settings = source::settings(shape, settings);
     let source = Source::of(shape, table).map_err(|problem| unfit(&settings, problem))?;
+    settings.former_names = source.former_names(shape, table, &settings.former_names);
     let Some(mut forecast) = tabletopic_decode::forecast(&settings, part, &source.schema)? else {
         return Ok(None);
     };

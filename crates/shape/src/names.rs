@@ -26,7 +26,7 @@ impl Shape {
         }
         let made = self.compute.keys().any(is)
             || self.rename.values().any(is) && !self.rename.contains_key(name)
-            || self.unwrap.is_some() && debezium::makes(name);
+            || self.is_envelopes(name);
         if made || self.drop.iter().any(is) || self.hash.iter().any(is) {
             return Fate::Left;
         }
@@ -39,10 +39,15 @@ impl Shape {
 
     /// The record's name of a column that the table holds as it is.
     pub(crate) fn record_name<'n>(&'n self, table: &'n str) -> Option<&'n str> {
-        let renamed = self.rename.iter().find(|(_, to)| *to == table);
-        let name = renamed.map_or(table, |(from, _)| from.as_str());
+        let name = self.name_before_renaming(table);
         let held = !self.flatten.contains(name) && self.fate(name) == Fate::Kept(table.to_owned());
         held.then_some(name)
+    }
+
+    /// The record's name of a column that the table calls so.
+    pub(crate) fn name_before_renaming<'n>(&'n self, table: &'n str) -> &'n str {
+        let renamed = self.rename.iter().find(|(_, to)| *to == table);
+        renamed.map_or(table, |(from, _)| from.as_str())
     }
 
     /// Where a record's column is within the record.
@@ -80,6 +85,22 @@ impl Shape {
             None => vec![Vec::new()],
             Some(Unwrap::Debezium) => debezium::IMAGES.map(|image| vec![image.to_owned()]).to_vec(),
         }
+    }
+
+    /// Where these columns of records are in the source.
+    pub(crate) fn paths<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<Vec<String>> {
+        let names: Vec<Vec<String>> = names.map(|name| self.path(name)).collect();
+        let roots = self.roots();
+        let rooted = roots.iter().flat_map(|root| {
+            let path = move |path: &Vec<String>| [&root[..], path].concat();
+            names.iter().map(path)
+        });
+        rooted.collect()
+    }
+
+    /// Whether unwrapping makes the column.
+    pub(crate) fn is_envelopes(&self, name: &str) -> bool {
+        self.unwrap.is_some() && debezium::makes(name)
     }
 
     /// A path of the source as one within the record; `None` for the envelope's own.

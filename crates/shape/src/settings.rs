@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use iceberg::spec::{Schema, Type};
 
-use crate::debezium;
 use crate::expression::Expression;
 use crate::hash::HashKey;
 use crate::names::Fate;
@@ -59,9 +58,7 @@ impl Shape {
     /// Whether the table's column of this name is not one that records have.
     pub fn makes(&self, column: &str) -> bool {
         let hashed = |name: &String| self.fate(name) == Fate::Hashed(column.to_owned());
-        self.compute.contains_key(column)
-            || self.hash.iter().any(hashed)
-            || self.unwrap.is_some() && debezium::makes(column)
+        self.compute.contains_key(column) || self.hash.iter().any(hashed) || self.is_envelopes(column)
     }
 
     /// The columns that `where` reads and `table` holds nothing of: they are null to it.
@@ -79,11 +76,13 @@ impl Shape {
 
     /// The columns that are read and that the table does not hold as they are.
     pub fn read_only(&self) -> BTreeSet<&str> {
-        let expressions = self.compute.values().chain(&self.keep);
-        let named = expressions.flat_map(Expression::columns);
+        let named = self.expressions().flat_map(Expression::columns);
         let read = named.chain(self.hash.iter().map(String::as_str));
-        let envelopes = |name: &str| self.unwrap.is_some() && debezium::makes(name);
-        read.filter(|name| !self.is_kept(name) && !envelopes(name))
+        read.filter(|name| !self.is_kept(name) && !self.is_envelopes(name))
             .collect()
+    }
+
+    pub(crate) fn expressions(&self) -> impl Iterator<Item = &Expression> {
+        self.compute.values().chain(&self.keep)
     }
 }

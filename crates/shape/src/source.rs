@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use iceberg::spec::{NestedField, PrimitiveType, Schema, StructType, Type};
 use tabletopic_decode::kafka_columns::KafkaColumn;
-use tabletopic_decode::{Change, Ignored, PLACEHOLDER_ID, Proposal};
+use tabletopic_decode::{
+    Change, DecodeSettings, FormerNames, Ignored, NamedColumns, PLACEHOLDER_ID, Proposal,
+};
 use tabletopic_table::schema::{SchemaChange, evolve};
 
 use crate::debezium;
+use crate::expression::Expression;
 use crate::names::Fate;
 use crate::schema_change;
 use crate::settings::{Shape, Unwrap};
@@ -77,6 +80,33 @@ impl Source {
         Ok(source)
     }
 
+    /// What the columns of the source were called before, from what those of the table were.
+    pub fn former_names(&self, shape: &Shape, table: &Schema, former: &FormerNames) -> FormerNames {
+        let mut names = Vec::new();
+        for field in table.as_struct().fields() {
+            let Some(name) = shape.record_name(&field.name) else {
+                continue;
+            };
+            let mut path = shape.path(name);
+            let last = path.pop();
+            let beside = |was: &String| {
+                let mut other = shape.path(shape.name_before_renaming(was));
+                let name = other.pop()?;
+                (other == path).then_some(name)
+            };
+            let were: Vec<String> = former.names(field.id).iter().filter_map(beside).collect();
+            path.extend(last);
+            for root in shape.roots() {
+                let path = [&root[..], &path].concat();
+                if let Some(found) = self.schema.field_by_name(&path.join(".")) {
+                    names.push((found.id, were.clone()));
+                    within(&field.field_type, &found.field_type, former, &mut names);
+                }
+            }
+        }
+        names.into_iter().collect()
+    }
+
     /// Takes changes up. Says whether it is another one now.
     ///
     /// # Errors
@@ -89,28 +119,70 @@ impl Source {
     }
 }
 
-/// The fields that no column is made for.
-pub fn ignored(shape: &Shape) -> Ignored {
-    let given = shape.rename.values().filter(|to| !shape.rename.contains_key(*to));
-    let made: Vec<String> = match shape.unwrap {
-        Some(Unwrap::Debezium) => debezium::MADE.map(|made| made.name.to_owned()).to_vec(),
-        None => Vec::new(),
-    };
-    let left = shape
-        .drop
-        .iter()
-        .chain(shape.compute.keys())
-        .chain(given)
-        .chain(&made);
-    let read = shape.read_only();
-    let left: Vec<&String> = left.filter(|name| !read.contains(name.as_str())).collect();
-    let mut paths = Vec::new();
-    for root in shape.roots() {
-        paths.extend(left.iter().map(|name| [&root[..], &shape.path(name)].concat()));
+/// The former names of everything within a column of the table, for the same within one of the source.
+fn within(table: &Type, source: &Type, former: &FormerNames, names: &mut Vec<(i32, Vec<String>)>) {
+    match (table, source) {
+        (Type::Struct(members), Type::Struct(of_source)) => {
+            for member in members.fields() {
+                if let Some(found) = of_source.field_by_name(&member.name) {
+                    names.push((found.id, former.names(member.id).to_vec()));
+                    within(&member.field_type, &found.field_type, former, names);
+                }
+            }
+        }
+        (Type::List(table), Type::List(source)) => {
+            let (table, source) = (&table.element_field, &source.element_field);
+            within(&table.field_type, &source.field_type, former, names);
+        }
+        (Type::Map(table), Type::Map(source)) => {
+            let (table, source) = (&table.value_field, &source.value_field);
+            within(&table.field_type, &source.field_type, former, names);
+        }
+        _ => {}
     }
+}
+
+/// The fields that no column is made for: what is dropped or computed anew, and names that are given to others.
+fn ignored(shape: &Shape) -> Ignored {
+    let left = shape.drop.iter().chain(shape.compute.keys()).map(String::as_str);
+    let given = shape.rename.values().filter(|to| !shape.rename.contains_key(*to));
+    let made = debezium::MADE.iter().filter(|_| shape.unwrap.is_some());
+    let taken = given.map(String::as_str).chain(made.map(|made| made.name));
+    let read = shape.read_only();
+    let left = shape.paths(left.filter(|name| !read.contains(name)));
+    let taken = shape.paths(taken.filter(|name| !read.contains(name)));
     match shape.unwrap {
-        None => Ignored::new(&paths, &[], &[]),
-        Some(Unwrap::Debezium) => debezium::ignored(&paths),
+        None => Ignored::new(&left, &taken, &[], &[]),
+        Some(Unwrap::Debezium) => debezium::ignored(&left, &taken),
+    }
+}
+
+/// The columns that the configuration names, as paths of the source; `partitions` are the table's.
+fn named(shape: &Shape, partitions: &NamedColumns) -> NamedColumns {
+    let said = [&shape.flatten, &shape.drop, &shape.hash];
+    let said = said.into_iter().flatten().chain(shape.rename.keys());
+    let read = shape.expressions().flat_map(Expression::columns);
+    let read = read.filter(|name| !shape.is_envelopes(name) && KafkaColumn::by_name(name).is_none());
+    let mut named = shape.paths(said.map(String::as_str).chain(read));
+    for path in partitions.paths() {
+        let Some((column, rest)) = path.split_first() else {
+            continue;
+        };
+        let of_record = shape.paths(shape.record_name(column).into_iter());
+        named.extend(of_record.into_iter().map(|path| [&path[..], rest].concat()));
+    }
+    if let Some(Unwrap::Debezium) = shape.unwrap {
+        named.extend([debezium::OP, debezium::TS, debezium::SOURCE].map(|part| vec![part.to_owned()]));
+    }
+    NamedColumns::new(named, shape.paths(shape.read_only().into_iter()))
+}
+
+/// What a job says of its records, said of the source; the former names of columns are added by [`Source::former_names`].
+pub fn settings(shape: &Shape, settings: &DecodeSettings) -> DecodeSettings {
+    DecodeSettings {
+        ignored: ignored(shape),
+        named: named(shape, &settings.named),
+        ..settings.clone()
     }
 }
 
@@ -170,21 +242,27 @@ impl Translate<'_> {
                 Ok(())
             }
             Change::Rename { path, to } => {
-                let to = match path.as_slice() {
-                    [_] => match self.shape.fate(to) {
-                        Fate::Kept(to) => to,
-                        Fate::Hashed(_) | Fate::Left => {
-                            return Err(format!(
-                                "a field's new name `{to}` is one that the configuration gives to another column, or \
-                                 leaves out"
-                            ));
-                        }
-                    },
-                    _ => to.clone(),
-                };
+                let to = self.table_name(path, to)?;
                 self.column(path, change, |path| Change::Rename { path, to });
                 Ok(())
             }
+        }
+    }
+
+    /// What the table calls a field of the source at `path` once its name is `to`.
+    fn table_name(&self, path: &[String], to: &str) -> Result<String, String> {
+        let renamed = path
+            .split_last()
+            .map(|(_, above)| [above, &[to.to_owned()]].concat());
+        let inner = renamed.as_deref().and_then(|path| self.shape.within_record(path));
+        match inner.and_then(|inner| self.shape.column(inner)) {
+            Some((column, [])) => match self.shape.fate(&column) {
+                Fate::Kept(name) => Ok(name),
+                Fate::Hashed(_) | Fate::Left => Err(format!(
+                    "a field's new name `{column}` is one that the configuration gives to another column, or leaves out"
+                )),
+            },
+            _ => Ok(to.to_owned()),
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tabletopic_decode::{
     ApicurioIds, DecodeSettings, Evolution, Format, FormerNames, Framing, Ignored, JsonNumbers, KafkaColumns,
-    Limits, Nanos, OnBadRecord, Part, ProtobufEnums, Recursive, TimestampUnit, WriterSchemas,
+    Limits, NamedColumns, Nanos, OnBadRecord, Part, ProtobufEnums, Recursive, TimestampUnit, WriterSchemas,
 };
 use tabletopic_ingest::PartitionBy;
 use tabletopic_server::Listen;
@@ -395,6 +395,7 @@ level = "debug"
                 writers: WriterSchemas::default(),
                 framing: Framing::default(),
                 part: Part::default(),
+                named: NamedColumns::new(vec![vec!["created_at".to_owned()], vec!["id".to_owned()]], vec![],),
                 ignored: Ignored::default(),
                 kafka_columns: KafkaColumns {
                     topic: true,

@@ -146,6 +146,44 @@ fn the_pages_change_events_become_its_rows() {
 }
 
 #[test]
+fn a_field_that_has_the_name_of_another_column_is_counted() {
+    for (settings, value) in [
+        (
+            "columns.rename = { id = \"order_id\" }",
+            r#"{"id": 1, "order_id": 2}"#,
+        ),
+        (
+            "unwrap = \"debezium\"",
+            r#"{"op": "c", "after": {"id": 1, "_op": "x"}, "ts_ms": 0}"#,
+        ),
+    ] {
+        let config = parse(&format!("{SMALLEST}{settings}")).unwrap();
+        let topic = &config.topics[0];
+        let records = [Record {
+            partition: 0,
+            offset: 0,
+            timestamp: Some(0),
+            key: None,
+            value: Some(value.as_bytes()),
+            headers: &NoHeaders,
+        }];
+        let fields = infer(topic.shape.as_ref(), &records, &topic.decode).unwrap();
+        let schema = create_schema(&fields, &topic.decode).unwrap();
+        let mut decoder = decoder(topic.shape.as_ref(), &topic.decode, &schema).unwrap();
+        let decoded = decoder.decode(&records).unwrap();
+        assert_eq!(
+            (
+                decoded.grown.len(),
+                decoded.batch.num_rows(),
+                decoded.unknown_fields
+            ),
+            (0, 1, 1),
+            "{settings}"
+        );
+    }
+}
+
+#[test]
 fn shapes_that_can_not_be_are_refused() {
     let refusals = [
         ("where = \"price >\"", "14: topic.where"),
@@ -217,9 +255,17 @@ fn shapes_that_can_not_be_are_refused() {
             "topic.columns.types: is missing `key_id`",
         ),
         ("columns.dorp = [\"at\"]", "did you mean `drop`"),
+        (
+            "schema.file = \"x.avsc\"\nschema.evolution = [\"widen\"]\nunwrap = \"debezium\"",
+            "write \"add\" into schema.evolution as well",
+        ),
     ];
     for (settings, expected) in refusals {
-        let problem = parse(&format!("{SMALLEST}{settings}")).unwrap_err();
+        let smallest = match settings.contains("schema.") {
+            true => SMALLEST.replace("\"json\"", "\"avro\""),
+            false => SMALLEST.to_owned(),
+        };
+        let problem = parse(&format!("{smallest}{settings}")).unwrap_err();
         assert!(problem.contains(expected), "{settings}: {problem}");
         assert!(!problem.contains("0123456789abcdef"), "{problem}");
     }

@@ -13,6 +13,7 @@ use crate::{Change, Forecast};
 mod append;
 mod cursor;
 mod json_text;
+mod known_as;
 mod leaf;
 mod places;
 mod read;
@@ -22,6 +23,7 @@ mod skip;
 mod types;
 
 use cursor::Cursor;
+use known_as::known_as;
 use read::RecordRead;
 use resolve::resolve;
 
@@ -76,8 +78,9 @@ pub(crate) fn infer(records: &[Record<'_>], settings: &DecodeSettings) -> Vec<Ne
         WriterSchema::Avro(root) => root.of(settings.part).ok(),
         _ => None,
     });
-    types::columns(
-        root.as_ref().map(|root| &*root.fields),
-        settings.event_time.as_deref(),
-    )
+    let fields = root.map(|root| match settings.evolution.rename {
+        true => known_as(&root.fields, &settings.named),
+        false => root.fields,
+    });
+    types::columns(fields.as_deref(), settings.event_time.as_deref())
 }

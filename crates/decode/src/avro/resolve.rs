@@ -4,9 +4,11 @@
 //! A value that can't be read into its column is still read past: with `null-field` the record loses only that.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use iceberg::spec::{NestedFieldRef, PrimitiveType, Schema, StructType, Type};
 
+use super::known_as::known_as;
 use super::places::{Place, Written, places};
 use super::read::{FieldRead, Read, Scalar, StructRead};
 use super::schema::{Avro, Branch, Field};
@@ -26,7 +28,7 @@ pub(super) struct Resolved {
 
 /// `own` are the columns of the table that the record fills, which are numbered in their order.
 pub(super) fn resolve(
-    fields: &[Field],
+    fields: &Arc<[Field]>,
     own: &[&NestedFieldRef],
     schema: &Schema,
     settings: &DecodeSettings,
@@ -38,7 +40,11 @@ pub(super) fn resolve(
         forecast: Forecast::default(),
         path: Vec::new(),
     };
-    let record = resolving.record(&written(fields), own);
+    let fields = match settings.evolution.rename {
+        true => known_as(fields, &settings.named),
+        false => fields.clone(),
+    };
+    let record = resolving.record(&written(&fields), own);
     Resolved {
         record,
         forecast: resolving.forecast,
@@ -64,7 +70,14 @@ impl Resolving<'_> {
         let mut reads = Vec::with_capacity(fields.len());
         for (field, place) in fields.iter().zip(places(fields, members, former.as_ref())) {
             let place = match place {
-                Some(Place::Renamed(member)) if self.is_event_time(members[member]) => {
+                // Left out under the name that it has, whatever it was called.
+                Some(Place::Of(member) | Place::Renamed(member))
+                    if *members[member].name != *field.name
+                        && self.settings.ignored.passes(&self.path, field.name) =>
+                {
+                    None
+                }
+                Some(Place::Renamed(member)) if self.keeps_its_name(members[member]) => {
                     Some(Place::Of(member))
                 }
                 Some(Place::Renamed(member)) if !self.may_rename(members[member], field.name, &taken) => None,
@@ -152,14 +165,22 @@ impl Resolving<'_> {
     /// Whether a member may be called `name`: no column of ours is, nor another one, in whichever case.
     fn may_rename(&self, member: &NestedFieldRef, name: &str, taken: &HashSet<String>) -> bool {
         let lower = name.to_lowercase();
-        !self.is_reserved(name) && (!taken.contains(&lower) || member.name.to_lowercase() == lower)
+        !self.is_reserved(name)
+            && !self.settings.ignored.has(&self.path, name)
+            && !self.settings.named.is_apart(&self.path, name)
+            && (!taken.contains(&lower) || member.name.to_lowercase() == lower)
     }
 
     fn is_reserved(&self, name: &str) -> bool {
         self.path.is_empty() && (self.settings.is_reserved(name) || KafkaColumn::by_name(name).is_some())
     }
 
-    /// Whether a member is the event time, or holds it: the configuration has its name.
+    /// Whether the configuration has the name of a member, or of something within or around it.
+    fn keeps_its_name(&self, member: &NestedFieldRef) -> bool {
+        self.is_event_time(member) || self.settings.named.fixes(&self.path_of(&member.name))
+    }
+
+    /// Whether a member is the event time, or holds it.
     fn is_event_time(&self, member: &NestedFieldRef) -> bool {
         let path = self.path_of(&member.name).join(".");
         let rest = |event_time: &str| event_time.strip_prefix(&path).map(str::to_owned);
@@ -177,12 +198,13 @@ impl Resolving<'_> {
         let Some(column) = column_type(ty) else {
             return FieldRead::Past(ty.clone());
         };
-        if self.settings.ignored.has(&self.path, name) {
+        if self.settings.ignored.passes(&self.path, name) {
             return FieldRead::Past(ty.clone());
         }
         let columns = self.columns + columns_of(&column);
         if !self.settings.infer
             || self.is_reserved(name)
+            || self.settings.ignored.is_taken(&self.path, name)
             || taken.contains(&name.to_lowercase())
             || columns > self.settings.limits.max_columns
         {

@@ -358,7 +358,7 @@ impl StructColumn {
     fn passes_over(&self, name: &str) -> bool {
         self.ignored
             .as_ref()
-            .is_some_and(|(path, ignored)| ignored.has(path, name))
+            .is_some_and(|(path, ignored)| ignored.passes(path, name))
     }
 
     /// Columns of one entry.

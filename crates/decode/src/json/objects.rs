@@ -26,11 +26,6 @@ pub(crate) struct ObjectColumns {
 }
 
 impl ObjectColumns {
-    /// Passes fields over, whatever they hold.
-    pub fn pass_over(&mut self, ignored: &Ignored) {
-        self.record.pass_over(ignored, Vec::new());
-    }
-
     /// Reads a record to its end. Adds exactly one entry to each column, whatever comes. `remarks` are those of its
     /// schema.
     pub fn append(
@@ -79,6 +74,10 @@ impl RecordColumns for ObjectColumns {
             remarks: None,
             tape: Vec::new(),
         })
+    }
+
+    fn pass_over(&mut self, ignored: &Ignored) {
+        self.record.pass_over(ignored, Vec::new());
     }
 
     fn pad(&mut self) {

@@ -120,6 +120,9 @@ impl Resolving<'_> {
     /// A property that the table has no column for.
     fn column(&mut self, name: &str, shape: &Shape) {
         let settings = self.typing.settings;
+        if settings.ignored.passes(&self.path, name) {
+            return;
+        }
         self.typing.names.push(name);
         if !settings.infer || !self.typing.may_be() {
             self.forecast.left_out.push(self.path_of(name).join("."));

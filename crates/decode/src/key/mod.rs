@@ -35,6 +35,7 @@ impl Key {
             writers: self.writers.clone(),
             part: Part::Key,
             event_time: None,
+            named: value.named.within(&self.column),
             ignored: value.ignored.within(&self.column),
             key: None,
             ..value.clone()

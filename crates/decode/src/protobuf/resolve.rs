@@ -187,11 +187,12 @@ impl Resolving<'_> {
     fn column(&mut self, field: &Field, taken: &mut HashSet<String>) -> Option<Left> {
         let column = column_type(field, self.settings.protobuf_enums)?;
         let name = &*field.name;
-        if self.settings.ignored.has(&self.path, name) {
+        if self.settings.ignored.passes(&self.path, name) {
             return None;
         }
-        let reserved =
-            self.path.is_empty() && (self.settings.is_reserved(name) || KafkaColumn::by_name(name).is_some());
+        let reserved = self.settings.ignored.is_taken(&self.path, name)
+            || self.path.is_empty()
+                && (self.settings.is_reserved(name) || KafkaColumn::by_name(name).is_some());
         let columns = self.columns + columns_of(&column);
         if !self.settings.infer
             || reserved

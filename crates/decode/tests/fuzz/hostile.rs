@@ -2,7 +2,7 @@
 
 use tabletopic_decode::Reason;
 
-use super::within_bounds;
+use crate::short_run::within_bounds;
 use crate::targets::{self, AVRO_ORDER, Outcome, PROTOBUF_ORDER};
 
 const MIB: usize = 1 << 20;

@@ -13,7 +13,7 @@ mod tests;
 use thiserror::Error;
 
 pub use self::changed_spec::changed_spec;
-pub use self::partition_spec::{describe_partition_by, parse_partition_by};
+pub use self::partition_spec::{describe_partition_by, parse_partition_by, partitioned_column};
 pub use self::path::partition_path;
 pub use self::splitter::Splitter;
 

@@ -71,6 +71,14 @@ pub fn describe_partition_by(fields: impl Iterator<Item = (Transform, i32)>, sch
     fields.map(describe).collect()
 }
 
+/// The column that a field of `partition_by` is made of, dotted.
+///
+/// # Errors
+/// Those of syntax.
+pub fn partitioned_column(text: &str) -> Result<&str, PartitionError> {
+    parse(text).map(|(_, column)| column)
+}
+
 fn parse(text: &str) -> Result<(Transform, &str), PartitionError> {
     let syntax = |problem: String| PartitionError::Syntax {
         text: text.to_owned(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use iceberg::spec::{PartitionSpecRef, Schema, SchemaRef};
 use tabletopic_clock::Entropy;
-use tabletopic_decode::{BadRecord, Reason};
+use tabletopic_decode::{BadRecord, DecodeSettings, FormerNames, Reason};
 use tabletopic_offsets::TableState;
 use tabletopic_records::{Record, SchemaId};
 use tabletopic_shape::{decoder, schema_change};
@@ -23,6 +23,8 @@ pub struct Target {
     pub last_column_id: i32,
     pub spec: PartitionSpecRef,
     pub location: String,
+    /// All schemas that it has had: letters may be older than the names of its columns.
+    earlier: Vec<SchemaRef>,
 }
 
 impl Target {
@@ -33,11 +35,13 @@ impl Target {
             last_column_id: metadata.last_column_id(),
             spec: metadata.default_partition_spec().clone(),
             location: metadata.location().to_owned(),
+            earlier: metadata.schemas_iter().cloned().collect(),
         }
     }
 
-    /// With more columns.
-    pub fn grown(self, schema: Schema, last_column_id: i32) -> Self {
+    /// With other columns.
+    pub fn grown(mut self, schema: Schema, last_column_id: i32) -> Self {
+        self.earlier.push(self.schema);
         Self {
             schema: Arc::new(schema),
             last_column_id,
@@ -75,7 +79,11 @@ pub fn decode(
     entropy: &dyn Entropy,
 ) -> Result<Decoded, WriteError> {
     let schema = FileSchema::new(target.schema.clone(), target.spec.clone())?;
-    let mut decoder = decoder(job.shape.as_ref(), &job.decode, &target.schema)?;
+    let settings = DecodeSettings {
+        former_names: FormerNames::of(&target.schema, target.earlier.iter().map(AsRef::as_ref)),
+        ..job.decode.clone()
+    };
+    let mut decoder = decoder(job.shape.as_ref(), &settings, &target.schema)?;
     let splitter = Splitter::new(&target.spec, &target.schema)?;
     let mut open = OpenFiles::new(job.files.clone(), schema, FileNames::new(&target.location));
     let (mut files, mut bad) = (Vec::new(), Vec::new());
@@ -110,4 +118,77 @@ pub fn decode(
     }
     files.extend(open.close_all(entropy)?);
     Ok(Decoded::Files { files, bad })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use iceberg::TableIdent;
+    use iceberg::spec::PartitionSpec;
+    use tabletopic_clock::SeededEntropy;
+    use tabletopic_decode::{Evolution, Format, Part, WriterSchemas, create_schema, parse_ddl};
+    use tabletopic_offsets::JobId;
+    use tabletopic_records::NoHeaders;
+    use tabletopic_table::file::FileSettings;
+    use tabletopic_table::schema::evolve;
+
+    use super::*;
+    use crate::job::{PartitionBy, Start};
+
+    const BEFORE: &str = r#"{"type": "record", "name": "Order", "fields": [
+        {"name": "id", "type": "long"}, {"name": "note", "type": "string"}]}"#;
+
+    #[test]
+    fn a_letter_that_is_older_than_a_rename_fills_the_renamed_column() {
+        let settings = DecodeSettings {
+            writers: WriterSchemas::of_avro_file(BEFORE, Part::Value).unwrap(),
+            evolution: Evolution {
+                rename: true,
+                ..Evolution::default()
+            },
+            ..DecodeSettings::new("orders", Format::Avro)
+        };
+        let columns = parse_ddl("CREATE TABLE t (id BIGINT, note STRING)").unwrap();
+        let schema = create_schema(&columns, &settings).unwrap();
+        let rename = SchemaChange::Rename {
+            path: vec!["note".to_owned()],
+            to: "title".to_owned(),
+        };
+        let (renamed, last_column_id) = evolve(&schema, schema.highest_field_id(), &[rename]).unwrap();
+        let target = Target {
+            last_column_id,
+            spec: PartitionSpec::unpartition_spec().into(),
+            location: "memory:/orders".to_owned(),
+            earlier: Vec::new(),
+            schema: Arc::new(schema),
+        }
+        .grown(renamed, last_column_id);
+        let job = Job {
+            id: JobId::new("orders"),
+            topic: "orders".into(),
+            table: TableIdent::from_strs(["shop", "orders"]).unwrap(),
+            decode: settings,
+            shape: None,
+            ddl: None,
+            partition_by: PartitionBy::Said(Vec::new()),
+            start: Start::Earliest,
+            partitions: None,
+            files: FileSettings::default(),
+            commit_interval: Duration::from_secs(60),
+        };
+        let letter = Record {
+            partition: 0,
+            offset: 0,
+            timestamp: Some(0),
+            key: None,
+            value: Some(&[2, 2, b'x']),
+            headers: &NoHeaders,
+        };
+        let decoded = decode(&job, &target, &[letter], &SeededEntropy::new(1)).unwrap();
+        let Decoded::Files { files, bad } = decoded else {
+            panic!("it asks for the former name");
+        };
+        assert_eq!((files.len(), bad), (1, vec![]));
+    }
 }
