@@ -251,10 +251,10 @@ impl Translate<'_> {
 
     /// What the table calls a field of the source at `path` once its name is `to`.
     fn table_name(&self, path: &[String], to: &str) -> Result<String, String> {
-        let renamed = path
-            .split_last()
-            .map(|(_, above)| [above, &[to.to_owned()]].concat());
-        let inner = renamed.as_deref().and_then(|path| self.shape.within_record(path));
+        let above = path.split_last().map_or(path, |(_, above)| above);
+        let renamed = above.iter().map(String::as_str).chain([to]);
+        let renamed: Vec<String> = renamed.map(str::to_owned).collect();
+        let inner = self.shape.within_record(&renamed);
         match inner.and_then(|inner| self.shape.column(inner)) {
             Some((column, [])) => match self.shape.fate(&column) {
                 Fate::Kept(name) => Ok(name),
