@@ -277,13 +277,13 @@ fn unwraps(format: &str, settings: &str, more: &[&str], then: &str, name: &str) 
     );
     let produce = |format: &str| {
         let topic = [
-            &story.topic.name,
+            story.topic.name.as_str(),
             "--bootstrap",
             &story.topic.bootstrap,
             "--as",
             format,
         ];
-        must("changes", &[&topic, more].concat());
+        must("changes", &[&topic[..], more].concat());
     };
     produce(format);
     story.run();
