@@ -266,3 +266,24 @@ fn no_column_becomes_one_that_the_configuration_leaves_out() {
     assert_eq!(column(&rows, "email")[..2], ["-", "-"]);
     assert!(column(&rows, "email")[2].starts_with("512383"));
 }
+
+#[test]
+fn of_two_fields_with_the_same_alias_one_is_the_column() {
+    let order = |fields: &str| record("Order", &format!(r#"{fields}, {{"name": "n", "type": "long"}}"#));
+    let schemas = [
+        order(r#"{"name": "id", "type": "long"}"#),
+        order(
+            r#"{"name": "a", "type": "long", "aliases": ["id"]}, {"name": "b", "type": "long", "aliases": ["id"]}"#,
+        ),
+    ];
+    let shape = Shape {
+        rename: [("id".to_owned(), "order_id".to_owned())].into(),
+        ..Shape::default()
+    };
+    let (one, two) = (framed(1, &[&[2, 4]]), framed(2, &[&[6, 8, 10]]));
+    let mut table = Table::new(shape, settings(&schemas), &one);
+    let rows = table.read(&[&one, &two]);
+    assert_eq!(table.columns(), ["order_id", "n", "b"]);
+    assert_eq!(column(&rows, "order_id"), ["1", "3"]);
+    assert_eq!(column(&rows, "b"), ["-", "4"]);
+}

@@ -1,6 +1,7 @@
 //! A writer's fields by the names that the configuration has for them: one that has such a name among its aliases is
 //! that field still, whatever it is called by now.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::schema::{Avro, Branch, Field};
@@ -21,24 +22,25 @@ struct Knowing<'n> {
 
 impl Knowing<'_> {
     fn fields(&self, fields: &[Field], path: &mut Vec<String>) -> Arc<[Field]> {
-        let known = |field: &Field, path: &mut Vec<String>| {
-            let is_other = |name: &str| fields.iter().any(|other| *other.name == *name);
-            let aliases = || field.aliases.iter();
+        let mut names: HashSet<Box<str>> = fields.iter().map(|field| field.name.clone()).collect();
+        let mut known = Vec::with_capacity(fields.len());
+        for field in fields {
+            // Two fields may have an alias in common: only the first is what it says.
+            let is_it = |alias: &&Box<str>| self.named.leads(path, alias) && !names.contains(*alias);
             let name = match self.named.leads(path, &field.name) {
-                true => None,
-                false => aliases().find(|alias| self.named.leads(path, alias) && !is_other(alias)),
+                true => &field.name,
+                false => field.aliases.iter().find(is_it).unwrap_or(&field.name),
             };
-            let name = name.unwrap_or(&field.name);
+            names.insert(name.clone());
             path.push(name.to_string());
-            let ty = self.within(&field.ty, path);
-            path.pop();
-            Field {
+            known.push(Field {
                 name: name.clone(),
                 aliases: field.aliases.clone(),
-                ty,
-            }
-        };
-        fields.iter().map(|field| known(field, path)).collect()
+                ty: self.within(&field.ty, path),
+            });
+            path.pop();
+        }
+        known.into()
     }
 
     fn within(&self, ty: &Avro, path: &mut Vec<String>) -> Avro {
