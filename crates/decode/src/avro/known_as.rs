@@ -26,10 +26,11 @@ impl Knowing<'_> {
         let mut known = Vec::with_capacity(fields.len());
         for field in fields {
             // Two fields may have an alias in common: only the first is what it says.
-            let is_it = |alias: &&Box<str>| self.named.leads(path, alias) && !names.contains(*alias);
+            let mut aliases = field.aliases.iter();
+            let alias = aliases.find(|alias| self.named.leads(path, alias) && !names.contains(*alias));
             let name = match self.named.leads(path, &field.name) {
                 true => &field.name,
-                false => field.aliases.iter().find(is_it).unwrap_or(&field.name),
+                false => alias.unwrap_or(&field.name),
             };
             names.insert(name.clone());
             path.push(name.to_string());
