@@ -140,6 +140,7 @@ pub fn shape(
             shape.types.entry(name).or_insert(text);
         }
     }
+    check_renames(document, section.clone(), decode, &shape)?;
     check_types(document, section, &columns, decode, key, &shape)?;
     Ok(Some(shape))
 }
@@ -290,6 +291,31 @@ fn format_of(column: &str, shape: &Shape, decode: &DecodeSettings, key: Option<&
     let path = shape.path(column);
     let is_its = |key: &&Key| path.first().is_some_and(|first| key.is_column(first));
     key.filter(is_its).map_or(decode.format, |key| key.format)
+}
+
+/// An alias can give a field any other name, an earlier one of a column's among them: no list of names keeps values out
+/// of a table then.
+fn check_renames(
+    document: &Document<'_>,
+    section: Option<Range<usize>>,
+    decode: &DecodeSettings,
+    shape: &Shape,
+) -> Result<(), Problem> {
+    let left_out = [
+        ("drop", !shape.drop.is_empty()),
+        ("hash", !shape.hash.is_empty()),
+        ("compute", !shape.compute.is_empty()),
+    ];
+    match left_out.iter().find(|(_, said)| *said && decode.evolution.rename) {
+        None => Ok(()),
+        Some((key, _)) => Err(document.problem_in(
+            section,
+            &format!("topic.columns.{key}"),
+            "cannot hold beside \"rename\" in schema.evolution: a field that is left out or replaced here could come \
+             into the table under another name; remove one of the two"
+                .to_owned(),
+        )),
+    }
 }
 
 /// A column that is read and not held has its type from the records' schema, where they have one and the table follows

@@ -479,7 +479,7 @@ fn partitioning(partition_by: &PartitionBy) -> NamedColumns {
     };
     let columns = fields.iter().filter_map(|field| partitioned_column(field).ok());
     let path = |column: &str| column.split('.').map(str::to_owned).collect();
-    NamedColumns::new(columns.map(path).collect(), Vec::new())
+    NamedColumns::new(columns.map(path).collect())
 }
 
 /// Syntax only: which columns there are, the table or the DDL file says.

@@ -159,8 +159,7 @@ fn ignored(shape: &Shape) -> Ignored {
 
 /// The columns that the configuration names, as paths of the source; `partitions` are the table's.
 fn named(shape: &Shape, partitions: &NamedColumns) -> NamedColumns {
-    let said = [&shape.flatten, &shape.drop, &shape.hash];
-    let said = said.into_iter().flatten().chain(shape.rename.keys());
+    let said = shape.flatten.iter().chain(shape.rename.keys());
     let read = shape.expressions().flat_map(Expression::columns);
     let read = read.filter(|name| !shape.is_envelopes(name) && KafkaColumn::by_name(name).is_none());
     let mut named = shape.paths(said.map(String::as_str).chain(read));
@@ -174,7 +173,7 @@ fn named(shape: &Shape, partitions: &NamedColumns) -> NamedColumns {
     if let Some(Unwrap::Debezium) = shape.unwrap {
         named.extend([debezium::OP, debezium::TS, debezium::SOURCE].map(|part| vec![part.to_owned()]));
     }
-    NamedColumns::new(named, shape.paths(shape.read_only().into_iter()))
+    NamedColumns::new(named)
 }
 
 /// What a job says of its records, said of the source; the former names of columns are added by [`Source::former_names`].

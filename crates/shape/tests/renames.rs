@@ -9,7 +9,7 @@ use tabletopic_decode::{
     DecodeSettings, Evolution, Format, FormerNames, NamedColumns, WriterSchemas, create_schema,
 };
 use tabletopic_records::{NoHeaders, Record, SchemaId};
-use tabletopic_shape::{Expression, HashKey, Shape, Unwrap, decoder, infer, schema_change};
+use tabletopic_shape::{Expression, Shape, Unwrap, decoder, infer, schema_change};
 use tabletopic_table::schema::evolve;
 
 /// A topic whose registry has these schemas, under ids from 1, and whose table follows all that they say.
@@ -173,27 +173,24 @@ fn what_the_configuration_names_keeps_its_name() {
                 {{"name": {city}, "type": "string"}}]}}}}"#
         )
     };
-    let fields = |[id, mail, state, pass, shop]: [&str; 5], place: String| {
+    let fields = |[id, state, shop]: [&str; 3], place: String| {
         record(
             "Order",
             &format!(
-                r#"{{"name": {id}, "type": "long"}}, {{"name": {mail}, "type": "string"}},
-                {{"name": {state}, "type": "string"}}, {{"name": {pass}, "type": "string"}}, {place},
+                r#"{{"name": {id}, "type": "long"}}, {{"name": {state}, "type": "string"}}, {place},
                 {{"name": {shop}, "type": "string"}}"#
             ),
         )
     };
     let schemas = [
         fields(
-            [r#""id""#, r#""email""#, r#""status""#, r#""pw""#, r#""shop""#],
+            [r#""id""#, r#""status""#, r#""shop""#],
             place(r#""address""#, r#""city""#),
         ),
         fields(
             [
                 r#""ident", "aliases": ["id"]"#,
-                r#""mail", "aliases": ["email"]"#,
                 r#""state", "aliases": ["status"]"#,
-                r#""pass", "aliases": ["pw"]"#,
                 r#""store", "aliases": ["shop"]"#,
             ],
             place(
@@ -205,23 +202,20 @@ fn what_the_configuration_names_keeps_its_name() {
     let name = |name: &str| [name.to_owned()].into();
     let shape = || Shape {
         flatten: name("address"),
-        drop: name("pw"),
         rename: [
             ("id".to_owned(), "order_id".to_owned()),
             ("address_city".to_owned(), "city".to_owned()),
         ]
         .into(),
-        hash: name("email"),
-        hash_key: Some(HashKey::new("0123456789abcdef")),
         keep: Some(Expression::parse("status = 'open'").unwrap()),
         ..Shape::default()
     };
     let settings = DecodeSettings {
-        named: NamedColumns::new(vec![vec!["shop".to_owned()]], vec![]),
+        named: NamedColumns::new(vec![vec!["shop".to_owned()]]),
         ..settings(&schemas)
     };
     let value = |schema, id| {
-        let texts = ["ada@example.com", "open", "secret", "Bern", "north"].map(text);
+        let texts = ["open", "Bern", "north"].map(text);
         framed(schema, &[&long(id), &texts.concat()])
     };
     let (old, new) = (value(1, 1), value(2, 2));
@@ -234,37 +228,11 @@ fn what_the_configuration_names_keeps_its_name() {
             assert_eq!(table.schemas.len(), 1, "{:?}", table.columns());
             let mut columns = table.columns();
             columns.sort();
-            assert_eq!(columns, ["city", "email", "order_id", "shop", "status"]);
+            assert_eq!(columns, ["city", "order_id", "shop", "status"]);
             assert_eq!(column(&rows, "city"), ["Bern"; 2]);
             assert_eq!(column(&rows, "shop"), ["north"; 2]);
-            let hashed = "512383176ce1b4c279ee430548cf07ec0b58efa588517b611c1f0da6d2b9e577";
-            assert_eq!(column(&rows, "email"), [hashed; 2]);
         }
     }
-}
-
-#[test]
-fn no_column_becomes_one_that_the_configuration_leaves_out() {
-    let order = |other: &str| record("Order", &format!(r#"{{"name": "id", "type": "long"}}, {other}"#));
-    let schemas = [
-        order(r#"{"name": "note", "type": "string"}"#),
-        order(r#"{"name": "secret", "type": "string", "aliases": ["note"]}"#),
-        order(r#"{"name": "email", "type": "string", "aliases": ["note"]}"#),
-    ];
-    let shape = Shape {
-        drop: ["secret".to_owned()].into(),
-        hash: ["email".to_owned()].into(),
-        hash_key: Some(HashKey::new("0123456789abcdef")),
-        ..Shape::default()
-    };
-    let value = |schema, text: &str| framed(schema, &[&long(1), &self::text(text)]);
-    let (note, secret, email) = (value(1, "x"), value(2, "geheim"), value(3, "ada@example.com"));
-    let mut table = Table::new(shape, settings(&schemas), &note);
-    let rows = table.read(&[&note, &secret, &email]);
-    assert_eq!(table.columns(), ["id", "note", "email"]);
-    assert_eq!(column(&rows, "note"), ["x", "-", "-"]);
-    assert_eq!(column(&rows, "email")[..2], ["-", "-"]);
-    assert!(column(&rows, "email")[2].starts_with("512383"));
 }
 
 #[test]

@@ -49,15 +49,16 @@ pub(crate) fn claimed_size(compressed: &[u8]) -> Result<usize, String> {
 /// Damaged, or of another size than it claims: the reason.
 pub(crate) fn decompress(compressed: &[u8], into: &mut [u8]) -> Result<(), String> {
     let mut decoder = GzDecoder::new(compressed);
-    let mut rest = [0];
-    decoder
-        .read_exact(into)
-        .and_then(|()| decoder.read(&mut rest))
-        .map_err(|error| error.to_string())
-        .and_then(|more| match more {
-            0 => Ok(()),
-            _ => Err("it is larger than it says".to_owned()),
-        })
+    let mut more = [0];
+    let read = decoder.read_exact(into).and_then(|()| decoder.read(&mut more));
+    if read.map_err(|error| error.to_string())? > 0 {
+        return Err("it is larger than it says".to_owned());
+    }
+    // What follows would be missing in the table without a word: gzip may have several parts, Kafka's has one.
+    match decoder.into_inner() {
+        [] => Ok(()),
+        rest => Err(format!("{} bytes follow its end", rest.len())),
+    }
 }
 
 /// Logs why a batch was refused. A client that asks how old the first unread record is meets the same batch every half
@@ -117,6 +118,12 @@ mod tests {
         let end = small.len() - 4;
         small[end..].copy_from_slice(&(ALLOWED as u32).to_le_bytes());
         assert!(decompressed(&small).unwrap_err().contains("cannot become"));
+    }
+
+    #[test]
+    fn what_comes_in_parts_is_refused() {
+        let parts = [gzip(&[7; 50]), gzip(&[8; 50])].concat();
+        assert!(decompressed(&parts).unwrap_err().contains("follow its end"));
     }
 
     #[test]

@@ -457,10 +457,11 @@ unsafe extern "C" fn rd_gz_decompress(
     length: c_int,
     size: *mut u64,
 ) -> *mut c_void {
-    let Ok(length) = usize::try_from(length) else {
+    // A message of the oldest formats may have no value.
+    let (Ok(length), false) = (usize::try_from(length), compressed.is_null()) else {
         return ptr::null_mut();
     };
-    // SAFETY: as the caller promises.
+    // SAFETY: not null, and otherwise as the caller promises.
     let compressed = unsafe { slice::from_raw_parts(compressed.cast::<u8>(), length) };
     let refused = |reason: String| {
         gzip::say_once(reason);

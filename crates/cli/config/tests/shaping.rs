@@ -212,6 +212,10 @@ fn shapes_that_can_not_be_are_refused() {
         ),
         ("columns.drop = [\"_kafka_key\"]", "Kafka's own"),
         (
+            "columns.drop = [\"a\"]\nkey = { format = \"avro\", file = \"key.avsc\" }\nschema.evolution = [\"add\", \"rename\"]",
+            "topic.columns.drop: cannot hold beside \"rename\"",
+        ),
+        (
             "columns.drop = [\"a\"]\ncolumns.rename = { a = \"b\" }",
             "two things",
         ),

@@ -167,7 +167,6 @@ impl Resolving<'_> {
         let lower = name.to_lowercase();
         !self.is_reserved(name)
             && !self.settings.ignored.has(&self.path, name)
-            && !self.settings.named.is_apart(&self.path, name)
             && (!taken.contains(&lower) || member.name.to_lowercase() == lower)
     }
 
