@@ -395,7 +395,7 @@ level = "debug"
                 writers: WriterSchemas::default(),
                 framing: Framing::default(),
                 part: Part::default(),
-                named: NamedColumns::new(vec![vec!["created_at".to_owned()], vec!["id".to_owned()]], vec![],),
+                named: NamedColumns::new(vec![vec!["created_at".to_owned()], vec!["id".to_owned()]]),
                 ignored: Ignored::default(),
                 kafka_columns: KafkaColumns {
                     topic: true,
