@@ -21,16 +21,20 @@ pub(crate) fn allow(bytes: usize) {
     MOST.fetch_max(bytes, Ordering::Relaxed);
 }
 
-/// Bytes that `compressed` says it takes once decompressed, up to what is allowed.
+/// What is allowed now.
+pub(crate) fn most() -> usize {
+    MOST.load(Ordering::Relaxed)
+}
+
+/// Bytes that `compressed` says it takes once decompressed.
 ///
 /// # Errors
-/// It claims more than is allowed or possible, or is no gzip: the reason.
-pub(crate) fn claimed_size(compressed: &[u8]) -> Result<usize, String> {
+/// It claims more than `most` or than is possible, or is no gzip: the reason.
+pub(crate) fn claimed_size(compressed: &[u8], most: usize) -> Result<usize, String> {
     let Some(end) = compressed.last_chunk::<4>() else {
         return Err("it is too short for gzip".to_owned());
     };
     let size = u32::from_le_bytes(*end) as usize;
-    let most = MOST.load(Ordering::Relaxed);
     if size > most {
         return Err(format!(
             "{} bytes become {size}, and {most} are allowed (receive.message.max.bytes)",
@@ -90,8 +94,7 @@ mod tests {
     }
 
     fn decompressed(compressed: &[u8]) -> Result<Vec<u8>, String> {
-        allow(ALLOWED);
-        let mut into = vec![0; claimed_size(compressed)?];
+        let mut into = vec![0; claimed_size(compressed, ALLOWED)?];
         decompress(compressed, &mut into)?;
         Ok(into)
     }

@@ -467,7 +467,7 @@ unsafe extern "C" fn rd_gz_decompress(
         gzip::say_once(reason);
         ptr::null_mut()
     };
-    let claimed = match gzip::claimed_size(compressed) {
+    let claimed = match gzip::claimed_size(compressed, gzip::most()) {
         Ok(claimed) => claimed,
         Err(reason) => return refused(reason),
     };

@@ -212,7 +212,7 @@ fn shapes_that_can_not_be_are_refused() {
         ),
         ("columns.drop = [\"_kafka_key\"]", "Kafka's own"),
         (
-            "columns.drop = [\"a\"]\nkey = { format = \"avro\", file = \"key.avsc\" }\nschema.evolution = [\"add\", \"rename\"]",
+            "schema.file = \"x.avsc\"\nschema.evolution = [\"add\", \"rename\"]\ncolumns.drop = [\"a\"]",
             "topic.columns.drop: cannot hold beside \"rename\"",
         ),
         (
