@@ -35,9 +35,9 @@ pub struct TableChange {
 /// four.
 #[derive(Debug, Clone)]
 #[must_use = "a commit that was not applied has to be settled"]
-pub enum CommitOutcome {
+pub enum CommitOutcome<T = LoadedTable> {
     /// The table now is this.
-    Applied(LoadedTable),
+    Applied(T),
     /// The table is no longer the one the commit was built on, or a requirement does not hold:
     /// load, check everything again, and build a new commit.
     Conflict(String),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tabletopic_clock::Millis;
 use uuid::Uuid;
 
-use crate::{LoadedTable, TableChange};
+use crate::{CommitOutcome, LoadedTable, TableChange};
 
 /// Why a change was not applied, in words for the caller.
 #[derive(Debug)]
@@ -17,6 +17,15 @@ pub(crate) enum Refused {
     Conflict(String),
     /// An update cannot be applied, or the result is not valid table metadata.
     Rejected(String),
+}
+
+impl<T> From<Refused> for CommitOutcome<T> {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Conflict(words) => Self::Conflict(words),
+            Refused::Rejected(words) => Self::Rejected(words),
+        }
+    }
 }
 
 /// The metadata of a new, empty table. `creation` names its location.
@@ -71,7 +80,7 @@ fn is_about_snapshots(update: &TableUpdate) -> bool {
 
 /// Metadata that can be written need not be readable: JSON parsers limit how deep they go, so that types nested deep
 /// enough would make a table that nobody can load any more.
-fn check_readable(metadata: &TableMetadata) -> iceberg::Result<()> {
+pub(crate) fn check_readable(metadata: &TableMetadata) -> iceberg::Result<()> {
     let json = serde_json::to_vec(metadata)?;
     match serde_json::from_slice::<TableMetadata>(&json) {
         Ok(_) => Ok(()),
@@ -95,7 +104,7 @@ fn build(base: &LoadedTable, updates: Vec<TableUpdate>) -> iceberg::Result<Table
 
 /// The builder dates metadata by the host's clock unless a snapshot brings a time. We date it by ours, or a
 /// simulated clock would stand before the table's own history. There is no setter: it goes through JSON.
-fn dated(
+pub(crate) fn dated(
     metadata: TableMetadata,
     now: Millis,
     last_history_entry_too: bool,

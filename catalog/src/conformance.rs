@@ -9,6 +9,8 @@
     reason = "test support: a failure is a panic"
 )]
 
+mod served;
+
 use std::collections::{HashMap, HashSet};
 
 use iceberg::spec::{
@@ -18,6 +20,8 @@ use iceberg::spec::{
 use iceberg::{NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
 
 use crate::{Catalog, CatalogError, CommitOutcome, Entry, LoadedTable, TableChange};
+
+pub use served::served;
 
 const TAG: &str = "tabletopic";
 

@@ -32,6 +32,10 @@ pub enum CatalogError {
     #[error("catalog {catalog}: {entry} exists already; load it, or choose another name")]
     AlreadyExists { catalog: String, entry: Entry },
 
+    /// Remove what is in it first.
+    #[error("catalog {catalog}: {entry} is not empty; remove what is in it first")]
+    NotEmpty { catalog: String, entry: Entry },
+
     /// The catalog or the store that holds its metadata files cannot be reached now: try again later. Reads
     /// change nothing; whether a write went through has to be looked up (load or list) before it is repeated.
     #[error("catalog {catalog}: cannot {operation} now: {reason}; try again, and if it lasts check {check}")]

@@ -12,9 +12,12 @@ pub mod conformance;
 mod error;
 mod location;
 mod memory;
+mod served;
 mod sqlite;
+mod staged;
 
 pub use catalog::{Catalog, CommitOutcome, LoadedTable, TableChange};
 pub use error::{CatalogError, Entry};
 pub use memory::MemoryCatalog;
+pub use served::{NamespaceChange, ServedCatalog, TableCommit};
 pub use sqlite::{SqliteCatalog, SqliteOptions};

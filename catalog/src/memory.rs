@@ -4,16 +4,19 @@
 //! metadata locations it gives are unique names of files that do not exist. With a seeded [`Entropy`] and a
 //! manual [`Clock`] it does the same thing every time.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod served;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use iceberg::spec::TableMetadata;
 use iceberg::{NamespaceIdent, TableCreation, TableIdent};
 use tabletopic_clock::{Clock, Entropy};
 
 use crate::change::{self, Refused};
 use crate::location::{metadata_file, table_location};
-use crate::{Catalog, CatalogError, CommitOutcome, Entry, LoadedTable, TableChange};
+use crate::{Catalog, CatalogError, CommitOutcome, Entry, LoadedTable, ServedCatalog, TableChange};
 
 #[derive(Debug)]
 pub struct MemoryCatalog {
@@ -26,8 +29,10 @@ pub struct MemoryCatalog {
 
 #[derive(Debug, Default)]
 struct Entries {
-    namespaces: BTreeSet<NamespaceIdent>,
+    namespaces: BTreeMap<NamespaceIdent, BTreeMap<String, String>>,
     tables: BTreeMap<TableIdent, LoadedTable>,
+    /// The last metadata of tables that were dropped, by its location: where there are files, they stay.
+    dropped: BTreeMap<String, Arc<TableMetadata>>,
 }
 
 impl MemoryCatalog {
@@ -66,6 +71,63 @@ impl MemoryCatalog {
             entry,
         }
     }
+
+    fn rejected(&self, verb: &str, table: &TableIdent, reason: String) -> CatalogError {
+        CatalogError::Rejected {
+            catalog: self.name.clone(),
+            operation: format!("{verb} {}", Entry::Table(table.clone())),
+            reason,
+        }
+    }
+
+    /// The metadata of a table that is not there yet.
+    fn staged(
+        &self,
+        entries: &Entries,
+        namespace: &NamespaceIdent,
+        mut creation: TableCreation,
+    ) -> Result<TableMetadata, CatalogError> {
+        let ident = TableIdent::new(namespace.clone(), creation.name.clone());
+        if !entries.namespaces.contains_key(namespace) {
+            return Err(self.not_found(Entry::Namespace(namespace.clone())));
+        }
+        if entries.tables.contains_key(&ident) {
+            return Err(self.already_exists(Entry::Table(ident)));
+        }
+        let uuid = self.entropy.uuid();
+        creation
+            .location
+            .get_or_insert_with(|| table_location(&self.warehouse, &ident, uuid));
+        change::create(creation, uuid, self.clock.now())
+            .map_err(|error| self.rejected("create", &ident, error.to_string()))
+    }
+
+    /// What `change` makes of `base`, if that is still the table.
+    fn changed(
+        &self,
+        entries: &Entries,
+        base: &LoadedTable,
+        change: TableChange,
+    ) -> Result<LoadedTable, Refused> {
+        let entry = Entry::Table(base.ident.clone());
+        let Some(current) = entries.tables.get(&base.ident) else {
+            return Err(Refused::Conflict(format!("{entry} does not exist any more")));
+        };
+        if current.metadata_location != base.metadata_location {
+            let (now, then) = (&current.metadata_location, &base.metadata_location);
+            return Err(Refused::Conflict(format!(
+                "{entry} is at {now} now, no longer at {then}"
+            )));
+        }
+        let metadata = change::apply(current, change, self.clock.now())?.metadata;
+        let location = metadata_file(&metadata, Some(&base.metadata_location), self.entropy.uuid())
+            .map_err(|error| Refused::Rejected(error.to_string()))?;
+        Ok(LoadedTable {
+            ident: base.ident.clone(),
+            metadata_location: location.to_string(),
+            metadata: Arc::new(metadata),
+        })
+    }
 }
 
 #[async_trait]
@@ -75,20 +137,16 @@ impl Catalog for MemoryCatalog {
     }
 
     async fn create_namespace(&self, namespace: &NamespaceIdent) -> Result<(), CatalogError> {
-        if self.entries().namespaces.insert(namespace.clone()) {
-            Ok(())
-        } else {
-            Err(self.already_exists(Entry::Namespace(namespace.clone())))
-        }
+        self.create_namespace_with(namespace, BTreeMap::new()).await
     }
 
     async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>, CatalogError> {
-        Ok(self.entries().namespaces.iter().cloned().collect())
+        Ok(self.entries().namespaces.keys().cloned().collect())
     }
 
     async fn list_tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>, CatalogError> {
         let entries = self.entries();
-        if !entries.namespaces.contains(namespace) {
+        if !entries.namespaces.contains_key(namespace) {
             return Err(self.not_found(Entry::Namespace(namespace.clone())));
         }
         Ok(entries
@@ -107,30 +165,13 @@ impl Catalog for MemoryCatalog {
     async fn create(
         &self,
         namespace: &NamespaceIdent,
-        mut creation: TableCreation,
+        creation: TableCreation,
     ) -> Result<LoadedTable, CatalogError> {
-        let ident = TableIdent::new(namespace.clone(), creation.name.clone());
         let mut entries = self.entries();
-        if !entries.namespaces.contains(namespace) {
-            return Err(self.not_found(Entry::Namespace(namespace.clone())));
-        }
-        if entries.tables.contains_key(&ident) {
-            return Err(self.already_exists(Entry::Table(ident)));
-        }
-        let uuid = self.entropy.uuid();
-        creation
-            .location
-            .get_or_insert_with(|| table_location(&self.warehouse, &ident, uuid));
-        let (metadata, location) = change::create(creation, uuid, self.clock.now())
-            .and_then(|metadata| {
-                let location = metadata_file(&metadata, None, self.entropy.uuid())?;
-                Ok((metadata, location))
-            })
-            .map_err(|error| CatalogError::Rejected {
-                catalog: self.name.clone(),
-                operation: format!("create {}", Entry::Table(ident.clone())),
-                reason: error.to_string(),
-            })?;
+        let ident = TableIdent::new(namespace.clone(), creation.name.clone());
+        let metadata = self.staged(&entries, namespace, creation)?;
+        let location = metadata_file(&metadata, None, self.entropy.uuid())
+            .map_err(|error| self.rejected("create", &ident, error.to_string()))?;
         let table = LoadedTable {
             ident: ident.clone(),
             metadata_location: location.to_string(),
@@ -142,32 +183,24 @@ impl Catalog for MemoryCatalog {
 
     async fn commit(&self, base: &LoadedTable, change: TableChange) -> CommitOutcome {
         let mut entries = self.entries();
-        let entry = Entry::Table(base.ident.clone());
-        let Some(current) = entries.tables.get_mut(&base.ident) else {
-            return CommitOutcome::Conflict(format!("{entry} does not exist any more"));
-        };
-        if current.metadata_location != base.metadata_location {
-            let (now, then) = (&current.metadata_location, &base.metadata_location);
-            return CommitOutcome::Conflict(format!("{entry} is at {now} now, no longer at {then}"));
+        match self.changed(&entries, base, change) {
+            Ok(table) => {
+                entries.tables.insert(table.ident.clone(), table.clone());
+                CommitOutcome::Applied(table)
+            }
+            Err(refused) => refused.into(),
         }
-        let metadata = match change::apply(current, change, self.clock.now()) {
-            Ok(built) => built.metadata,
-            Err(Refused::Conflict(words)) => return CommitOutcome::Conflict(words),
-            Err(Refused::Rejected(words)) => return CommitOutcome::Rejected(words),
-        };
-        match metadata_file(&metadata, Some(&base.metadata_location), self.entropy.uuid()) {
-            Ok(location) => current.metadata_location = location.to_string(),
-            Err(error) => return CommitOutcome::Rejected(error.to_string()),
-        }
-        current.metadata = Arc::new(metadata);
-        CommitOutcome::Applied(current.clone())
     }
 
     async fn drop_table(&self, table: &TableIdent) -> Result<(), CatalogError> {
-        let removed = self.entries().tables.remove(table);
-        removed
-            .map(|_| ())
-            .ok_or_else(|| self.not_found(Entry::Table(table.clone())))
+        let mut entries = self.entries();
+        let Some(dropped) = entries.tables.remove(table) else {
+            return Err(self.not_found(Entry::Table(table.clone())));
+        };
+        entries
+            .dropped
+            .insert(dropped.metadata_location, dropped.metadata);
+        Ok(())
     }
 }
 
@@ -193,6 +226,7 @@ mod tests {
     #[tokio::test]
     async fn conforms() {
         conformance::conformance(&catalog(1)).await;
+        conformance::served(&catalog(2)).await;
     }
 
     #[tokio::test]

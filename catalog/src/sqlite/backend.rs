@@ -7,7 +7,7 @@ use std::time::Duration;
 use iceberg::{NamespaceIdent, TableIdent};
 use sqlx::error::ErrorKind;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 
 use super::SqliteOptions;
 use super::layout::{self, Layout};
@@ -26,8 +26,8 @@ pub(super) struct Backend {
     path: PathBuf,
     busy_timeout: Duration,
     commit_timeout: Duration,
-    layout: Layout,
-    pool: SqlitePool,
+    pub(super) layout: Layout,
+    pub(super) pool: SqlitePool,
 }
 
 /// What became of a compare-and-swap.
@@ -117,20 +117,6 @@ impl Backend {
             .iter()
             .flat_map(|written| layout::read_namespace(written))
             .collect())
-    }
-
-    /// Whether the namespace was inserted; false if it has an entry.
-    pub(super) async fn insert_namespace(&self, namespace: &NamespaceIdent) -> Result<bool, CatalogError> {
-        let operation = || format!("create {}", Entry::Namespace(namespace.clone()));
-        let inserted = sqlx::query(
-            "INSERT INTO iceberg_namespace_properties (catalog_name, namespace, property_key, property_value)
-             VALUES (?, ?, 'exists', 'true')",
-        )
-        .bind(&self.catalog)
-        .bind(self.written(namespace, operation)?)
-        .execute(&self.pool)
-        .await;
-        self.unless_taken(inserted, operation)
     }
 
     pub(super) async fn tables(&self, namespace: &NamespaceIdent) -> Result<Vec<TableIdent>, CatalogError> {
@@ -239,6 +225,11 @@ impl Backend {
             Ok(updated) if updated.rows_affected() == 0 => return Swap::Moved,
             Ok(_) => {}
         }
+        self.send(transaction).await
+    }
+
+    /// Sends `COMMIT`.
+    pub(super) async fn send(&self, transaction: Transaction<'static, Sqlite>) -> Swap {
         match tokio::time::timeout(self.commit_timeout, transaction.commit()).await {
             Ok(Ok(())) => Swap::Done,
             Ok(Err(error)) => Swap::Unanswered(error.to_string()),
@@ -246,7 +237,7 @@ impl Backend {
         }
     }
 
-    fn written(
+    pub(super) fn written(
         &self,
         namespace: &NamespaceIdent,
         operation: impl FnOnce() -> String,
@@ -261,7 +252,7 @@ impl Backend {
         })
     }
 
-    fn unless_taken(
+    pub(super) fn unless_taken(
         &self,
         inserted: sqlx::Result<sqlx::sqlite::SqliteQueryResult>,
         operation: impl FnOnce() -> String,
@@ -273,7 +264,7 @@ impl Backend {
         }
     }
 
-    fn failed(&self, operation: impl Into<String>, error: sqlx::Error) -> CatalogError {
+    pub(super) fn failed(&self, operation: impl Into<String>, error: sqlx::Error) -> CatalogError {
         let (catalog, operation) = (self.catalog.clone(), operation.into());
         let path = self.path.display();
         match primary_code(&error) {

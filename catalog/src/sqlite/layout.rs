@@ -62,6 +62,9 @@ pub(super) fn write_namespace(namespace: &NamespaceIdent) -> Option<String> {
     writable.then(|| namespace.join("."))
 }
 
+/// The property that keeps the row of a namespace which has no others, as Iceberg's Java implementation has it.
+pub(super) const EXISTS: &str = "exists";
+
 /// The namespace and those it lies in: `a.b` is `a` and `a.b`, for other clients make no entry for `a`.
 pub(super) fn read_namespace(written: &str) -> impl Iterator<Item = NamespaceIdent> {
     let levels: Vec<&str> = written.split('.').collect();

@@ -14,6 +14,9 @@
 
 mod backend;
 mod layout;
+mod moves;
+mod namespaces;
+mod served;
 mod tables;
 #[cfg(test)]
 mod tests;

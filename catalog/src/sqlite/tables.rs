@@ -1,5 +1,6 @@
 //! The catalog proper: metadata files and the pointer to the current one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,12 +10,15 @@ use tracing::warn;
 
 use super::SqliteCatalog;
 use super::backend::Swap;
-use crate::change::{self, Refused};
-use crate::location::{metadata_file, table_location};
-use crate::{Catalog, CatalogError, CommitOutcome, Entry, LoadedTable, TableChange};
+use crate::change;
+use crate::location::metadata_file;
+use crate::{Catalog, CatalogError, CommitOutcome, Entry, LoadedTable, ServedCatalog, TableChange};
 
 /// Table property: whether metadata files that leave the metadata log are deleted.
 const DELETE_AFTER_COMMIT: &str = "write.metadata.delete-after-commit.enabled";
+
+/// A table as it will be once its entry points there, and the metadata files that leave its log then.
+pub(super) type Written = (LoadedTable, Vec<MetadataLog>);
 
 #[async_trait]
 impl Catalog for SqliteCatalog {
@@ -23,11 +27,7 @@ impl Catalog for SqliteCatalog {
     }
 
     async fn create_namespace(&self, namespace: &NamespaceIdent) -> Result<(), CatalogError> {
-        let there = self.backend.namespaces().await?.contains(namespace);
-        if there || !self.backend.insert_namespace(namespace).await? {
-            return Err(self.already_exists(Entry::Namespace(namespace.clone())));
-        }
-        Ok(())
+        self.create_namespace_with(namespace, BTreeMap::new()).await
     }
 
     async fn list_namespaces(&self) -> Result<Vec<NamespaceIdent>, CatalogError> {
@@ -70,43 +70,14 @@ impl Catalog for SqliteCatalog {
     async fn create(
         &self,
         namespace: &NamespaceIdent,
-        mut creation: TableCreation,
+        creation: TableCreation,
     ) -> Result<LoadedTable, CatalogError> {
         let ident = TableIdent::new(namespace.clone(), creation.name.clone());
-        let entry = Entry::Table(ident.clone());
-        let rejected = |reason: String| CatalogError::Rejected {
-            catalog: self.name().to_owned(),
-            operation: format!("create {entry}"),
-            reason,
-        };
-        if ident.name.is_empty() {
-            return Err(rejected("a table needs a name".to_owned()));
-        }
-        self.require_namespace(namespace).await?;
-        if self.backend.location(&ident).await?.is_some() {
-            return Err(self.already_exists(entry));
-        }
-        let uuid = self.entropy.uuid();
-        creation
-            .location
-            .get_or_insert_with(|| table_location(&self.warehouse, &ident, uuid));
-        let metadata =
-            change::create(creation, uuid, self.clock.now()).map_err(|error| rejected(error.to_string()))?;
-        let location = metadata_file(&metadata, None, self.entropy.uuid())
-            .map_err(|error| rejected(error.to_string()))?;
-        metadata
-            .write_to(&self.file_io, &location)
-            .await
-            .map_err(|error| CatalogError::Unavailable {
-                catalog: self.name().to_owned(),
-                operation: format!("create {entry}"),
-                reason: format!("its metadata file {location} cannot be written: {error}"),
-                check: "the warehouse's free space and permissions".to_owned(),
-                source: Some(error.into()),
-            })?;
+        let metadata = self.stage(namespace, creation).await?;
+        let location = self.write_first(&ident, &metadata).await?;
         let metadata_location = location.to_string();
         if !self.backend.insert_table(&ident, &metadata_location).await? {
-            return Err(self.already_exists(entry));
+            return Err(self.already_exists(Entry::Table(ident)));
         }
         Ok(LoadedTable {
             ident,
@@ -127,28 +98,13 @@ impl Catalog for SqliteCatalog {
             Ok(None) => return CommitOutcome::Conflict(format!("{entry} does not exist any more")),
             Err(error) => return not_applied(error),
         }
-        let built = match change::apply(base, change, self.clock.now()) {
-            Ok(built) => built,
-            Err(Refused::Conflict(words)) => return CommitOutcome::Conflict(words),
-            Err(Refused::Rejected(words)) => return CommitOutcome::Rejected(words),
+        let (table, expired) = match self.write_next(base, change).await {
+            Ok(written) => written,
+            Err(outcome) => return outcome,
         };
-        let location = match metadata_file(
-            &built.metadata,
-            Some(&base.metadata_location),
-            self.entropy.uuid(),
-        ) {
-            Ok(location) => location,
-            Err(error) => return CommitOutcome::Rejected(error.to_string()),
-        };
-        if let Err(error) = built.metadata.write_to(&self.file_io, &location).await {
-            return CommitOutcome::Unavailable(format!(
-                "metadata file {location} of {entry} cannot be written: {error}"
-            ));
-        }
-        let metadata_location = location.to_string();
         match self
             .backend
-            .swap(&base.ident, &base.metadata_location, &metadata_location)
+            .swap(&base.ident, &base.metadata_location, &table.metadata_location)
             .await
         {
             Swap::Done => {}
@@ -159,20 +115,8 @@ impl Catalog for SqliteCatalog {
             Swap::NotSent(error) => return not_applied(error),
             Swap::Unanswered(words) => return CommitOutcome::Unknown(format!("COMMIT for {entry}: {words}")),
         }
-        if built
-            .metadata
-            .properties()
-            .get(DELETE_AFTER_COMMIT)
-            .is_some_and(|value| value.eq_ignore_ascii_case("true"))
-        {
-            self.delete_expired(&entry, &built.expired_metadata_logs).await;
-        }
-        let metadata = Arc::new(built.metadata);
-        CommitOutcome::Applied(LoadedTable {
-            ident: base.ident.clone(),
-            metadata_location,
-            metadata,
-        })
+        self.delete_expired(&entry, &table.metadata, &expired).await;
+        CommitOutcome::Applied(table)
     }
 
     async fn drop_table(&self, table: &TableIdent) -> Result<(), CatalogError> {
@@ -185,7 +129,7 @@ impl Catalog for SqliteCatalog {
 }
 
 impl SqliteCatalog {
-    async fn require_namespace(&self, namespace: &NamespaceIdent) -> Result<(), CatalogError> {
+    pub(super) async fn require_namespace(&self, namespace: &NamespaceIdent) -> Result<(), CatalogError> {
         if self.backend.namespaces().await?.contains(namespace) {
             Ok(())
         } else {
@@ -193,13 +137,13 @@ impl SqliteCatalog {
         }
     }
 
-    async fn require_location(&self, table: &TableIdent) -> Result<String, CatalogError> {
+    pub(super) async fn require_location(&self, table: &TableIdent) -> Result<String, CatalogError> {
         let location = self.backend.location(table).await?;
         location.ok_or_else(|| self.not_found(Entry::Table(table.clone())))
     }
 
     /// What it means that the current metadata file cannot be read.
-    async fn unreadable(&self, table: &TableIdent, location: String, error: iceberg::Error) -> CatalogError {
+    pub(super) async fn unreadable(&self, table: &TableIdent, location: String, error: iceberg::Error) -> CatalogError {
         let entry = Entry::Table(table.clone());
         let catalog = self.name().to_owned();
         match self.file_io.exists(&location).await {
@@ -225,9 +169,45 @@ impl SqliteCatalog {
         }
     }
 
-    /// Only tidies up: the commit is applied whatever happens here, so that a failure is logged. The orphan
-    /// removal finds what stays behind.
-    async fn delete_expired(&self, entry: &Entry, expired: &[MetadataLog]) {
+    /// Writes the metadata file of what `change` makes of `base`, and answers the table as it will be then.
+    pub(super) async fn write_next<T>(
+        &self,
+        base: &LoadedTable,
+        change: TableChange,
+    ) -> Result<Written, CommitOutcome<T>> {
+        let built = change::apply(base, change, self.clock.now())?;
+        let location = metadata_file(
+            &built.metadata,
+            Some(&base.metadata_location),
+            self.entropy.uuid(),
+        )
+        .map_err(|error| CommitOutcome::Rejected(error.to_string()))?;
+        if let Err(error) = built.metadata.write_to(&self.file_io, &location).await {
+            let entry = Entry::Table(base.ident.clone());
+            return Err(CommitOutcome::Unavailable(format!(
+                "metadata file {location} of {entry} cannot be written: {error}"
+            )));
+        }
+        let table = LoadedTable {
+            ident: base.ident.clone(),
+            metadata_location: location.to_string(),
+            metadata: Arc::new(built.metadata),
+        };
+        Ok((table, built.expired_metadata_logs))
+    }
+
+    /// Deletes the metadata files that left the log, if the table wants it. Only tidies up: the commit is applied
+    /// whatever happens here, so that a failure is logged. The orphan removal finds what stays behind.
+    pub(super) async fn delete_expired(
+        &self,
+        entry: &Entry,
+        metadata: &TableMetadata,
+        expired: &[MetadataLog],
+    ) {
+        let wanted = metadata.properties().get(DELETE_AFTER_COMMIT);
+        if !wanted.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            return;
+        }
         for log in expired {
             if let Err(error) = self.file_io.delete(&log.metadata_file).await {
                 warn!(table = %entry, file = log.metadata_file, %error, "an old metadata file could not be deleted");
@@ -235,14 +215,14 @@ impl SqliteCatalog {
         }
     }
 
-    fn not_found(&self, entry: Entry) -> CatalogError {
+    pub(super) fn not_found(&self, entry: Entry) -> CatalogError {
         CatalogError::NotFound {
             catalog: self.name().to_owned(),
             entry,
         }
     }
 
-    fn already_exists(&self, entry: Entry) -> CatalogError {
+    pub(super) fn already_exists(&self, entry: Entry) -> CatalogError {
         CatalogError::AlreadyExists {
             catalog: self.name().to_owned(),
             entry,
@@ -251,7 +231,7 @@ impl SqliteCatalog {
 }
 
 /// The outcome of a commit that failed before `COMMIT` was sent: a proof that it did not happen.
-fn not_applied(error: CatalogError) -> CommitOutcome {
+pub(super) fn not_applied<T>(error: CatalogError) -> CommitOutcome<T> {
     match error {
         CatalogError::Unavailable { .. } => CommitOutcome::Unavailable(error.to_string()),
         permanent => CommitOutcome::Rejected(permanent.to_string()),

@@ -73,6 +73,7 @@ fn file_name(location: &str) -> &str {
 async fn conforms() {
     let folder = TempDir::new().unwrap();
     conformance::conformance(&catalog(folder.path()).await).await;
+    conformance::served(&catalog(folder.path()).await).await;
 }
 
 #[tokio::test]

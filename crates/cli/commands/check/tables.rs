@@ -196,6 +196,6 @@ fn exit_of(error: &CatalogError) -> Exit {
         CatalogError::NotFound { .. }
         | CatalogError::AlreadyExists { .. }
         | CatalogError::Rejected { .. } => Exit::Configuration,
-        CatalogError::Corrupt { .. } => Exit::Failed,
+        CatalogError::Corrupt { .. } | CatalogError::NotEmpty { .. } => Exit::Failed,
     }
 }
