@@ -51,6 +51,19 @@ pub enum CommitOutcome<T = LoadedTable> {
     Unknown(String),
 }
 
+impl<T> CommitOutcome<T> {
+    /// The same outcome, of another shape.
+    pub fn map<U>(self, shape: impl FnOnce(T) -> U) -> CommitOutcome<U> {
+        match self {
+            Self::Applied(applied) => CommitOutcome::Applied(shape(applied)),
+            Self::Conflict(words) => CommitOutcome::Conflict(words),
+            Self::Rejected(words) => CommitOutcome::Rejected(words),
+            Self::Unavailable(words) => CommitOutcome::Unavailable(words),
+            Self::Unknown(words) => CommitOutcome::Unknown(words),
+        }
+    }
+}
+
 /// A catalog of Iceberg tables.
 ///
 /// Implementations pass the suite in `conformance`. They never answer from a cache.

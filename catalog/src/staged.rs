@@ -60,13 +60,18 @@ impl Begin {
                 TableUpdate::AddSchema { schema: first } if schema.is_none() => schema = Some(first),
                 TableUpdate::AddSpec { spec: first } if spec.is_none() => spec = Some(first),
                 TableUpdate::AddSortOrder { sort_order: first } if order.is_none() => order = Some(first),
-                TableUpdate::UpgradeFormatVersion { format_version: first } if version.is_none() => {
+                TableUpdate::UpgradeFormatVersion {
+                    format_version: first,
+                } if version.is_none() => {
                     version = Some(first);
                 }
                 // The table begins with these.
-                TableUpdate::SetCurrentSchema { schema_id: LAST_ADDED } if first_schema => {}
+                TableUpdate::SetCurrentSchema {
+                    schema_id: LAST_ADDED,
+                } if first_schema => {}
                 TableUpdate::SetDefaultSpec { spec_id: LAST_ADDED } if first_spec => {}
-                TableUpdate::SetDefaultSortOrder { sort_order_id } if first_order && is_last(sort_order_id) => {}
+                TableUpdate::SetDefaultSortOrder { sort_order_id }
+                    if first_order && is_last(sort_order_id) => {}
                 other => {
                     first_schema &= !matches!(other, TableUpdate::AddSchema { .. });
                     first_spec &= !matches!(other, TableUpdate::AddSpec { .. });
@@ -151,7 +156,12 @@ mod tests {
     }
 
     fn made(updates: Vec<TableUpdate>) -> iceberg::Result<TableMetadata> {
-        create(updates, "memory:///lake/t".to_owned(), Uuid::nil(), 1_700_000_000_000)
+        create(
+            updates,
+            "memory:///lake/t".to_owned(),
+            Uuid::nil(),
+            1_700_000_000_000,
+        )
     }
 
     #[test]

@@ -61,6 +61,9 @@ pub enum Command {
     /// Ask the tables in SQL: a shell, or one answer
     #[command(after_help = SQL_EXAMPLE)]
     Sql(Sql),
+
+    /// The catalog, for engines beside this one
+    Catalog(Catalog),
 }
 
 #[derive(Debug, Arguments)]
@@ -79,6 +82,23 @@ pub struct Run {
     /// Leave once the tables hold everything up to the ends that the topics have now
     #[arg(long)]
     pub until_end: bool,
+
+    /// Serve the catalog to engines meanwhile, as `tabletopic catalog serve` does
+    #[arg(long)]
+    pub serve_catalog: bool,
+}
+
+#[derive(Debug, Arguments)]
+pub struct Catalog {
+    #[command(subcommand)]
+    pub command: CatalogCommand,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum CatalogCommand {
+    /// Serve the catalog as an Iceberg REST catalog, for Spark, Trino, DuckDB, PyIceberg and others, until told to stop
+    #[command(after_help = CATALOG_SERVE_EXAMPLE)]
+    Serve,
 }
 
 #[derive(Debug, Arguments)]
@@ -338,6 +358,7 @@ const RUN_EXAMPLE: &str = "\
 Examples:
   tabletopic run --config examples/local/tabletopic.toml
   tabletopic run --until-end      (a CI job: leaves with 0 once everything is in the tables)
+  tabletopic run --serve-catalog  (engines reach the tables at http://127.0.0.1:8181 meanwhile)
 
 The first SIGTERM or Ctrl-C commits what was read and leaves; a second one leaves at once, and loses nothing:
 what is not in a table is read again.
@@ -392,6 +413,19 @@ Examples:
 It only reads, and needs no broker. docs/sql.md says what there is beside the tables.
 
 Exit codes: 0 answered, 1 a statement failed, 2 configuration or usage, 5 the catalog cannot be reached now";
+
+const CATALOG_SERVE_EXAMPLE: &str = "\
+Examples:
+  tabletopic catalog serve --config examples/local/tabletopic.toml
+  tabletopic run --serve-catalog      (the same, beside the ingest and in its process)
+
+[catalog.serve] in the configuration says where, by default http://127.0.0.1:8181, and which token others than this
+host's programs need. Engines create, change and drop tables by it, and commit beside a running ingest; none of the two
+loses anything. Their files they read and write themselves, with credentials of their own. docs/catalog.md says how to
+connect them.
+
+Exit codes: 0 stopped, 1 failed, 2 configuration or usage, 5 the catalog cannot be reached now";
+
 const PLAN_EXAMPLE: &str = "\
 Examples:
   tabletopic plan --config examples/local/tabletopic.toml

@@ -2,6 +2,7 @@
 
 mod admin;
 mod args;
+mod catalog_server;
 mod commands;
 mod config;
 mod exit;

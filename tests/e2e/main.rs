@@ -11,6 +11,7 @@
 mod admin;
 mod apicurio;
 mod avro;
+mod catalog;
 mod data;
 mod dead_letters;
 mod demo;

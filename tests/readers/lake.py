@@ -36,10 +36,10 @@ def open_table(options):
     return open_catalog(options).load_table(options.table)
 
 
-def open_duckdb():
+def open_duckdb(*more):
     """DuckDB with the extensions of its own packages: nothing is fetched, nothing is written to the home folder."""
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
-    for name in ("avro", "iceberg"):
+    for name in (*more, "avro", "iceberg"):
         folder = importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
         connection.execute(f"LOAD '{folder / name}.duckdb_extension'")
     connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")

@@ -6,9 +6,7 @@ use iceberg::{NamespaceIdent, TableIdent, TableUpdate};
 use serde_json::json;
 
 use super::{append, applied, assert_unmoved, create_in, creation, namespace, new_table, set_property};
-use crate::{
-    CatalogError, CommitOutcome, Entry, LoadedTable, NamespaceChange, ServedCatalog, TableCommit,
-};
+use crate::{CatalogError, CommitOutcome, Entry, LoadedTable, NamespaceChange, ServedCatalog, TableCommit};
 
 /// All cases, one after the other, each in namespaces of its own.
 pub async fn served(catalog: &dyn ServedCatalog) {
@@ -111,7 +109,13 @@ pub async fn staging_makes_nothing(catalog: &dyn ServedCatalog) {
     let home = namespace("staging");
     let missing = catalog.stage(&home, creation("t")).await.unwrap_err();
     assert!(
-        matches!(missing, CatalogError::NotFound { entry: Entry::Namespace(_), .. }),
+        matches!(
+            missing,
+            CatalogError::NotFound {
+                entry: Entry::Namespace(_),
+                ..
+            }
+        ),
         "{missing}"
     );
     catalog.create_namespace(&home).await.unwrap();
@@ -167,7 +171,13 @@ pub async fn a_dropped_table_can_be_registered(catalog: &dyn ServedCatalog) {
     let nowhere = TableIdent::new(namespace("registered_nowhere"), "t".to_owned());
     let missing = catalog.register(&nowhere, location).await.unwrap_err();
     assert!(
-        matches!(missing, CatalogError::NotFound { entry: Entry::Namespace(_), .. }),
+        matches!(
+            missing,
+            CatalogError::NotFound {
+                entry: Entry::Namespace(_),
+                ..
+            }
+        ),
         "{missing}"
     );
     let absent = format!("{location}.absent");
@@ -178,7 +188,10 @@ pub async fn a_dropped_table_can_be_registered(catalog: &dyn ServedCatalog) {
     );
 
     let again = catalog.register(&name("again"), location).await.unwrap();
-    assert_eq!((again.metadata_location.as_str(), &again.metadata), (location, &table.metadata));
+    assert_eq!(
+        (again.metadata_location.as_str(), &again.metadata),
+        (location, &table.metadata)
+    );
     assert_unmoved(catalog, &again).await;
     let taken = catalog.register(&name("again"), location).await.unwrap_err();
     assert!(
@@ -256,7 +269,9 @@ pub async fn all_tables_change_or_none(catalog: &dyn ServedCatalog) {
 
     let (new_a, new_b) = (&tables[0], &tables[2]);
     let mut unknown = set_property("a", "1");
-    unknown.updates.push(TableUpdate::RemovePartitionSpecs { spec_ids: vec![0] });
+    unknown
+        .updates
+        .push(TableUpdate::RemovePartitionSpecs { spec_ids: vec![0] });
     let impossible = TableCommit::Change {
         base: new_b.clone(),
         change: unknown,

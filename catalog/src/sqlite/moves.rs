@@ -1,8 +1,8 @@
 //! The statements that move several tables at once, or one to another name.
 
 use iceberg::TableIdent;
-use sqlx::sqlite::Sqlite;
 use sqlx::Transaction;
+use sqlx::sqlite::Sqlite;
 
 use super::backend::{Backend, Swap};
 use crate::{CatalogError, Entry};

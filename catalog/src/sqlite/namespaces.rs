@@ -17,7 +17,9 @@ impl Backend {
     ) -> Result<bool, CatalogError> {
         let operation = || format!("create {}", Entry::Namespace(namespace.clone()));
         let written = self.written(namespace, operation)?;
-        let rows = properties.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let rows = properties
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()));
         let rows = [(EXISTS, "true")].into_iter().chain(rows);
         let mut transaction = self
             .pool

@@ -12,6 +12,7 @@ use super::SqliteCatalog;
 use super::backend::Swap;
 use crate::change;
 use crate::location::metadata_file;
+use crate::serve::NO_FILE;
 use crate::{Catalog, CatalogError, CommitOutcome, Entry, LoadedTable, ServedCatalog, TableChange};
 
 /// Table property: whether metadata files that leave the metadata log are deleted.
@@ -143,7 +144,12 @@ impl SqliteCatalog {
     }
 
     /// What it means that the current metadata file cannot be read.
-    pub(super) async fn unreadable(&self, table: &TableIdent, location: String, error: iceberg::Error) -> CatalogError {
+    pub(super) async fn unreadable(
+        &self,
+        table: &TableIdent,
+        location: String,
+        error: iceberg::Error,
+    ) -> CatalogError {
         let entry = Entry::Table(table.clone());
         let catalog = self.name().to_owned();
         match self.file_io.exists(&location).await {
@@ -151,7 +157,7 @@ impl SqliteCatalog {
                 catalog,
                 entry,
                 location,
-                reason: "the file does not exist".to_owned(),
+                reason: NO_FILE.to_owned(),
             },
             Ok(true) if error.kind() == ErrorKind::DataInvalid => CatalogError::Corrupt {
                 catalog,

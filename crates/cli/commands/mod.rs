@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod catalog;
 mod check;
 mod columns;
 mod dead_letters;
@@ -32,6 +33,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::DeadLetters(letters) => dead_letters::run(&args.config, letters),
         Command::Status(status) => status::run(&args.config, status),
         Command::Sql(sql) => sql::run(&args.config, sql),
+        Command::Catalog(catalog) => catalog::run(&args.config, catalog),
     }
 }
 

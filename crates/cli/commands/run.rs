@@ -8,6 +8,7 @@ use tabletopic_clock::SystemClock;
 use tabletopic_ingest::observe::{Metrics, Observed, StoreRequests};
 use tabletopic_ingest::run::{self as service, Assignment, Ended, Parts, Settings, Sources, Stop};
 use tabletopic_ingest::{Job, SchemaLookups};
+use tabletopic_server::CatalogServer;
 use tabletopic_source::{KafkaSettings, KafkaSource, MOST_PREFETCH, Source, SourceError};
 use tabletopic_table::storage::RequestCounts;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,7 +21,7 @@ use crate::exit::Exit;
 use crate::heap::Jemalloc;
 use crate::jobs::Jobs;
 use crate::progress::Progress;
-use crate::{admin, logging, parts};
+use crate::{admin, catalog_server, logging, parts};
 
 pub fn run(file: &Path, run: &Run) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
@@ -40,10 +41,17 @@ async fn serve(config: Config, run: &Run, progress: Progress, resolve: String) -
     let observed = instruments.observed.clone();
     // Before anything that may have to be waited for.
     let server = admin::start(&config.admin, instruments.registry.clone(), observed.clone()).await?;
+    let catalog = match run.serve_catalog {
+        true => Some(instruments.serve_catalog(&config).await?),
+        false => None,
+    };
     let parts = parts(&config, &jobs, &instruments).await?;
     let shown = tokio::spawn(progress.show(observed.clone(), parts.broker.clone()));
     let ended = service::run(parts, named, settings, stop_on_signals()?).await;
     shown.abort();
+    if let Some(catalog) = catalog {
+        catalog.stop().await;
+    }
     if let Some(server) = server {
         server.stop().await;
     }
@@ -90,6 +98,10 @@ impl Instruments {
             requests,
             observed: Arc::new(Observed::new(jobs.to_vec(), clock, metrics, resolve)),
         })
+    }
+
+    async fn serve_catalog(&self, config: &Config) -> anyhow::Result<CatalogServer> {
+        catalog_server::start(&config.catalog, self.registry.clone(), self.requests.clone()).await
     }
 }
 

@@ -44,15 +44,20 @@ fn address(
     if text == "off" {
         return Ok(None);
     }
-    let message = match text.parse::<SocketAddr>() {
-        Ok(address) if token || address.ip().is_loopback() => return Ok(Some(Listen::At(address))),
-        Ok(_) => format!(
+    match reachable_by(text, token, "\"127.0.0.1:8484\", \"[::1]:8484\", or \"off\"") {
+        Ok(address) => Ok(Some(Listen::At(address))),
+        Err(message) => Err(document.problem_at(listen.span(), message)),
+    }
+}
+
+/// An address, which others than this host may reach only with a token. Or what is wrong with it, and `examples`.
+pub fn reachable_by(text: &str, token: bool, examples: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if token || address.ip().is_loopback() => Ok(address),
+        Ok(_) => Err(format!(
             "other hosts can reach `{text}`; add a token, such as token = \"${{env:TABLETOPIC_TOKEN}}\", or listen on \
              127.0.0.1"
-        ),
-        Err(_) => format!(
-            "`{text}` is no address; write for example \"127.0.0.1:8484\", \"[::1]:8484\", or \"off\""
-        ),
-    };
-    Err(document.problem_at(listen.span(), message))
+        )),
+        Err(_) => Err(format!("`{text}` is no address; write for example {examples}")),
+    }
 }

@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::document::Document;
 use super::error::Problem;
 use super::reference::References;
+use super::serve::Serve;
 use super::{raw, required};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,7 @@ pub struct Catalog {
     pub uri: PathBuf,
     /// The folder below which every table has its own.
     pub warehouse: PathBuf,
+    pub serve: Serve,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -70,6 +72,7 @@ impl Catalog {
                 &warehouse,
                 "a folder such as \"./lake/warehouse\"",
             )?,
+            serve: Serve::validate(raw.serve, document, references)?,
         })
     }
 }

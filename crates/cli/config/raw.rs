@@ -57,6 +57,16 @@ pub struct Catalog {
     pub name: Option<Spanned<String>>,
     pub uri: Option<Spanned<String>>,
     pub warehouse: Option<Spanned<String>>,
+    #[serde(default)]
+    pub serve: Serve,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Serve {
+    pub listen: Option<Spanned<String>>,
+    pub token: Option<Spanned<Secret>>,
+    pub locations: Vec<Spanned<String>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -59,7 +59,7 @@ pub async fn check(State(token): State<Option<Arc<Token>>>, mut request: Request
 }
 
 /// The name that was asked for is `localhost` or an address. Nobody can point those anywhere else.
-fn is_no_page(headers: &HeaderMap) -> bool {
+pub fn is_no_page(headers: &HeaderMap) -> bool {
     let Some(asked) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
         return false;
     };
@@ -71,7 +71,8 @@ fn is_no_page(headers: &HeaderMap) -> bool {
     name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
 
-fn has(headers: &HeaderMap, token: &Token) -> bool {
+/// Whether the one who asks has the token.
+pub fn has(headers: &HeaderMap, token: &Token) -> bool {
     let Some((scheme, secret)) = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())

@@ -10,8 +10,11 @@
 //!
 //! It only looks: nothing in here changes anything, and all it knows of the service is [`Watched`]. It runs on
 //! tasks of its own, and every request, connection and sample is bounded.
+//!
+//! Beside it there is the [`CatalogServer`], on an address of its own: what engines ask, and change.
 
 mod access;
+mod catalog;
 mod connections;
 mod history;
 mod listen;
@@ -23,6 +26,7 @@ mod trend;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::Registry;
 use tabletopic_ingest::observe::{Observed, Report};
@@ -30,11 +34,22 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-pub use listen::{Listen, ListenError, bind};
+pub use catalog::CatalogServer;
+pub use listen::{Listen, ListenError, bind, bind_catalog};
 pub use token::{Token, WeakToken};
 
+use connections::Bounds;
 use history::Recorder;
 use routes::Shown;
+
+/// No answer takes long, and bodies are never read: nothing here takes one.
+const BOUNDS: Bounds = Bounds {
+    name: "the admin server",
+    connections: 32,
+    head: Duration::from_secs(10),
+    life: Duration::from_secs(120),
+    last_words: Duration::from_secs(2),
+};
 
 /// What the server shows. Asked for each request and every ten seconds: cheap, and without I/O.
 pub trait Watched: Send + Sync {
@@ -88,7 +103,7 @@ impl Server {
             token,
         );
         let (stop, stopped) = watch::channel(());
-        let serving = tokio::spawn(connections::serve(listener, router, stopped));
+        let serving = tokio::spawn(connections::serve(listener, router, stopped, BOUNDS));
         Ok(Self {
             address,
             stop,

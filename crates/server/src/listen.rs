@@ -22,23 +22,22 @@ pub enum Listen {
 #[derive(Debug)]
 pub struct ListenError {
     address: SocketAddr,
+    /// What to write in the configuration instead.
+    advice: &'static str,
     source: io::Error,
 }
 
+const ADMIN: &str =
+    "give `listen` in [admin] another address of this host, with port 0 for one that is free, or \"off\"";
+const CATALOG: &str =
+    "give `listen` in [catalog.serve] another address of this host, with port 0 for one that is free";
+
 impl std::fmt::Display for ListenError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let address = self.address;
+        let (address, advice) = (self.address, self.advice);
         match self.source.kind() {
-            ErrorKind::AddrInUse => write!(
-                f,
-                "another process listens on {address}; give `listen` in [admin] another port, 0 for one that is free, or \
-                 \"off\""
-            ),
-            _ => write!(
-                f,
-                "cannot listen on {address} ({}); give `listen` in [admin] an address of this host, or \"off\"",
-                self.source
-            ),
+            ErrorKind::AddrInUse => write!(f, "another process listens on {address}; {advice}"),
+            _ => write!(f, "cannot listen on {address} ({}); {advice}", self.source),
         }
     }
 }
@@ -54,18 +53,29 @@ pub async fn bind(listen: Listen) -> Result<TcpListener, ListenError> {
         Listen::Preferred => SocketAddr::V4(PREFERRED),
         Listen::At(address) => address,
     };
-    match (open(wanted).await, listen) {
+    match (open(wanted, ADMIN).await, listen) {
         (Err(error), Listen::Preferred) if error.source.kind() == ErrorKind::AddrInUse => {
-            open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+            open(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ADMIN).await
         }
         (opened, _) => opened,
     }
 }
 
-async fn open(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| ListenError { address, source })
+/// Opens the address of the catalog server.
+///
+/// # Errors
+/// As [`bind`].
+pub async fn bind_catalog(address: SocketAddr) -> Result<TcpListener, ListenError> {
+    open(address, CATALOG).await
+}
+
+async fn open(address: SocketAddr, advice: &'static str) -> Result<TcpListener, ListenError> {
+    let opened = TcpListener::bind(address).await;
+    opened.map_err(|source| ListenError {
+        address,
+        advice,
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -78,7 +88,9 @@ mod tests {
         let address = taken.local_addr().unwrap();
         let error = bind(Listen::At(address)).await.unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!("another process listens on {address}; give `listen`")),
+            error.starts_with(&format!(
+                "another process listens on {address}; give `listen` in [admin]"
+            )),
             "{error}"
         );
     }

@@ -92,9 +92,14 @@ async fn status(State(shown): State<Shown>) -> Response {
 }
 
 async fn metrics(State(shown): State<Shown>) -> Response {
+    metrics_of(shown.registry).await
+}
+
+/// All metrics, in Prometheus' text format.
+pub async fn metrics_of(registry: Registry) -> Response {
     let mut text = Vec::new();
     let encoder = TextEncoder::new();
-    match encoder.encode(&shown.registry.gather(), &mut text) {
+    match encoder.encode(&registry.gather(), &mut text) {
         Ok(()) => ([(CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response(),
         Err(error) => failed(&error),
     }

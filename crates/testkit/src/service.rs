@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use crate::wait::eventually;
 
-/// A running `tabletopic run`. It is killed when it is dropped.
+/// A running `tabletopic run` or `tabletopic catalog serve`. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Service {
     child: Child,
@@ -24,8 +24,23 @@ impl Service {
 
     /// [`run`](Self::run) with environment variables.
     pub fn run_with(binary: &str, config: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start(binary, &["run"], config, arguments, environment)
+    }
+
+    /// Starts `binary catalog serve --config CONFIG`.
+    pub fn serve_catalog(binary: &str, config: &Path) -> Self {
+        Self::start(binary, &["catalog", "serve"], config, &[], &[])
+    }
+
+    fn start(
+        binary: &str,
+        command: &[&str],
+        config: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut child = Command::new(binary)
-            .arg("run")
+            .args(command)
             .arg("--config")
             .arg(config)
             .args(arguments)

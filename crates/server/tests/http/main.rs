@@ -6,6 +6,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod catalog;
 mod made_up;
 
 use std::net::SocketAddr;
@@ -39,9 +40,13 @@ async fn serve(scene: Scene, partitions: i32, token: Option<&str>) -> Server {
 
 /// Head and body of the answer to `head`, which the server closes the connection after.
 async fn send(server: &Server, head: &str) -> (String, String) {
-    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    exchange(server.address(), head).await
+}
+
+async fn exchange(address: SocketAddr, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
     // A server that has seen enough of a request may close before it has all of it.
-    let _ = stream.write_all(head.as_bytes()).await;
+    let _ = stream.write_all(request.as_bytes()).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
     let answer = String::from_utf8(answer).unwrap();
