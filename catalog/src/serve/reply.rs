@@ -45,11 +45,10 @@ impl Reply {
     }
 
     pub fn table(table: &LoadedTable, snapshots: Snapshots) -> Result<Self, Refusal> {
-        let metadata = match snapshots {
-            Snapshots::All => serde_json::to_value(&*table.metadata),
-            Snapshots::Refs => with_refs_only(&table.metadata),
-        };
-        let metadata = metadata.map_err(unwritable)?;
+        let mut metadata = in_order(&table.metadata)?;
+        if snapshots == Snapshots::Refs {
+            keep_refs_only(&mut metadata);
+        }
         let body =
             json!({ "metadata-location": table.metadata_location, "metadata": metadata, "config": {} });
         Ok(Self::Table {
@@ -64,7 +63,7 @@ impl Reply {
         Ok(Self::Table {
             ident: None,
             etag: None,
-            json: bytes(&json!({ "metadata": metadata, "config": {} }))?,
+            json: bytes(&json!({ "metadata": in_order(metadata)?, "config": {} }))?,
         })
     }
 }
@@ -123,16 +122,31 @@ pub fn is_among(etag: &str, if_none_match: &str) -> bool {
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-fn with_refs_only(metadata: &TableMetadata) -> serde_json::Result<Value> {
-    let mut json = serde_json::to_value(metadata)?;
-    let held: Vec<Value> = json["refs"]
+/// The metadata as JSON, with its lists in the order in which things were added, as clients have them who make their own
+/// copy of the table. The `iceberg` crate has them in any order.
+fn in_order(metadata: &TableMetadata) -> Result<Value, Refusal> {
+    let mut json = serde_json::to_value(metadata).map_err(unwritable)?;
+    for (list, keys) in [
+        ("snapshots", ["sequence-number", "timestamp-ms"]),
+        ("schemas", ["schema-id", ""]),
+        ("partition-specs", ["spec-id", ""]),
+        ("sort-orders", ["order-id", ""]),
+    ] {
+        if let Some(list) = json[list].as_array_mut() {
+            list.sort_by_key(|one| keys.map(|key| one[key].as_i64()));
+        }
+    }
+    Ok(json)
+}
+
+fn keep_refs_only(metadata: &mut Value) {
+    let held: Vec<Value> = metadata["refs"]
         .as_object()
         .map(|refs| refs.values().map(|held| held["snapshot-id"].clone()).collect())
         .unwrap_or_default();
-    if let Some(snapshots) = json["snapshots"].as_array_mut() {
+    if let Some(snapshots) = metadata["snapshots"].as_array_mut() {
         snapshots.retain(|snapshot| held.contains(&snapshot["snapshot-id"]));
     }
-    Ok(json)
 }
 
 fn bytes(body: &impl Serialize) -> Result<Bytes, Refusal> {

@@ -41,7 +41,7 @@ pub use kafka::{Assignment, Kafka};
 pub use log::{Log, LogFormat, LogLevel};
 pub use pattern::{Matched, Pattern};
 pub use registry::Registry;
-pub use serve::Serve;
+
 pub use start::Start;
 pub use subject::SubjectStrategy;
 pub use table_name::TableName;

@@ -13,6 +13,7 @@ use tabletopic_source::GroupProtocol;
 
 use super::kafka::Assignment;
 use super::reference::References;
+use super::serve::Serve;
 use super::start::Start;
 use super::topic::Commit;
 use super::*;
@@ -912,4 +913,47 @@ fn a_token_is_long_enough_and_never_shown() {
     }
     let good = admin("token = \"0123456789abcdef\"").unwrap();
     assert!(!format!("{good:?}").contains("0123"), "{good:?}");
+}
+
+/// The smallest file with a `[catalog.serve]` section.
+fn serve(section: &str) -> Result<Serve, String> {
+    parse(&format!("{SMALLEST}\n[catalog.serve]\n{section}")).map(|config| config.catalog.serve)
+}
+
+#[test]
+fn the_catalog_is_served_on_this_host_unless_there_is_a_token() {
+    let default = parse(SMALLEST).unwrap().catalog.serve;
+    assert_eq!(default.listen, "127.0.0.1:8181".parse().unwrap());
+    let open = serve("listen = \"0.0.0.0:80\"\ntoken = \"0123456789abcdef\"").unwrap();
+    assert_eq!(open.listen, "0.0.0.0:80".parse().unwrap());
+    assert!(!format!("{open:?}").contains("0123"), "{open:?}");
+    assert_eq!(
+        serve("listen = \"0.0.0.0:80\"").unwrap_err(),
+        "/etc/tabletopic/tabletopic.toml:16: catalog.serve.listen: other hosts can reach `0.0.0.0:80`; add a token, such \
+         as token = \"${env:TABLETOPIC_TOKEN}\", or listen on 127.0.0.1"
+    );
+    assert_eq!(
+        serve("listen = \"off\"").unwrap_err(),
+        "/etc/tabletopic/tabletopic.toml:16: catalog.serve.listen: `off` is no address; write for example \
+         \"127.0.0.1:8181\", or \"[::1]:8181\""
+    );
+    let error = serve("token = \"shortsecret\"").unwrap_err();
+    assert!(
+        error.starts_with("/etc/tabletopic/tabletopic.toml:16: catalog.serve.token: ")
+            && !error.contains("secret"),
+        "{error}"
+    );
+}
+
+#[test]
+fn locations_of_engines_are_uris_and_paths() {
+    let places = serve("locations = [\"s3://bucket/lake\", \"/data\", \"more\"]")
+        .unwrap()
+        .locations;
+    assert_eq!(places, ["s3://bucket/lake", "/data", "/etc/tabletopic/more"]);
+    assert_eq!(
+        serve("locations = [\"\"]").unwrap_err(),
+        "/etc/tabletopic/tabletopic.toml:16: catalog.serve.locations: is no place; write a URI or a folder such as \
+         \"/data/lake\""
+    );
 }
