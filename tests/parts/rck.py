@@ -12,6 +12,7 @@ which reason. Leaves with 3 if any failed. Needs Java and what `provision` insta
 import argparse
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from kafka import CACHE
 KIT = "org.apache.iceberg.rest.RESTCompatibilityKitCatalogTests"
 # What the kit has to know of the server: a table needs its namespace; what it conflicts with, the server finds out.
 TRAITS = ("rck.requires-namespace-create=true", "rck.supports-serverside-retry=true")
+# The folders that it puts tables into.
+LEFT_BEHIND = (pathlib.Path("/tmp/newdb"), pathlib.Path("/tmp/ns"))
 DIFFERS = 3  # exit code: the kit ran, and its verdict is "not as it should be"
 
 
@@ -62,9 +65,12 @@ def main():
     options = parser.parse_args()
     if not list((CACHE / "rck").glob("iceberg-open-api-*.jar")):
         sys.exit(f"rck.py: no kit in {CACHE / 'rck'}: run tests/parts/provision")
+    made = [folder for folder in LEFT_BEHIND if not folder.exists()]
     with tempfile.TemporaryDirectory(prefix="rck-") as folder:
         reports = pathlib.Path(folder)
         done = run(options, reports)
+        for folder in made:
+            shutil.rmtree(folder, ignore_errors=True)
         if not (reports / "TEST-junit-jupiter.xml").exists():
             sys.exit(f"rck.py: the kit did not run:\n{done.stdout[-4000:]}")
         told = verdict(reports)
