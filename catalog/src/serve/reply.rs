@@ -132,7 +132,7 @@ fn in_order(metadata: &TableMetadata) -> Result<Value, Refusal> {
         ("partition-specs", ["spec-id", ""]),
         ("sort-orders", ["order-id", ""]),
     ] {
-        if let Some(list) = json[list].as_array_mut() {
+        if let Some(list) = list_of(&mut json, list) {
             list.sort_by_key(|one| keys.map(|key| one[key].as_i64()));
         }
     }
@@ -144,9 +144,14 @@ fn keep_refs_only(metadata: &mut Value) {
         .as_object()
         .map(|refs| refs.values().map(|held| held["snapshot-id"].clone()).collect())
         .unwrap_or_default();
-    if let Some(snapshots) = metadata["snapshots"].as_array_mut() {
+    if let Some(snapshots) = list_of(metadata, "snapshots") {
         snapshots.retain(|snapshot| held.contains(&snapshot["snapshot-id"]));
     }
+}
+
+/// Not by `[]`, which would write a null where there is no such list, and a table without snapshots has none of these.
+fn list_of<'m>(metadata: &'m mut Value, name: &str) -> Option<&'m mut Vec<Value>> {
+    metadata.get_mut(name)?.as_array_mut()
 }
 
 fn bytes(body: &impl Serialize) -> Result<Bytes, Refusal> {
