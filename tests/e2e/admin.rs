@@ -207,7 +207,7 @@ fn an_address_that_was_asked_for_and_is_taken_ends_the_run_with_the_way_out() {
     assert_eq!(code, 1, "{log}");
     assert!(
         log.contains(&format!(
-            "error: another process listens on {address}; give `listen` in [admin] another port"
+            "error: another process listens on {address}; give `listen` in [admin] another address"
         )),
         "{log}"
     );
