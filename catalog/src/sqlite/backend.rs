@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use iceberg::{NamespaceIdent, TableIdent};
 use sqlx::error::ErrorKind;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteExecutor, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Sqlite, Transaction};
 
 use super::SqliteOptions;
@@ -162,9 +162,10 @@ impl Backend {
         }
     }
 
-    /// Whether the table was inserted; false if the name is taken.
+    /// Whether the table was inserted; false if the name is taken. `place` is the pool or a transaction.
     pub(super) async fn insert_table(
         &self,
+        place: impl SqliteExecutor<'_>,
         table: &TableIdent,
         location: &str,
     ) -> Result<bool, CatalogError> {
@@ -174,7 +175,7 @@ impl Backend {
             .bind(self.written(&table.namespace, operation)?)
             .bind(&table.name)
             .bind(location)
-            .execute(&self.pool)
+            .execute(place)
             .await;
         self.unless_taken(inserted, operation)
     }
@@ -198,34 +199,18 @@ impl Backend {
 
     /// Moves a table from one metadata location to the next.
     pub(super) async fn swap(&self, table: &TableIdent, from: &str, to: &str) -> Swap {
-        let operation = || format!("commit to {}", Entry::Table(table.clone()));
-        let namespace = match self.written(&table.namespace, operation) {
-            Ok(namespace) => namespace,
-            Err(error) => return Swap::NotSent(error),
-        };
         let mut transaction = match self.pool.begin_with("BEGIN EXCLUSIVE").await {
             Ok(transaction) => transaction,
-            Err(error) => return Swap::NotSent(self.failed(operation(), error)),
+            Err(error) => {
+                let operation = format!("commit to {}", Entry::Table(table.clone()));
+                return Swap::NotSent(self.failed(operation, error));
+            }
         };
-        let updated = sqlx::query(&format!(
-            "UPDATE iceberg_tables SET metadata_location = ?, previous_metadata_location = ?
-             WHERE catalog_name = ? AND table_namespace = ? AND table_name = ? AND metadata_location = ? AND {}",
-            self.layout.is_table()
-        ))
-        .bind(to)
-        .bind(from)
-        .bind(&self.catalog)
-        .bind(namespace)
-        .bind(&table.name)
-        .bind(from)
-        .execute(&mut *transaction)
-        .await;
-        match updated {
-            Err(error) => return Swap::NotSent(self.failed(operation(), error)),
-            Ok(updated) if updated.rows_affected() == 0 => return Swap::Moved,
-            Ok(_) => {}
+        match self.swap_in(&mut transaction, table, from, to).await {
+            Ok(true) => self.send(transaction).await,
+            Ok(false) => Swap::Moved,
+            Err(error) => Swap::NotSent(error),
         }
-        self.send(transaction).await
     }
 
     /// Sends `COMMIT`.

@@ -25,8 +25,8 @@ impl Backend {
         };
         for one in moves {
             let moved = match &one.from {
-                Some(from) => self.swap_one(&mut transaction, &one.table, from, &one.to).await,
-                None => self.insert_one(&mut transaction, &one.table, &one.to).await,
+                Some(from) => self.swap_in(&mut transaction, &one.table, from, &one.to).await,
+                None => self.insert_table(&mut *transaction, &one.table, &one.to).await,
             };
             match moved {
                 Ok(true) => {}
@@ -37,7 +37,8 @@ impl Backend {
         self.send(transaction).await
     }
 
-    async fn swap_one(
+    /// Whether the table was there, and is moved once `transaction` is committed.
+    pub(super) async fn swap_in(
         &self,
         transaction: &mut Transaction<'static, Sqlite>,
         table: &TableIdent,
@@ -60,23 +61,6 @@ impl Backend {
         .await
         .map_err(|error| self.failed(operation(), error))?;
         Ok(updated.rows_affected() > 0)
-    }
-
-    async fn insert_one(
-        &self,
-        transaction: &mut Transaction<'static, Sqlite>,
-        table: &TableIdent,
-        location: &str,
-    ) -> Result<bool, CatalogError> {
-        let operation = || format!("create {}", Entry::Table(table.clone()));
-        let inserted = sqlx::query(self.layout.insert_table())
-            .bind(&self.catalog)
-            .bind(self.written(&table.namespace, operation)?)
-            .bind(&table.name)
-            .bind(location)
-            .execute(&mut **transaction)
-            .await;
-        self.unless_taken(inserted, operation)
     }
 
     /// Gives a table another name. `None`: that name is taken; false: there is no such table.

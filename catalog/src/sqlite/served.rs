@@ -87,7 +87,11 @@ impl ServedCatalog for SqliteCatalog {
             Ok(metadata) => Arc::new(metadata),
             Err(error) => return Err(self.unreadable(table, metadata_location.to_owned(), error).await),
         };
-        if !self.backend.insert_table(table, metadata_location).await? {
+        if !self
+            .backend
+            .insert_table(&self.backend.pool, table, metadata_location)
+            .await?
+        {
             return Err(self.already_exists(Entry::Table(table.clone())));
         }
         Ok(LoadedTable {

@@ -77,7 +77,11 @@ impl Catalog for SqliteCatalog {
         let metadata = self.stage(namespace, creation).await?;
         let location = self.write_first(&ident, &metadata).await?;
         let metadata_location = location.to_string();
-        if !self.backend.insert_table(&ident, &metadata_location).await? {
+        if !self
+            .backend
+            .insert_table(&self.backend.pool, &ident, &metadata_location)
+            .await?
+        {
             return Err(self.already_exists(Entry::Table(ident)));
         }
         Ok(LoadedTable {
