@@ -9,7 +9,7 @@ BENCH_RESULTS ?= benches/results/$(shell date +%F).jsonl
 # Most of the tests wait for a broker, a commit or a clock: more of them than cores run at once.
 TEST_THREADS ?= 4
 
-.PHONY: help check test test-full soak bench parts
+.PHONY: help check test test-full engines soak bench parts
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,8 +23,18 @@ test: parts ## Everything: what the tests need is installed, a broker is started
 	cargo test --workspace --no-run
 	RUST_TEST_THREADS=$(TEST_THREADS) tests/parts/kafka.py with -- cargo test --workspace
 
-test-full: test ## `make test`, then three rounds of `make soak`: an hour or two
+test-full: test engines ## `make test`, the tests that are too long for it, `make engines`, then three rounds of `make soak`: two or three hours
+	tests/parts/kafka.py with -- cargo test --workspace --test e2e -- --ignored
 	tests/parts/kafka.py with -- tests/soak/soak.py --rounds 3
+
+engines: ## Every engine reads the tables, and some write them: into tests/engines/results.md. Installs 2.4 GB of engines
+	tests/parts/provision engines
+	cargo build
+	for store in disk s3; do \
+	    for program in run writers; do \
+	        tests/parts/kafka.py with -- $(TABLETOPIC_PYTHON) tests/engines/$$program.py --store $$store --write || exit 1; \
+	    done; \
+	done
 
 soak: parts ## Faults over and over, for HOURS=8: adds to tests/soak/README.md
 	cargo test --workspace --no-run

@@ -102,6 +102,12 @@ pub trait Catalog: Debug + Send + Sync {
     /// Applies `change` to the table if it still is `base` and the requirements hold.
     async fn commit(&self, base: &LoadedTable, change: TableChange) -> CommitOutcome;
 
+    /// Whether this client has the rights of a writer, as far as that can be told without writing: for those who ask
+    /// before a run starts.
+    async fn may_write(&self) -> Result<(), CatalogError> {
+        Ok(())
+    }
+
     /// Removes the table's entry; its files stay. [`CatalogError::NotFound`] if there is none.
     async fn drop_table(&self, table: &TableIdent) -> Result<(), CatalogError>;
 }

@@ -3,7 +3,9 @@
 
 use iceberg::TableCreation;
 use iceberg::TableUpdate;
-use iceberg::spec::{TableMetadata, TableMetadataBuildResult, TableMetadataBuilder};
+use iceberg::spec::{Schema, TableMetadata, TableMetadataBuildResult, TableMetadataBuilder};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tabletopic_clock::Millis;
 use uuid::Uuid;
@@ -81,8 +83,17 @@ fn is_about_snapshots(update: &TableUpdate) -> bool {
 /// Metadata that can be written need not be readable: JSON parsers limit how deep they go, so that types nested deep
 /// enough would make a table that nobody can load any more.
 pub(crate) fn check_readable(metadata: &TableMetadata) -> iceberg::Result<()> {
-    let json = serde_json::to_vec(metadata)?;
-    match serde_json::from_slice::<TableMetadata>(&json) {
+    read_back(metadata)
+}
+
+/// [`check_readable`] of metadata that is not made here: schemas stand as deep in it as in a list of a list.
+pub(crate) fn check_schema_readable(schema: &Schema) -> iceberg::Result<()> {
+    read_back(&vec![vec![schema.clone()]])
+}
+
+fn read_back<T: Serialize + DeserializeOwned>(written: &T) -> iceberg::Result<()> {
+    let json = serde_json::to_vec(written)?;
+    match serde_json::from_slice::<T>(&json) {
         Ok(_) => Ok(()),
         Err(error) => Err(iceberg::Error::new(
             iceberg::ErrorKind::DataInvalid,

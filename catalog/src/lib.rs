@@ -10,16 +10,23 @@ mod change;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod error;
+mod file_access;
 mod location;
 mod memory;
+mod rest;
 mod serve;
 mod served;
-mod sqlite;
+mod sql;
 mod staged;
 
 pub use catalog::{Catalog, CommitOutcome, LoadedTable, TableChange};
 pub use error::{CatalogError, Entry};
+pub use file_access::{FileAccess, Granted};
 pub use memory::MemoryCatalog;
+pub use rest::{AwsKeys, AwsLogin, AwsSigner, PropertyError, RestClient, RestSettings};
 pub use serve::{Answered, RestCatalog};
 pub use served::{NamespaceChange, ServedCatalog, TableCommit};
-pub use sqlite::{SqliteCatalog, SqliteOptions};
+pub use sql::{
+    ClientCertificate, Password, PostgresCatalog, PostgresOptions, PostgresTls, Server, SqliteCatalog,
+    SqliteOptions,
+};

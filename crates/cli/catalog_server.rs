@@ -8,33 +8,32 @@ use prometheus::Registry;
 use tabletopic_catalog::RestCatalog;
 use tabletopic_clock::SystemClock;
 use tabletopic_server::{CatalogServer, Token, bind_catalog};
-use tabletopic_table::storage::RequestCounts;
+use tabletopic_table::storage::{RequestCounts, Store};
 
-use crate::config::Catalog;
-use crate::parts;
+use crate::config::Config;
+use crate::{catalogs, parts};
 
 /// Begins to answer, and says where. Its requests to the store are added to `requests`.
 pub async fn start(
-    config: &Catalog,
+    config: &Config,
     registry: Registry,
     requests: Arc<RequestCounts>,
 ) -> anyhow::Result<CatalogServer> {
-    let serve = &config.serve;
+    let serve = &config.catalog.serve;
     let token = serve.token.as_ref().map(|token| Token::new(token.reveal()));
+    let (catalog, Store { file_io, .. }) = catalogs::served(config, requests).await?;
     let listener = bind_catalog(serve.listen).await?;
-    let file_io = parts::storage(requests);
-    let warehouse = parts::warehouse_uri(config)?;
-    let catalog = parts::catalog(config, warehouse.clone(), file_io.clone()).await?;
+    let warehouse = parts::warehouse_uri(&config.catalog)?.context("it has a warehouse")?;
     let locations = serve.locations.iter().map(|location| uri(location));
     let rest = RestCatalog::new(
-        Arc::new(catalog),
+        catalog,
         &warehouse,
         locations.collect::<anyhow::Result<_>>()?,
         file_io,
         Arc::new(SystemClock),
     );
     let server = CatalogServer::start(listener, token.transpose()?, registry, Arc::new(rest))?;
-    tracing::info!("catalog {} at http://{}/", config.name, server.address());
+    tracing::info!("catalog {} at http://{}/", config.catalog.name, server.address());
     Ok(server)
 }
 

@@ -13,6 +13,7 @@ use tabletopic_query::script::ScriptError;
 use tabletopic_registry::SettingsError;
 use tabletopic_source::BrokerError;
 use tabletopic_table::commit::CommitError;
+use tabletopic_table::storage::OpenError;
 
 use crate::config::ConfigError;
 
@@ -79,8 +80,11 @@ impl Exit {
             Some(DeadLettersError::Commit(CommitError::Halt(_)))
         );
         let misconfigured = error.is::<ConfigError>()
+            || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))
             || error.is::<UsageError>()
             || error.is::<SettingsError>()
+            || matches!(error.downcast_ref(), Some(BrokerError::KeptOut { .. }))
+            || error.is::<OpenError>()
             || matches!(
                 error.downcast_ref(),
                 Some(DeadLettersError::NoRegistry { .. } | DeadLettersError::Write { .. })

@@ -5,7 +5,7 @@ use std::io;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{Log, LogFormat, LogLevel};
 
 /// Starts logging for the rest of the process. `TABLETOPIC_LOG` takes the place of the configured level, and
 /// can set one for each module (`info,tabletopic_source=debug`).
@@ -31,5 +31,11 @@ pub fn start_in_file(log: &Log, file: File) {
 }
 
 fn filter(log: &Log) -> EnvFilter {
-    EnvFilter::try_from_env("TABLETOPIC_LOG").unwrap_or_else(|_| EnvFilter::new(log.level.as_str()))
+    let level = log.level.as_str();
+    // Each request to a store that is repeated is a line there; what fails for good is said by whoever asked.
+    let usual = || match log.level {
+        LogLevel::Info => EnvFilter::new(format!("{level},object_store=warn")),
+        _ => EnvFilter::new(level),
+    };
+    EnvFilter::try_from_env("TABLETOPIC_LOG").unwrap_or_else(|_| usual())
 }

@@ -2,7 +2,9 @@
 
 mod admin;
 mod args;
+mod aws;
 mod catalog_server;
+mod catalogs;
 mod commands;
 mod config;
 mod exit;

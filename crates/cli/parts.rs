@@ -7,21 +7,20 @@ use std::time::Duration;
 use anyhow::Context;
 use iceberg::io::FileIO;
 use iceberg::{NamespaceIdent, TableIdent};
-use tabletopic_catalog::{CatalogError, MemoryCatalog, SqliteCatalog, SqliteOptions};
+use tabletopic_catalog::{Catalog as NamesTables, MemoryCatalog};
 use tabletopic_clock::{OsEntropy, SystemClock};
 use tabletopic_registry::{self as registries, Registry, SettingsError};
-use tabletopic_source::{KafkaBroker, KafkaSettings, MOST_PREFETCH, SourceError};
+use tabletopic_source::{KafkaBroker, KafkaSettings, MOST_PREFETCH, MskIam, SourceError, Tokens};
 use tabletopic_table::Lake;
-use tabletopic_table::storage::{DurableLocal, RequestCounts, file_io};
+use tabletopic_table::storage::{AbandonedUploads, OpenError, RequestCounts, Store};
 
-use crate::config::{Catalog, Config, Kafka, TableName};
+use crate::aws::Keys;
+use crate::catalogs;
+use crate::commands::environment;
+use crate::config::{Catalog, CatalogKind, Config, Kafka, Storage, TableName, Warehouse};
 
 /// How long a question to the brokers may take.
 const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How long a lock on the catalog's file is waited out, and the answer to a commit.
-const CATALOG_BUSY: Duration = Duration::from_secs(10);
-const CATALOG_COMMIT: Duration = Duration::from_secs(30);
 
 pub fn kafka_settings(kafka: &Kafka) -> KafkaSettings {
     KafkaSettings {
@@ -35,6 +34,14 @@ pub fn kafka_settings(kafka: &Kafka) -> KafkaSettings {
             .iter()
             .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
             .collect(),
+        files: Some(Arc::new(kafka.files.clone())),
+        tokens: kafka.aws_region.as_ref().map(|region| -> Arc<dyn Tokens> {
+            Arc::new(MskIam {
+                region: region.clone(),
+                credentials: Arc::new(Keys::default()),
+                clock: Arc::new(SystemClock),
+            })
+        }),
     }
 }
 
@@ -50,27 +57,23 @@ pub fn broker(kafka: &Kafka) -> Result<KafkaBroker, SourceError> {
     KafkaBroker::new(&kafka_settings(kafka), BROKER_TIMEOUT)
 }
 
-/// Reads and writes the whole local file system, durably; `requests` counts what it is asked for.
-pub fn storage(requests: Arc<RequestCounts>) -> FileIO {
-    file_io(Arc::new(DurableLocal::new()), "file:///", requests)
-}
-
-/// The warehouse as tables store it: an absolute URI.
-pub fn warehouse_uri(catalog: &Catalog) -> anyhow::Result<String> {
-    let folder = std::path::absolute(&catalog.warehouse).with_context(|| {
-        format!(
-            "cannot tell where the warehouse {} is",
-            catalog.warehouse.display()
-        )
-    })?;
-    let folder = without_parents(&folder);
+/// The warehouse as tables store it: an absolute URI. `None` where the catalog's server decides on it.
+pub fn warehouse_uri(catalog: &Catalog) -> anyhow::Result<Option<String>> {
+    let folder = match &catalog.warehouse {
+        Warehouse::Folder(folder) => folder,
+        Warehouse::Uri(uri) => return Ok(Some(uri.clone())),
+        Warehouse::OfCatalog(_) => return Ok(None),
+    };
+    let absolute = std::path::absolute(folder)
+        .with_context(|| format!("cannot tell where the warehouse {} is", folder.display()))?;
+    let folder = without_parents(&absolute);
     let folder = folder.to_str().with_context(|| {
         format!(
             "the warehouse {} has a name that is not UTF-8; choose another folder",
             folder.display()
         )
     })?;
-    Ok(format!("file://{folder}"))
+    Ok(Some(format!("file://{folder}")))
 }
 
 /// An absolute path without `..`, which no URI has room for: where these lead, as the system follows links.
@@ -89,31 +92,85 @@ fn without_parents(path: &Path) -> PathBuf {
     plain
 }
 
-/// Everything that commits are made with.
-pub async fn lake(config: &Config, requests: Arc<RequestCounts>) -> anyhow::Result<Lake> {
-    let file_io = storage(requests);
-    let warehouse = warehouse_uri(&config.catalog)?;
-    let catalog = catalog(&config.catalog, warehouse, file_io.clone()).await?;
-    Ok(lake_of(Arc::new(catalog), file_io))
+/// Everything that commits are made with, and what of a store is not a file's.
+pub struct Opened {
+    pub lake: Lake,
+    pub abandoned: Option<AbandonedUploads>,
 }
 
-/// The lake for somebody who only looks: where the catalog's file is not there yet, none is made, and an empty catalog
-/// stands for it.
+/// Opens all that commits are made with; makes the catalog where there is none. `requests` counts what the store is asked
+/// for.
+pub async fn open(config: &Config, requests: Arc<RequestCounts>) -> anyhow::Result<Opened> {
+    let (catalog, store): (Arc<dyn NamesTables>, Store) = match &config.catalog.kind {
+        CatalogKind::Sqlite(_) | CatalogKind::Postgres(_) => {
+            let (catalog, store) = catalogs::served(config, requests).await?;
+            (catalog, store)
+        }
+        CatalogKind::Rest(settings) => {
+            let client = Arc::new(catalogs::client(&config.catalog, settings).await?);
+            let store = match &config.storage {
+                Storage::Warehouse(settings) => settings.open(&environment, requests)?,
+                Storage::OfCatalog(settings) => settings.open(environment, client.clone(), requests),
+            };
+            (client, store)
+        }
+    };
+    Ok(Opened {
+        lake: lake_of(catalog, store.file_io),
+        abandoned: store.abandoned,
+    })
+}
+
+/// The store of a warehouse that the configuration names.
+pub fn warehouse_store(config: &Config, requests: Arc<RequestCounts>) -> Result<Store, OpenError> {
+    match &config.storage {
+        Storage::Warehouse(settings) => settings.open(&environment, requests),
+        Storage::OfCatalog(_) => Err(OpenError::no_warehouse()),
+    }
+}
+
+/// [`open`], for commits alone.
+pub async fn lake(config: &Config, requests: Arc<RequestCounts>) -> anyhow::Result<Lake> {
+    Ok(open(config, requests).await?.lake)
+}
+
+/// [`lake`], if there is a catalog. Makes nothing.
+pub async fn existing_lake(config: &Config) -> anyhow::Result<Option<Lake>> {
+    match &config.catalog.kind {
+        CatalogKind::Sqlite(file) if !file.exists() => Ok(None),
+        CatalogKind::Sqlite(_) | CatalogKind::Rest(_) => Ok(Some(lake(config, Arc::default()).await?)),
+        CatalogKind::Postgres(postgres) => {
+            let file_io = warehouse_store(config, Arc::default())?.file_io;
+            let catalog = catalogs::existing_database(&config.catalog, postgres, file_io.clone()).await?;
+            Ok(catalog.map(|catalog| lake_of(Arc::new(catalog), file_io)))
+        }
+    }
+}
+
+/// [`existing_lake`] for somebody who asks about what is there: an error where there is no catalog yet.
+pub async fn lake_to_ask(config: &Config) -> anyhow::Result<Lake> {
+    existing_lake(config).await?.with_context(|| {
+        let place = config.catalog.place();
+        format!("there is no catalog at {place} yet; `tabletopic run` makes it")
+    })
+}
+
+/// [`existing_lake`] for somebody who only looks: where there is no catalog yet, an empty one stands for it.
 pub async fn lake_as_it_is(config: &Config) -> anyhow::Result<Lake> {
-    let requests = Arc::new(RequestCounts::default());
-    if config.catalog.uri.exists() {
-        return lake(config, requests).await;
+    if let Some(lake) = existing_lake(config).await? {
+        return Ok(lake);
     }
     let empty = MemoryCatalog::new(
         config.catalog.name.clone(),
-        warehouse_uri(&config.catalog)?,
+        warehouse_uri(&config.catalog)?.context("a server's catalog is always there")?,
         Arc::new(SystemClock),
         Arc::new(OsEntropy),
     );
-    Ok(lake_of(Arc::new(empty), storage(requests)))
+    let file_io = warehouse_store(config, Arc::default())?.file_io;
+    Ok(lake_of(Arc::new(empty), file_io))
 }
 
-fn lake_of(catalog: Arc<dyn tabletopic_catalog::Catalog>, file_io: FileIO) -> Lake {
+fn lake_of(catalog: Arc<dyn NamesTables>, file_io: FileIO) -> Lake {
     Lake {
         catalog,
         file_io,
@@ -130,22 +187,6 @@ fn actor() -> String {
         "" => format!("process {}", std::process::id()),
         host => format!("{host} process {}", std::process::id()),
     }
-}
-
-/// Opens the catalog; makes its file where there is none.
-pub async fn catalog(
-    config: &Catalog,
-    warehouse: String,
-    file_io: FileIO,
-) -> Result<SqliteCatalog, CatalogError> {
-    let options = SqliteOptions {
-        name: config.name.clone(),
-        path: config.uri.clone(),
-        warehouse,
-        busy_timeout: CATALOG_BUSY,
-        commit_timeout: CATALOG_COMMIT,
-    };
-    SqliteCatalog::open(options, file_io, Arc::new(SystemClock), Arc::new(OsEntropy)).await
 }
 
 pub fn table_ident(table: &TableName) -> anyhow::Result<TableIdent> {

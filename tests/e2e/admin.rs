@@ -13,20 +13,20 @@ use crate::feed::{Feed, JSON, POISON};
 const TOKEN: &str = "a-token-of-this-test";
 
 /// Adds an `[admin]` section to a configuration.
-fn administer(config: &Path, section: &str) {
+pub fn administer(config: &Path, section: &str) {
     let text = std::fs::read_to_string(config).expect("it was written");
     std::fs::write(config, format!("{text}\n[admin]\n{section}\n")).expect("it can be written");
 }
 
 /// `host:port` of the service's status page, as its log says it.
-fn address(service: &Service) -> String {
+pub fn address(service: &Service) -> String {
     let log = service.says("status page at http://");
     let (_, after) = log.split_once("status page at http://").expect("it says so");
     after.split_once('/').expect("it is an address").0.to_owned()
 }
 
 /// Status and body of the answer to `GET path`.
-fn get(address: &str, path: &str, header: &str) -> (u16, String) {
+pub fn get(address: &str, path: &str, header: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     write!(
         stream,

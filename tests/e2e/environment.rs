@@ -353,3 +353,34 @@ fn a_check_says_what_does_not_fit_and_where() {
     assert_eq!(code, 2, "{log}");
     assert!(log.contains(&missing.name), "{log}");
 }
+
+#[test]
+fn every_example_is_one_that_a_check_accepts() {
+    let secrets = [
+        ("CATALOG_CREDENTIAL", "id:secret"),
+        ("DATABASE_PASSWORD", "secret"),
+        ("HASH_KEY", "0123456789abcdef0123456789abcdef"),
+        ("LAKE_CLIENT_SECRET", "secret"),
+        ("S3_KEY_ID", "id"),
+        ("S3_SECRET_KEY", "secret"),
+    ];
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let folders = std::fs::read_dir(examples).expect("the examples are there");
+    let files = folders
+        .filter_map(|folder| std::fs::read_dir(folder.expect("it can be read").path()).ok())
+        .flatten()
+        .map(|file| file.expect("it can be read").path());
+    let configurations: Vec<PathBuf> = files
+        .filter(|file| file.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    for configuration in &configurations {
+        let output = Command::new(TABLETOPIC)
+            .args(["check", "--offline", "--config"])
+            .arg(configuration)
+            .envs(secrets)
+            .output()
+            .expect("it starts");
+        assert!(output.status.success(), "{configuration:?}: {output:?}");
+    }
+    assert!(configurations.len() > 15, "{configurations:?}");
+}

@@ -31,7 +31,11 @@ impl Feed {
 
     /// `settings` are lines of the topic's section.
     pub fn of(topic: Topic, settings: &str) -> Self {
-        let lake = Lake::new();
+        Self::into(Lake::new(), topic, settings)
+    }
+
+    /// Into a table of this lake.
+    pub fn into(lake: Lake, topic: Topic, settings: &str) -> Self {
         let config = lake.configure("tabletopic", &topic, "", settings);
         Self {
             topic,

@@ -4,25 +4,37 @@ use std::process::Command;
 use std::thread;
 
 use serde_json::{Value, json};
-use tabletopic_testkit::{Service, Topic, eventually};
+use tabletopic_testkit::{Lake, Postgres, Service, Topic, eventually};
 
 use crate::TABLETOPIC;
 use crate::feed::{Feed, JSON, never_halted, reference};
 
 #[test]
 fn appends_beside_a_running_ingest_are_kept_with_ours() {
-    let feed = Feed::new("beside", 2);
+    appends_are_kept(&Feed::new("beside", 2));
+}
+
+#[test]
+fn appends_by_another_client_of_the_database_are_kept_with_ours() {
+    let postgres = Postgres::start();
+    let lake = Lake::in_postgres(&postgres, postgres.port);
+    let topic = Topic::create("beside-in-a-database", 2, &[]);
+    appends_are_kept(&Feed::into(lake, topic, JSON));
+}
+
+/// PyIceberg appends in the same catalog, beside the ingest.
+fn appends_are_kept(feed: &Feed) {
     let first = feed.produce(400, &[]);
     let service = feed.run();
     feed.wait_for_rows(&service, first);
-    let beside = while_producing(&feed, || {
+    let beside = while_producing(feed, || {
         for _ in 0..2 {
             feed.lake.foreign(&["append", "--count", "3"]);
         }
     });
     feed.wait_for_rows(&service, first + beside);
-    renewed(&feed);
-    goes_on(&feed, service, first + beside);
+    renewed(feed);
+    goes_on(feed, service, first + beside);
     assert_eq!(feed.holds(&[])["readers"]["pyiceberg"]["foreign"], 6);
     feed.lake.must("audit", &[]);
 }

@@ -397,7 +397,10 @@ fn fifty_topics_become_fifty_tables_in_one_process_within_its_memory_budget() {
         began.elapsed()
     );
     let log = service.says("halted=job");
-    assert_eq!(log.matches("halted=").count(), 1, "{log}");
+    // Once more if its partition goes to the other worker.
+    let mut halts = log.lines().filter(|line| line.contains("halted="));
+    let broken = format!("halted=job {}", broken.name);
+    assert!(halts.all(|line| line.contains(&broken)), "{log}");
     many.fill(&[idle[1], "appeared"], 1_000);
     wait_for_rows(&service, &many.table(idle[1]), 1_000);
     wait_for_rows(&service, &many.table("appeared"), 1_000);

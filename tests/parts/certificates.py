@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Certificates for tests of TLS, in PEM: an authority of its own, a server at 127.0.0.1, and a client.
 
-  certificates.py DIR   writes ca.pem, server.pem, server-key.pem, client.pem and client-key.pem into DIR
+  certificates.py DIR   writes ca.pem, server.pem, client.pem and, beside each of the latter two, its key
+                        (server-key.pem) into DIR; and what must not be trusted: expired.pem and elsewhere.pem, of a
+                        server whose certificate is out of date or in another host's name, and other-ca.pem, an
+                        authority that none of these comes from
 
 They are valid for a day. Runs with the Python that `provision` installs.
 """
@@ -24,7 +27,7 @@ def name(common):
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def certificate(subject, key, issuer, issuer_key, extensions):
+def certificate(subject, key, issuer, issuer_key, extensions, ends=ENDS):
     builder = (
         x509.CertificateBuilder()
         .subject_name(name(subject))
@@ -32,7 +35,7 @@ def certificate(subject, key, issuer, issuer_key, extensions):
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(BEGAN)
-        .not_valid_after(ENDS)
+        .not_valid_after(ends)
     )
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
@@ -53,17 +56,23 @@ def main():
     parser.add_argument("folder", type=pathlib.Path, metavar="DIR")
     folder = parser.parse_args().folder
 
-    authority = ec.generate_private_key(ec.SECP256R1())
     is_authority = [(x509.BasicConstraints(ca=True, path_length=0), True)]
+    authority, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     write(folder, "ca", certificate("tests", authority, "tests", authority, is_authority))
+    write(folder, "other-ca", certificate("others", other, "others", other, is_authority))
+
     here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    for stem, use, more in [
-        ("server", ExtendedKeyUsageOID.SERVER_AUTH, [(here, False)]),
-        ("client", ExtendedKeyUsageOID.CLIENT_AUTH, []),
+    there = x509.SubjectAlternativeName([x509.DNSName("elsewhere.test")])
+    long_ago = BEGAN + datetime.timedelta(minutes=1)
+    for stem, use, more, ends in [
+        ("server", ExtendedKeyUsageOID.SERVER_AUTH, [(here, False)], ENDS),
+        ("expired", ExtendedKeyUsageOID.SERVER_AUTH, [(here, False)], long_ago),
+        ("elsewhere", ExtendedKeyUsageOID.SERVER_AUTH, [(there, False)], ENDS),
+        ("client", ExtendedKeyUsageOID.CLIENT_AUTH, [], ENDS),
     ]:
         key = ec.generate_private_key(ec.SECP256R1())
         extensions = [(x509.BasicConstraints(ca=False, path_length=None), True), (x509.ExtendedKeyUsage([use]), False)]
-        write(folder, stem, certificate(stem, key, "tests", authority, extensions + more), key)
+        write(folder, stem, certificate(stem, key, "tests", authority, extensions + more, ends), key)
 
 
 if __name__ == "__main__":

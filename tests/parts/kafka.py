@@ -14,6 +14,9 @@
 
 The first `up` of a folder takes --port (by default one that is free) and any number of --property key=value for
 server.properties; later ones keep what the folder has. DIR/pid is the broker's process, DIR/out.log its log.
+With --secured FOLDER clients can log in as well, at further addresses, one for each way (see `secured.py`), with the
+certificates and keys of that folder; each address is printed in a line with its name, and stands in DIR/addresses.
+With --tiered FOLDER topics can have a remote tier (KIP-405), which is that folder.
 Needs Java and the jars that `provision` installs; only Python's standard library.
 """
 
@@ -32,8 +35,11 @@ import tempfile
 import time
 import uuid
 
+import secured
+
 HERE = pathlib.Path(__file__).resolve().parent
 CACHE = pathlib.Path(os.environ.get("TABLETOPIC_CACHE") or HERE.parent.parent / ".cache")
+CLASSES = str(CACHE / "kafka" / "*")
 HOST = "127.0.0.1"
 START_TIMEOUT = STOP_TIMEOUT = 60  # seconds
 
@@ -47,11 +53,11 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}{listeners}
+advertised.listeners=PLAINTEXT://{host}:{port}{listeners}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocols}
 log.dirs={data}
 auto.create.topics.enable=false
 offsets.topic.replication.factor=1
@@ -80,6 +86,19 @@ log.segment.delete.delay.ms=500
 """
 
 
+# The tiers of a topic with `remote.storage.enable`.
+TIERED = """\
+remote.log.storage.system.enable=true
+remote.log.storage.manager.class.name=org.apache.kafka.server.log.remote.storage.LocalTieredStorage
+remote.log.storage.manager.impl.prefix=rsm.config.
+rsm.config.dir={folder}
+remote.log.metadata.manager.listener.name=PLAINTEXT
+rlmm.config.remote.log.metadata.topic.replication.factor=1
+rlmm.config.remote.log.metadata.topic.num.partitions=1
+rlmm.config.remote.log.metadata.common.client.bootstrap.servers={host}:{port}
+remote.log.manager.task.interval.ms=500
+"""
+
 # Of a record batch: base offset, length of what follows the length, last offset less the base offset.
 BATCH_HEADER = struct.Struct(">qi11xi")
 
@@ -102,7 +121,7 @@ class Broker:
     def bootstrap(self):
         return self.bootstrap_file.read_text().strip()
 
-    def up(self, port, extra_properties):
+    def up(self, port, extra_properties, keys=None, remote_tier=None):
         """Starts the broker and returns its bootstrap address once clients are served."""
         if self.pid() is not None:
             return self.bootstrap
@@ -110,7 +129,7 @@ class Broker:
             self.start()
             return self.bootstrap
         for attempt in range(5):
-            self.format(port or free_port(), extra_properties)
+            self.format(port or free_port(), extra_properties, keys, remote_tier)
             try:
                 self.start()
                 return self.bootstrap
@@ -120,16 +139,31 @@ class Broker:
                     raise
                 self.properties.unlink()
 
-    def format(self, port, extra_properties):
+    def format(self, port, extra_properties, keys, remote_tier):
         """Writes the configuration and an empty log folder for a new cluster."""
         data = self.folder / f"data-{port}"
         data.mkdir(parents=True, exist_ok=True)
-        text = PROPERTIES.format(host=HOST, port=port, controller=free_port(besides=port), data=data)
+        controller = free_port(besides=[port])
+        listeners, protocols, lines, users = "", "", "", []
+        if keys:
+            ports = [port, controller]
+            for _ in secured.WAYS:
+                ports.append(free_port(besides=ports))
+            addresses = {way: f"{HOST}:{each}" for way, each in zip(secured.WAYS, ports[2:])}
+            listeners, protocols, lines = secured.properties(addresses, keys, self.folder)
+            subprocess.run(["javac", "-cp", CLASSES, "-d", self.folder, HERE / "IamValidator.java"], check=True)
+            users = secured.USERS
+            (self.folder / "addresses").write_text("".join(f"{way} {each}\n" for way, each in addresses.items()))
+        text = PROPERTIES.format(
+            host=HOST, port=port, controller=controller, data=data, listeners=listeners, protocols=protocols
+        )
+        if remote_tier:
+            lines += TIERED.format(host=HOST, port=port, folder=remote_tier)
         # The last of two equal keys holds, so that a test can overrule any of the above.
-        self.properties.write_text(text + "".join(f"{line}\n" for line in extra_properties))
+        self.properties.write_text(text + lines + "".join(f"{line}\n" for line in extra_properties))
         self.bootstrap_file.write_text(f"{HOST}:{port}\n")
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A")
-        format = [*java("-Xmx128m"), "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", self.properties]
+        format = [*java("-Xmx128m"), "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", self.properties, *users]
         done = subprocess.run(format, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if done.returncode:
             self.properties.unlink()
@@ -141,7 +175,10 @@ class Broker:
             before = log.tell()
             # A session of its own: Ctrl-C on a test stops the broker through `down`, not in the midst of it.
             process = subprocess.Popen(
-                [*java("-Xms64m", "-Xmx512m"), "kafka.Kafka", self.properties],
+                [
+                    *java("-Xms64m", "-Xmx512m", secured.java_option(self.folder), more=self.folder),
+                    "kafka.Kafka", self.properties,
+                ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
             )
         self.pid_file.write_text(f"{process.pid}\n")
@@ -214,22 +251,23 @@ class Broker:
         return pid if str(self.properties).encode() in arguments else None
 
 
-def java(*memory):
-    """The command line up to the main class. Quick to start rather than fast at its peak: tests are short."""
+def java(*options, more=""):
+    """The command line up to the main class, with one more folder of classes. Quick to start rather than fast at its
+    peak: tests are short."""
     if not any((CACHE / "kafka").glob("kafka_*.jar")):
         sys.exit(f"kafka.py: no broker in {CACHE / 'kafka'}: run tests/parts/provision")
     return [
-        "java", *memory, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
-        f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}", "-cp", str(CACHE / "kafka" / "*"),
+        "java", *options, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
+        f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}", "-cp", ":".join(filter(None, [CLASSES, str(more)])),
     ]
 
 
-def free_port(besides=None):
+def free_port(besides=()):
     while True:
         port = random.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((HOST, port))
-            if port != besides:
+            if port not in besides:
                 return port
 
 
@@ -247,6 +285,8 @@ def main():
         command = commands.add_parser(name)
         command.add_argument("--port", type=int, help="by default one that is free")
         command.add_argument("--property", action="append", default=[], metavar="KEY=VALUE")
+        command.add_argument("--secured", type=pathlib.Path, metavar="FOLDER", help="of certificates.py and oidc.py")
+        command.add_argument("--tiered", type=pathlib.Path, metavar="FOLDER", help="of the remote tier")
         if name == "with":
             command.add_argument("cmd", nargs="+")
         else:
@@ -264,7 +304,10 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     match options.command:
         case "up":
-            print(Broker(options.dir).up(options.port, options.property))
+            broker = Broker(options.dir)
+            print(broker.up(options.port, options.property, options.secured, options.tiered))
+            if options.secured:
+                print((broker.folder / "addresses").read_text(), end="")
         case "down":
             Broker(options.dir).stop(signal.SIGTERM)
         case "kill":
@@ -274,7 +317,7 @@ def main():
         case "serve":
             broker = Broker(options.dir)
             try:
-                print(broker.up(options.port, options.property), flush=True)
+                print(broker.up(options.port, options.property, options.secured, options.tiered), flush=True)
                 sys.stdin.read()
             finally:
                 broker.stop(signal.SIGTERM)
@@ -282,7 +325,7 @@ def main():
             with tempfile.TemporaryDirectory(prefix="kafka-") as folder:
                 broker = Broker(folder)
                 try:
-                    bootstrap = broker.up(options.port, options.property)
+                    bootstrap = broker.up(options.port, options.property, options.secured, options.tiered)
                     environment = os.environ | {"TABLETOPIC_TEST_BOOTSTRAP": bootstrap}
                     code = subprocess.run(options.cmd, env=environment).returncode
                 finally:

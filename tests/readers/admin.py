@@ -7,6 +7,7 @@
   admin.py delete-records TOPIC --before 0=100 --before 1=50
   admin.py describe TOPIC         topic id, and of each partition log start, high watermark, last stable offset
   admin.py group GROUP            state, members with their partitions, committed offsets
+  admin.py password USER --is PASSWORD    for both kinds of SCRAM
   admin.py read TOPIC --produced FILE     what a read_committed reader gets now, in the form of produced.py
 """
 
@@ -19,7 +20,9 @@ from confluent_kafka import (
     OFFSET_BEGINNING, Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException,
     TopicCollection, TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient, NewPartitions, NewTopic, OffsetSpec, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion,
+)
 from produced import Produced
 
 TIMEOUT = 30  # seconds
@@ -131,6 +134,16 @@ def group(client, options):
     }
 
 
+def password(client, options):
+    mechanisms = (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512)
+    for mechanism in mechanisms:
+        new = UserScramCredentialUpsertion(
+            options.user, ScramCredentialInfo(mechanism, 4096), getattr(options, "is").encode()
+        )
+        results(client.alter_user_scram_credentials([new]))
+    return {"user": options.user}
+
+
 def read(client, options):
     """Reads each partition to its last stable offset as it is now."""
     reader = Consumer({
@@ -179,6 +192,7 @@ def main():
     added.add_argument("--before", action="append", required=True, metavar="PARTITION=OFFSET")
     command("describe", describe)
     command("group", group, "group")
+    command("password", password, "user").add_argument("--is", required=True, metavar="PASSWORD")
     command("read", read).add_argument("--produced", metavar="FILE", required=True)
     options = parser.parse_args()
     if not options.bootstrap:

@@ -6,7 +6,6 @@
 Prints {"rows": [[row, ...] of the first query, ...]}, rows as objects.
 """
 
-import sys
 
 import lake
 
@@ -23,4 +22,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    lake.run(main)

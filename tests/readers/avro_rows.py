@@ -10,7 +10,6 @@ reason; leaves with 3 if something differs.
 
 import collections
 import pickle
-import sys
 import uuid
 
 import lake
@@ -113,4 +112,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    lake.run(main)

@@ -49,4 +49,4 @@ def local(location):
 
 
 if __name__ == "__main__":
-    main()
+    lake.run(main)

@@ -5,6 +5,7 @@ import importlib.resources
 import json
 import os
 import sys
+import traceback
 
 import duckdb
 from pyiceberg.catalog.sql import SqlCatalog
@@ -15,7 +16,7 @@ DIFFERS = 3  # exit code: the program ran, and its verdict is "not as it should 
 def arguments(description):
     """A parser with the options that every reader of a table has."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--catalog", required=True, metavar="FILE", help="the SQLite catalog")
+    parser.add_argument("--catalog", required=True, metavar="FILE", help="the SQLite catalog, or the URL of a database")
     parser.add_argument("--catalog-name", default="tabletopic")
     parser.add_argument("--table", required=True, metavar="NAMESPACE.TABLE")
     return parser
@@ -23,13 +24,15 @@ def arguments(description):
 
 def open_catalog(options):
     """The catalog as it is: a reader makes none, nor any table in it."""
-    if not os.path.exists(options.catalog):
-        sys.exit(f"no catalog file {options.catalog}")
-    return SqlCatalog(
-        options.catalog_name,
-        uri=f"sqlite:///{os.path.abspath(options.catalog)}",
-        init_catalog_tables="false",
-    )
+    uri = options.catalog
+    if "://" not in uri:
+        if not os.path.exists(uri):
+            sys.exit(f"no catalog file {uri}")
+        uri = f"sqlite:///{os.path.abspath(uri)}"
+    store = {}
+    if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+        store = {"s3.endpoint": endpoint, "s3.region": os.environ["AWS_REGION"]}
+    return SqlCatalog(options.catalog_name, uri=uri, init_catalog_tables="false", **store)
 
 
 def open_table(options):
@@ -39,10 +42,17 @@ def open_table(options):
 def open_duckdb(*more):
     """DuckDB with the extensions of its own packages: nothing is fetched, nothing is written to the home folder."""
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        more += ("httpfs",)
     for name in (*more, "avro", "iceberg"):
         folder = importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
         connection.execute(f"LOAD '{folder / name}.duckdb_extension'")
     connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
+    if endpoint:
+        key_id, key, region = (os.environ[f"AWS_{name}"] for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION"))
+        connection.execute(f"""CREATE SECRET store (TYPE s3, KEY_ID '{key_id}', SECRET '{key}', REGION '{region}',
+            ENDPOINT '{endpoint.removeprefix("http://")}', URL_STYLE 'path', USE_SSL false)""")
     return connection
 
 
@@ -78,3 +88,21 @@ def answer(result):
     """Prints the result, one JSON object, as every reader does."""
     json.dump(plain(result), sys.stdout, indent=1, ensure_ascii=False)
     print()
+
+
+def run(program):
+    """Runs what a reader does, a function that returns its exit code or None, and ends the process with it: without
+    the end of the interpreter, in which threads of the native libraries have crashed a reader that had answered."""
+    try:
+        code = program()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code or 0)

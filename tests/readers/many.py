@@ -13,7 +13,6 @@ differs. A topic's table has a row only if `i` is the offset at which Kafka has 
 import argparse
 import hashlib
 import json
-import sys
 import time
 
 import lake
@@ -114,4 +113,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    lake.run(main)

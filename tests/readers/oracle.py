@@ -289,4 +289,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    lake.run(main)

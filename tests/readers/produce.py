@@ -259,4 +259,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    lake.run(main)

@@ -41,6 +41,7 @@ use endpoint::Endpoint;
 pub(crate) use error::NO_FILE;
 use error::Refusal;
 use idempotency::Keys;
+pub(crate) use names::Identifier;
 use places::Places;
 use reply::Reply;
 use request::Asked;

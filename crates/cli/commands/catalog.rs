@@ -27,7 +27,7 @@ async fn serve(config: Config) -> anyhow::Result<Exit> {
     registry.register(Box::new(StoreRequests::new(requests.clone())?))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let server = catalog_server::start(&config.catalog, registry, requests).await?;
+    let server = catalog_server::start(&config, registry, requests).await?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -16,11 +16,10 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use tabletopic_ingest::Job;
 
 use crate::args::{Args, Command};
-use crate::config::Config;
 use crate::exit::{Exit, UsageError};
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -62,16 +61,6 @@ fn first_of<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
     }
 }
 
-/// Opening a catalog would make it.
-fn catalog_is_there(config: &Config) -> anyhow::Result<()> {
-    ensure!(
-        config.catalog.uri.exists(),
-        "the catalog {} is not there yet; `tabletopic run` makes it",
-        config.catalog.uri.display()
-    );
-    Ok(())
-}
-
 /// Asks on a terminal; refuses where nobody can answer.
 fn confirm(table: &str) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
@@ -106,7 +95,7 @@ fn word(text: &str) -> String {
 }
 
 /// The process's environment, as the configuration reads it.
-fn environment(name: &str) -> Option<String> {
+pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 

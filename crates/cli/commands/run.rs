@@ -20,6 +20,7 @@ use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::heap::Jemalloc;
 use crate::jobs::Jobs;
+use crate::parts::Opened;
 use crate::progress::Progress;
 use crate::{admin, catalog_server, logging, parts};
 
@@ -101,7 +102,7 @@ impl Instruments {
     }
 
     async fn serve_catalog(&self, config: &Config) -> anyhow::Result<CatalogServer> {
-        catalog_server::start(&config.catalog, self.registry.clone(), self.requests.clone()).await
+        catalog_server::start(config, self.registry.clone(), self.requests.clone()).await
     }
 }
 
@@ -116,8 +117,12 @@ pub(super) async fn parts(
         let (registry, writers) = (registry.into(), jobs.registered.clone());
         Arc::new(SchemaLookups::new(registry, writers, observed.clone()))
     });
+    let Opened { lake, abandoned } = parts::open(config, instruments.requests.clone()).await?;
+    if let Some(abandoned) = abandoned {
+        tokio::spawn(abandoned.keep_aborting(Arc::new(SystemClock)));
+    }
     Ok(Parts {
-        lake: parts::lake(config, instruments.requests.clone()).await?,
+        lake,
         broker: Arc::new(parts::broker(&config.kafka)?),
         sources: Arc::new(KafkaSources::new(config)),
         heap: Arc::new(Jemalloc::new()?),

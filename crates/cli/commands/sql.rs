@@ -2,7 +2,6 @@
 
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, bail};
@@ -69,18 +68,9 @@ fn answer(config: &Config, asked: &Sql) -> anyhow::Result<Exit> {
 
 /// Answers questions about the tables of this configuration's catalog.
 pub(super) async fn engine(config: &Config) -> anyhow::Result<Engine> {
-    // Reading makes nothing, not even the catalog's file.
-    if !config.catalog.uri.exists() {
-        bail!(
-            "there is no catalog at {} yet; `tabletopic run` makes it",
-            config.catalog.uri.display()
-        );
-    }
-    let file_io = parts::storage(Arc::default());
-    let warehouse = parts::warehouse_uri(&config.catalog)?;
-    let catalog = parts::catalog(&config.catalog, warehouse, file_io.clone()).await?;
+    let lake = parts::lake_to_ask(config).await?;
     let memory = usize::try_from(config.memory_budget).unwrap_or(usize::MAX);
-    Ok(Engine::new(Arc::new(catalog), file_io, memory)?)
+    Ok(Engine::new(lake.catalog, lake.file_io, memory)?)
 }
 
 /// What is to be answered, and the file that it is from; nothing where a person sits in front of the shell.

@@ -2,6 +2,7 @@
 //! and the key.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -14,12 +15,18 @@ use super::reference::{Kept, References};
 pub struct Document<'i> {
     text: &'i str,
     table: Spanned<DeTable<'i>>,
+    /// Strings with references, as they are written.
+    referring: BTreeMap<usize, String>,
 }
 
 impl<'i> Document<'i> {
     pub fn parse(text: &'i str) -> Result<Self, Problem> {
         match DeTable::parse(text) {
-            Ok(table) => Ok(Self { text, table }),
+            Ok(table) => Ok(Self {
+                text,
+                table,
+                referring: BTreeMap::new(),
+            }),
             Err(error) => Err(Problem {
                 line: error.span().map(|span| line_of(text, span.start)),
                 key: None,
@@ -33,12 +40,17 @@ impl<'i> Document<'i> {
     pub fn resolve(&mut self, references: &References<'_>) -> Vec<Problem> {
         let mut failures = Vec::new();
         for (_, value) in self.table.get_mut().iter_mut() {
-            resolve_value(value, references, Kept::None, &mut failures);
+            resolve_value(value, references, Kept::None, &mut self.referring, &mut failures);
         }
         failures
             .into_iter()
             .map(|(span, message)| self.problem_at(span, message))
             .collect()
+    }
+
+    /// The string at `span` as it was before [`resolve`](Self::resolve), if that changed it.
+    pub fn referring(&self, span: &Range<usize>) -> Option<&str> {
+        self.referring.get(&span.start).map(String::as_str)
     }
 
     /// The document without its places, for serde.
@@ -99,23 +111,27 @@ fn resolve_value(
     value: &mut Spanned<DeValue<'_>>,
     references: &References<'_>,
     kept: Kept,
+    referring: &mut BTreeMap<usize, String>,
     failures: &mut Vec<(Range<usize>, String)>,
 ) {
     let span = value.span();
     match value.get_mut() {
         DeValue::String(text) => match references.resolve(text, kept) {
-            Ok(Some(resolved)) => *text = Cow::Owned(resolved),
+            Ok(Some(resolved)) => {
+                referring.insert(span.start, text.to_string());
+                *text = Cow::Owned(resolved);
+            }
             Ok(None) => {}
             Err(message) => failures.push((span, message)),
         },
         DeValue::Array(elements) => {
             for element in elements.iter_mut() {
-                resolve_value(element, references, kept, failures);
+                resolve_value(element, references, kept, referring, failures);
             }
         }
         DeValue::Table(table) => {
             for (key, value) in table.iter_mut() {
-                resolve_value(value, references, Kept::of(key.get_ref()), failures);
+                resolve_value(value, references, Kept::of(key.get_ref()), referring, failures);
             }
         }
         _ => {}

@@ -1,15 +1,17 @@
 //! `[kafka]`: the cluster and how its partitions are shared out.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use tabletopic_source::{GroupProtocol, KafkaSettings};
+use tabletopic_source::{GroupProtocol, KafkaSettings, MskIam, PropertyFiles, names_a_file};
 use toml::Spanned;
 
 use super::document::Document;
 use super::error::Problem;
 use super::raw;
+use super::reference::{Kept, References};
 use super::required;
 use super::secret::{Secret, Secrets};
 use super::start::Start;
@@ -29,8 +31,35 @@ pub struct Kafka {
     pub start: Start,
     /// How often the brokers are asked for topics that a pattern matches.
     pub topic_refresh: Duration,
+    /// Where the brokers are that AWS's IAM lets in, if it does.
+    pub aws_region: Option<String>,
     /// Passed to librdkafka as they are.
     pub properties: BTreeMap<String, Secret>,
+    pub files: PropertiesInFiles,
+}
+
+/// The properties whose values stand in files, all or in part.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PropertiesInFiles {
+    /// As they are written, with the references.
+    written: BTreeMap<String, Secret>,
+    /// Where paths start.
+    folder: PathBuf,
+}
+
+impl PropertyFiles for PropertiesInFiles {
+    fn read(&self) -> Result<BTreeMap<String, String>, String> {
+        let references = References {
+            env: &|name| std::env::var(name).ok(),
+            folder: &self.folder,
+        };
+        let read = |(name, text): (&String, &Secret)| {
+            let read = references.resolve(text.reveal(), Kept::None)?;
+            let read = read.unwrap_or_else(|| text.reveal().to_owned());
+            Ok((name.clone(), in_folder(name, &read, &self.folder)))
+        };
+        self.written.iter().map(read).collect()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -60,7 +89,11 @@ impl From<RawGroupProtocol> for GroupProtocol {
 }
 
 impl Kafka {
-    pub fn validate(raw: Option<Spanned<raw::Kafka>>, document: &Document<'_>) -> Result<Self, Problem> {
+    pub fn validate(
+        raw: Option<Spanned<raw::Kafka>>,
+        document: &Document<'_>,
+        references: &References<'_>,
+    ) -> Result<Self, Problem> {
         let raw = required(
             document,
             raw,
@@ -100,8 +133,15 @@ impl Kafka {
                 "static membership is for groups; remove it, or write assignment = \"group\"".to_owned(),
             ));
         }
+        let properties = raw.properties.unwrap_or_default();
+        let files = PropertiesInFiles {
+            written: in_files(document, &properties),
+            folder: references.folder.to_owned(),
+        };
+        let aws_region = aws_region(document, &bootstrap, &properties, references)?;
         Ok(Self {
             bootstrap: bootstrap.into_inner(),
+            aws_region,
             group,
             group_protocol: raw
                 .group_protocol
@@ -110,7 +150,8 @@ impl Kafka {
             assignment,
             start: raw.start.unwrap_or(Start::Earliest),
             topic_refresh: topic_refresh(document, raw.topic_refresh)?,
-            properties: allowed(document, raw.properties.unwrap_or_default())?,
+            properties: allowed(document, properties, references.folder)?,
+            files,
         })
     }
 }
@@ -129,19 +170,71 @@ fn topic_refresh(document: &Document<'_>, raw: Option<Spanned<Interval>>) -> Res
     Err(document.problem_at(raw.span(), message.to_owned()))
 }
 
+/// AWS's brokers have it in their names, unless somebody gave them others.
+fn aws_region(
+    document: &Document<'_>,
+    bootstrap: &Spanned<String>,
+    properties: &Secrets,
+    references: &References<'_>,
+) -> Result<Option<String>, Problem> {
+    let mut settings = KafkaSettings::new("any", "any");
+    let written = properties.0.iter();
+    settings.properties = written
+        .map(|(name, value)| (name.clone(), value.get_ref().reveal().to_owned()))
+        .collect();
+    if !settings.is_aws_iam() {
+        return Ok(None);
+    }
+    let named = MskIam::region_of(bootstrap.get_ref()).map(str::to_owned);
+    let region = named.or_else(|| (references.env)("AWS_REGION"));
+    region.map(Some).ok_or_else(|| {
+        let message =
+            "has no AWS region in its name, which sasl.mechanism = \"AWS_MSK_IAM\" needs; set AWS_REGION";
+        document.problem_at(bootstrap.span(), message.to_owned())
+    })
+}
+
+fn in_files(document: &Document<'_>, properties: &Secrets) -> BTreeMap<String, Secret> {
+    let written = properties.0.iter().filter_map(|(name, value)| {
+        let text = document.referring(&value.span())?;
+        text.contains("${file:")
+            .then(|| (name.clone(), Secret::new(text)))
+    });
+    written.collect()
+}
+
 /// The properties, if librdkafka may have all of them: the source knows which.
-fn allowed(document: &Document<'_>, properties: Secrets) -> Result<BTreeMap<String, Secret>, Problem> {
+fn allowed(
+    document: &Document<'_>,
+    properties: Secrets,
+    folder: &Path,
+) -> Result<BTreeMap<String, Secret>, Problem> {
+    let mut all = KafkaSettings::new("any", "any");
     for (name, value) in &properties.0 {
         let mut one = KafkaSettings::new("any", "any");
-        one.properties
-            .insert(name.clone(), value.get_ref().reveal().to_owned());
+        let read = value.get_ref().reveal().to_owned();
+        one.properties.insert(name.clone(), read.clone());
         if let Err(error) = one.validate() {
             return Err(document.problem_at(value.span(), error.to_string()));
         }
+        all.properties.insert(name.clone(), read);
     }
-    Ok(properties
-        .0
-        .into_iter()
-        .map(|(name, value)| (name, value.into_inner()))
-        .collect())
+    if let (Err(error), Some(protocol)) = (all.can_log_in(), properties.0.get("security.protocol")) {
+        return Err(document.problem_at(protocol.span(), error.to_string()));
+    }
+    let placed = properties.0.into_iter().map(|(name, value)| {
+        let placed = in_folder(&name, value.get_ref().reveal(), folder);
+        (name, Secret::new(&placed))
+    });
+    Ok(placed.collect())
+}
+
+/// The value, or the path that it is: relative ones start at the configuration file's folder.
+fn in_folder(property: &str, value: &str, folder: &Path) -> String {
+    // librdkafka's own word for the places where systems keep their authorities.
+    if !names_a_file(property) || value == "probe" {
+        return value.to_owned();
+    }
+    let path = folder.join(value);
+    path.to_str().unwrap_or(value).to_owned()
 }

@@ -12,15 +12,19 @@ mod kafka;
 mod key;
 mod log;
 mod pattern;
+mod postgres;
 mod raw;
 mod reference;
 mod registry;
+mod rest;
 mod secret;
 mod serve;
 mod shape;
 mod start;
+mod storage;
 mod subject;
 mod table_name;
+mod tls;
 mod topic;
 mod units;
 
@@ -35,14 +39,15 @@ use std::path::Path;
 use tabletopic_ingest::PartitionBy;
 
 pub use admin::Admin;
-pub use catalog::Catalog;
+pub use catalog::{Catalog, CatalogKind, Warehouse};
 pub use error::{ConfigError, Problem};
 pub use kafka::{Assignment, Kafka};
 pub use log::{Log, LogFormat, LogLevel};
 pub use pattern::{Matched, Pattern};
+pub use postgres::Postgres;
 pub use registry::Registry;
-
 pub use start::Start;
+pub use storage::Storage;
 pub use subject::SubjectStrategy;
 pub use table_name::TableName;
 pub use topic::{ProtobufFile, Topic};
@@ -59,6 +64,8 @@ use units::Size;
 pub struct Config {
     pub kafka: Kafka,
     pub catalog: Catalog,
+    /// Where the tables' files are.
+    pub storage: Storage,
     pub registry: Option<Registry>,
     /// Those that have a name; jobs are distinct, and so are topics with their tables. Not empty, unless there are
     /// patterns.
@@ -104,12 +111,20 @@ impl Config {
         let raw = raw::File::deserialize(toml::de::Deserializer::from(document.table()))
             .map_err(|error| vec![document.problem_of(&error)])?;
 
-        let kafka = Kafka::validate(raw.kafka, &document).map_err(|problem| vec![problem])?;
+        let kafka = Kafka::validate(raw.kafka, &document, references).map_err(|problem| vec![problem])?;
         let mut problems = Vec::new();
+        let place = raw.catalog.as_ref().and_then(|catalog| {
+            let warehouse = catalog.get_ref().warehouse.as_ref()?;
+            Some(warehouse.span())
+        });
         let catalog = keep(
             Catalog::validate(raw.catalog, &document, references),
             &mut problems,
         );
+        let storage = catalog.as_ref().and_then(|catalog| {
+            let storage = storage::validate(raw.storage, &catalog.warehouse, place, &document);
+            keep(storage, &mut problems)
+        });
         let registry = keep(
             Registry::validate(raw.registry, &document, references),
             &mut problems,
@@ -145,25 +160,29 @@ impl Config {
                 .chain(of_patterns);
             problems.extend(partitioned_twice(&document, all));
         }
-        match (catalog, registry, memory_budget, workers, admin) {
-            (Some(catalog), Some(registry), Some(memory_budget), Some(workers), Some(admin))
-                if problems.is_empty() =>
-            {
-                Ok(Self {
-                    kafka,
-                    catalog,
-                    registry,
-                    topics: topics.into_iter().map(|(_, topic)| topic).collect(),
-                    patterns: patterns.into_iter().map(|(_, pattern)| pattern).collect(),
-                    memory_budget,
-                    workers,
-                    admin,
-                    log: Log {
-                        format: raw.log.format.unwrap_or(LogFormat::Text),
-                        level: raw.log.level.unwrap_or(LogLevel::Info),
-                    },
-                })
-            }
+        match (catalog, storage, registry, memory_budget, workers, admin) {
+            (
+                Some(catalog),
+                Some(storage),
+                Some(registry),
+                Some(memory_budget),
+                Some(workers),
+                Some(admin),
+            ) if problems.is_empty() => Ok(Self {
+                kafka,
+                catalog,
+                storage,
+                registry,
+                topics: topics.into_iter().map(|(_, topic)| topic).collect(),
+                patterns: patterns.into_iter().map(|(_, pattern)| pattern).collect(),
+                memory_budget,
+                workers,
+                admin,
+                log: Log {
+                    format: raw.log.format.unwrap_or(LogFormat::Text),
+                    level: raw.log.level.unwrap_or(LogLevel::Info),
+                },
+            }),
             _ => Err(problems),
         }
     }

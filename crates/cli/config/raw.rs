@@ -28,6 +28,7 @@ use super::units::{Interval, Size};
 pub struct File {
     pub kafka: Option<Spanned<Kafka>>,
     pub catalog: Option<Spanned<Catalog>>,
+    pub storage: Secrets,
     pub registry: Registry,
     pub topic: Vec<Spanned<Topic>>,
     pub memory: Memory,
@@ -57,6 +58,10 @@ pub struct Catalog {
     pub name: Option<Spanned<String>>,
     pub uri: Option<Spanned<String>>,
     pub warehouse: Option<Spanned<String>>,
+    pub password: Option<Spanned<Secret>>,
+    pub tls: Option<Spanned<Tls>>,
+    #[serde(default)]
+    pub properties: Secrets,
     #[serde(default)]
     pub serve: Serve,
 }
@@ -86,7 +91,7 @@ pub struct Registry {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
-    pub ca: Option<String>,
+    pub ca: Option<Spanned<String>>,
     pub certificate: Option<Spanned<String>>,
     pub key: Option<Spanned<String>>,
 }

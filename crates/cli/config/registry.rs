@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tabletopic_decode::{self as decode, ApicurioIds};
-use tabletopic_registry::{Api, ApicurioVersion, ClientCertificate, Credentials, RegistrySettings, Tls};
+use tabletopic_registry::{Api, ApicurioVersion, ClientCertificate, Credentials, RegistrySettings};
 use toml::Spanned;
 
 use super::document::Document;
@@ -12,6 +12,7 @@ use super::error::Problem;
 use super::raw;
 use super::reference::References;
 use super::secret::Secret;
+use super::tls::Tls;
 use super::units::Interval;
 
 /// How records name their schemas.
@@ -82,7 +83,7 @@ impl Registry {
                 let message = "none of `urls` begins with https://, so tls has no meaning; remove it";
                 return Err(document.problem_at(tls.span(), message.to_owned()));
             }
-            Some(tls) => validate_tls(tls.into_inner(), document, references)?,
+            Some(tls) => Tls::validate(tls.into_inner(), document, references)?,
             None => Tls::default(),
         };
         let api = raw.api.unwrap_or_default();
@@ -116,7 +117,14 @@ impl Registry {
                 },
                 Login::Bearer(token) => Credentials::Bearer(token.reveal().to_owned()),
             }),
-            tls: self.tls.clone(),
+            tls: tabletopic_registry::Tls {
+                ca: self.tls.ca.clone(),
+                client: self
+                    .tls
+                    .client
+                    .clone()
+                    .map(|(certificate, key)| ClientCertificate { certificate, key }),
+            },
             timeout: self.timeout,
         }
     }
@@ -163,22 +171,4 @@ fn framing(
             Api::Apicurio | Api::Confluent => ApicurioIds::Content,
         })),
     }
-}
-
-fn validate_tls(raw: raw::Tls, document: &Document<'_>, references: &References<'_>) -> Result<Tls, Problem> {
-    let client = match (raw.certificate, raw.key) {
-        (None, None) => None,
-        (Some(certificate), Some(key)) => Some(ClientCertificate {
-            certificate: references.folder.join(certificate.get_ref()),
-            key: references.folder.join(key.get_ref()),
-        }),
-        (Some(one), None) | (None, Some(one)) => {
-            let message = "write certificate and key, each the path of a PEM file, or neither";
-            return Err(document.problem_at(one.span(), message.to_owned()));
-        }
-    };
-    Ok(Tls {
-        ca: raw.ca.map(|ca| references.folder.join(ca)),
-        client,
-    })
 }

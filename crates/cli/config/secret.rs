@@ -11,6 +11,10 @@ use toml::Spanned;
 pub struct Secret(String);
 
 impl Secret {
+    pub fn new(value: &str) -> Self {
+        Self(value.to_owned())
+    }
+
     /// The value itself, for the client that needs it.
     pub fn reveal(&self) -> &str {
         &self.0

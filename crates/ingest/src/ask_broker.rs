@@ -190,7 +190,8 @@ impl AskBroker for Here {
     }
 }
 
-/// Asks until the broker answers, with growing pauses: an outage of the broker is waited out.
+/// Asks until the broker answers, with growing pauses: an outage of the broker is waited out, and so is a login that
+/// fails, since somebody may renew what it is made with.
 ///
 /// # Errors
 /// [`BrokerError::Refused`]: asking again would give the same answer.
@@ -201,7 +202,7 @@ where
     let mut pause = Duration::from_millis(200);
     loop {
         match ask().await {
-            Err(error @ BrokerError::Unreachable { .. }) => {
+            Err(error @ (BrokerError::Unreachable { .. } | BrokerError::KeptOut { .. })) => {
                 tracing::warn!(?pause, "waiting for the broker: {error}");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(10));

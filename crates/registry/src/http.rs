@@ -4,18 +4,16 @@
 //! only the registry's own words say that there is no such thing.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::{Client, StatusCode, Url};
 use serde::de::DeserializeOwned;
+use tabletopic_http::{body, client, explain};
 
 use crate::Outage;
 use crate::settings::{Credentials, RegistrySettings, SettingsError};
 
 /// Bytes of one answer.
 const LONGEST_ANSWER: usize = 4 << 20;
-
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// The client of one registry.
 #[derive(Debug)]
@@ -32,19 +30,8 @@ impl Http {
     /// # Errors
     /// Settings that no registry can be reached with.
     pub fn new(settings: &RegistrySettings) -> Result<Self, SettingsError> {
-        let client = Client::builder()
-            .timeout(settings.timeout)
-            .connect_timeout(CONNECT)
-            // What a redirect leads to was not configured, and would be sent the credentials.
-            .redirect(redirect::Policy::none())
-            .no_proxy();
-        let client = settings
-            .tls
-            .apply(client)?
-            .build()
-            .map_err(|error| SettingsError::Client(cause(&error).to_string()))?;
         Ok(Self {
-            client,
+            client: client(&settings.tls, None, settings.timeout)?,
             urls: settings.parsed_urls()?,
             credentials: settings.credentials.clone(),
             preferred: AtomicUsize::new(0),
@@ -109,7 +96,7 @@ impl Http {
         };
         let response = request.send().await.map_err(|error| outage(explain(&error)))?;
         let status = response.status();
-        let body = body(response).await.map_err(outage)?;
+        let body = body(response, LONGEST_ANSWER).await.map_err(outage)?;
         match status {
             StatusCode::OK => match read(&body) {
                 Some(answer) => Ok(Some(answer)),
@@ -133,31 +120,4 @@ impl Http {
 /// What an API in JSON answers.
 pub(crate) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
-}
-
-async fn body(mut response: Response) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| explain(&error))? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(format!("its answer has more than {LONGEST_ANSWER} bytes"));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// reqwest's own words name the URL and leave out the cause.
-fn explain(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "it does not answer in time".to_owned();
-    }
-    format!("it cannot be reached: {}", cause(error))
-}
-
-fn cause<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause
 }

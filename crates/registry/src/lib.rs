@@ -8,7 +8,6 @@ mod http;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 use std::fmt::Debug;
 
@@ -19,7 +18,7 @@ use thiserror::Error;
 pub use apicurio::Apicurio;
 pub use confluent::Confluent;
 pub use settings::{Api, ApicurioVersion, Credentials, RegistrySettings, SettingsError};
-pub use tls::{ClientCertificate, Tls};
+pub use tabletopic_http::{ClientCertificate, Tls};
 
 /// The client of the registry that the settings describe.
 ///

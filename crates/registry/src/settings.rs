@@ -1,14 +1,12 @@
 //! Where a registry is, and how to speak to it.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::Url;
 use serde::Deserialize;
+use tabletopic_http::{ClientError, Tls};
 use thiserror::Error;
-
-use crate::tls::Tls;
 
 /// Which API a registry speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -56,10 +54,6 @@ pub enum SettingsError {
     NoUrl,
     #[error("`{0}` is not a URL; write for example \"http://localhost:8081\"")]
     NotAUrl(String),
-    #[error("{} cannot be read: {error}", .file.display())]
-    Unreadable { file: PathBuf, error: String },
-    #[error("{} has no {what} in PEM; it begins with a line like -----BEGIN {}-----", .file.display(), .what.to_uppercase())]
-    NotPem { file: PathBuf, what: &'static str },
     #[error("the URL holds a password, and URLs are shown; write it as `password` instead")]
     Password,
     #[error(
@@ -68,8 +62,8 @@ pub enum SettingsError {
     NotApicurio(String),
     #[error("the URLs lead to different versions of Apicurio's API; write those of one")]
     SeveralVersions,
-    #[error("the HTTP client cannot be made: {0}")]
-    Client(String),
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 impl RegistrySettings {

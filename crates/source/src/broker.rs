@@ -100,8 +100,11 @@ pub enum BrokerError {
         question: &'static str,
         reason: String,
     },
+    /// They let nobody in with these credentials or certificates. Ask again once those were renewed, here or there.
+    #[error("{bootstrap} cannot be logged in to: {reason}")]
+    KeptOut { bootstrap: String, reason: String },
     /// Asking again gives the same answer.
-    #[error("{bootstrap} refuses {question}: {reason}; check the credentials and their ACLs")]
+    #[error("{bootstrap} refuses {question}: {reason}; check the ACLs")]
     Refused {
         bootstrap: String,
         question: &'static str,

@@ -19,12 +19,18 @@ mod gzip;
 mod kafka;
 mod librdkafka;
 mod memory;
+mod msk_iam;
+mod renewal;
 mod settings;
 mod source;
+mod tokens;
 
 pub use broker::{Broker, BrokerError, LogOffsets, Retention, TopicDescription};
 pub use event::{EpochEnd, PartitionError, Position, SourceEvent};
 pub use kafka::{EmbeddedBroker, EmbeddedBrokerError, KafkaBroker, KafkaSource, Outgoing};
 pub use memory::{MemoryBroker, MemoryRecord, MemorySource};
+pub use msk_iam::{AwsCredentials, AwsKeys, MskIam};
+pub use renewal::{PropertyFiles, names_a_file};
 pub use settings::{GroupProtocol, KafkaSettings, MOST_PREFETCH, SettingsError};
 pub use source::{Source, SourceError, Subscription};
+pub use tokens::{Token, Tokens};

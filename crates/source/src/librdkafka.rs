@@ -16,7 +16,7 @@ use rdkafka_sys::bindings as rd;
 use tabletopic_offsets::TopicPartition;
 use tabletopic_records::{Headers, Record};
 
-use crate::{Position, gzip};
+use crate::{Position, Token, gzip};
 
 /// The one queue that all partitions of a client are read from.
 ///
@@ -430,6 +430,33 @@ unsafe fn described(topic: *const rd::rd_kafka_TopicDescription_t) -> Result<Des
                 .map(|index| rd::rd_kafka_TopicPartitionInfo_partition(*partitions.add(index)))
                 .collect(),
         })
+    }
+}
+
+/// Has a client log in with a token from now on.
+///
+/// # Errors
+/// librdkafka does not take it; why.
+pub(crate) fn set_token<C: ClientContext>(client: &Client<C>, token: &Token) -> Result<(), String> {
+    let string = |text: &str| CString::new(text).map_err(|error| error.to_string());
+    let (value, principal) = (string(&token.text)?, string(&token.principal)?);
+    let mut reason = [0; 512];
+    // SAFETY: handle, strings and the buffer are valid for the call, which copies the strings. There are no extensions.
+    unsafe {
+        let code = rd::rd_kafka_oauthbearer_set_token(
+            client.native_ptr(),
+            value.as_ptr(),
+            token.ends,
+            principal.as_ptr(),
+            ptr::null_mut(),
+            0,
+            reason.as_mut_ptr(),
+            reason.len(),
+        );
+        match code {
+            rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            _ => Err(text(reason.as_ptr())),
+        }
     }
 }
 

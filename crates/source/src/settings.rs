@@ -5,11 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
-use crate::gzip;
+use crate::{PropertyFiles, Tokens, gzip, msk_iam};
 
 /// How members of a group agree on who reads what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,7 +25,7 @@ pub enum GroupProtocol {
 }
 
 /// What a client needs to know. [`KafkaSettings::validate`] says whether it is allowed.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct KafkaSettings {
     /// `host:port`, several with commas.
     pub bootstrap: String,
@@ -35,6 +38,10 @@ pub struct KafkaSettings {
     pub prefetch: usize,
     /// Further librdkafka properties, by librdkafka's names.
     pub properties: BTreeMap<String, String>,
+    /// Where values of them stand in files: they are read again while clients run.
+    pub files: Option<Arc<dyn PropertyFiles>>,
+    /// With the mechanism `AWS_MSK_IAM`: what clients log in with.
+    pub tokens: Option<Arc<dyn Tokens>>,
 }
 
 /// As much as a client gains from. Buffers that outgrow the processor's caches make reading slower: it is far below
@@ -57,6 +64,8 @@ impl KafkaSettings {
             instance_id: None,
             prefetch: MOST_PREFETCH,
             properties: BTreeMap::new(),
+            files: None,
+            tokens: None,
         }
     }
 
@@ -72,6 +81,33 @@ impl KafkaSettings {
                 // Of the client as a whole: it says so when it is made.
                 Err(_) => Ok(()),
             })
+    }
+
+    /// Whether the properties, taken together, say how to log in, and this build can.
+    ///
+    /// # Errors
+    /// What is missing, and what to write.
+    pub fn can_log_in(&self) -> Result<(), SettingsError> {
+        let property = |name: &str| self.properties.get(name).map(String::as_str);
+        let protocol = property("security.protocol").unwrap_or_default();
+        if !protocol.to_ascii_lowercase().starts_with("sasl") {
+            return Ok(());
+        }
+        match self.mechanism() {
+            None => Err(SettingsError::NoMechanism),
+            Some("GSSAPI") => Err(SettingsError::NoGssapi),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Whether clients log in by AWS's IAM, with [`Self::tokens`].
+    pub fn is_aws_iam(&self) -> bool {
+        self.mechanism() == Some(msk_iam::MECHANISM)
+    }
+
+    fn mechanism(&self) -> Option<&str> {
+        let property = |name: &str| self.properties.get(name).map(String::as_str);
+        property("sasl.mechanism").or(property("sasl.mechanisms"))
     }
 
     /// Whether everything may be set that is.
@@ -152,10 +188,28 @@ impl KafkaSettings {
         Ok(config)
     }
 
+    /// Has TLS accept certificates from the authorities that the system trusts, where none are named. OpenSSL would look
+    /// for them where it was built.
+    fn trust_the_system(&self, config: &mut ClientConfig) {
+        let system = openssl_probe::probe();
+        let place = system.cert_file.or(system.cert_dir.into_iter().next());
+        let Some(place) = place.as_deref().and_then(Path::to_str) else {
+            return;
+        };
+        for of in ["ssl.ca", "https.ca"] {
+            let (location, pem) = (format!("{of}.location"), format!("{of}.pem"));
+            if !self.properties.contains_key(&location) && !self.properties.contains_key(&pem) {
+                config.set(location, place);
+            }
+        }
+    }
+
     /// The configuration of a client that joins no group.
     pub(crate) fn client(&self) -> Result<ClientConfig, SettingsError> {
         self.allowed()?;
         let mut config = ClientConfig::new();
+        // That a broker hangs up on a client is no error to librdkafka, only a line of its log at this level.
+        config.set_log_level(RDKafkaLogLevel::Info);
         config.set("bootstrap.servers", &self.bootstrap);
         config.set("client.id", "tabletopic");
         for (property, value) in &self.properties {
@@ -166,6 +220,11 @@ impl KafkaSettings {
                 config.set(*property, *value);
             }
         }
+        if self.is_aws_iam() {
+            config.remove("sasl.mechanism");
+            config.set("sasl.mechanisms", "OAUTHBEARER");
+        }
+        self.trust_the_system(&mut config);
         let largest = self
             .properties
             .get(LARGEST_ANSWER)
@@ -202,6 +261,13 @@ pub enum SettingsError {
         "kafka property \"{property}\" is not among those that can be set; the nearest one is \"{nearest}\""
     )]
     NotAllowed { property: String, nearest: &'static str },
+    #[error(
+        "security.protocol asks for a login, and none is said: write sasl.mechanism = \"SCRAM-SHA-512\", or which one \
+         the brokers want"
+    )]
+    NoMechanism,
+    #[error("this build cannot log in by GSSAPI (Kerberos); use another sasl.mechanism")]
+    NoGssapi,
     #[error("kafka property \"{property}\": librdkafka refuses its value: {reason}")]
     Refused { property: String, reason: String },
 }
@@ -372,10 +438,26 @@ const ALLOWED: &[&str] = &[
     "sasl.kerberos.service.name",
     "sasl.mechanism",
     "sasl.mechanisms",
+    "sasl.oauthbearer.assertion.algorithm",
+    "sasl.oauthbearer.assertion.claim.aud",
+    "sasl.oauthbearer.assertion.claim.exp.seconds",
+    "sasl.oauthbearer.assertion.claim.iss",
+    "sasl.oauthbearer.assertion.claim.jti.include",
+    "sasl.oauthbearer.assertion.claim.nbf.seconds",
+    "sasl.oauthbearer.assertion.claim.sub",
+    "sasl.oauthbearer.assertion.file",
+    "sasl.oauthbearer.assertion.jwt.template.file",
+    "sasl.oauthbearer.assertion.private.key.file",
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "sasl.oauthbearer.client.credentials.client.id",
+    "sasl.oauthbearer.client.credentials.client.secret",
     "sasl.oauthbearer.client.id",
     "sasl.oauthbearer.client.secret",
     "sasl.oauthbearer.config",
     "sasl.oauthbearer.extensions",
+    "sasl.oauthbearer.grant.type",
+    "sasl.oauthbearer.metadata.authentication.type",
     "sasl.oauthbearer.method",
     "sasl.oauthbearer.scope",
     "sasl.oauthbearer.token.endpoint.url",
@@ -452,6 +534,18 @@ mod tests {
     }
 
     #[test]
+    fn a_login_without_a_mechanism_is_incomplete() {
+        let mut settings = with("security.protocol", "SASL_SSL");
+        assert_eq!(settings.validate(), Ok(()));
+        assert_eq!(settings.can_log_in(), Err(SettingsError::NoMechanism));
+        settings
+            .properties
+            .insert("sasl.mechanisms".to_owned(), "PLAIN".to_owned());
+        assert_eq!(settings.can_log_in(), Ok(()));
+        assert_eq!(with("security.protocol", "ssl").can_log_in(), Ok(()));
+    }
+
+    #[test]
     fn a_slip_is_answered_with_the_nearest_name() {
         let refused = with("fetch.max.byte", "1").validate();
         assert_eq!(
@@ -463,10 +557,14 @@ mod tests {
         );
     }
 
-    /// Without OpenSSL in this build librdkafka refuses all of its properties, and the crate's error quotes the value.
+    /// The crate's error quotes the value.
     #[test]
     fn a_value_that_librdkafka_refuses_is_not_shown() {
-        for property in ["socket.timeout.ms", "security.protocol", "ssl.key.password"] {
+        for property in [
+            "socket.timeout.ms",
+            "security.protocol",
+            "sasl.oauthbearer.method",
+        ] {
             let refused = with(property, "hunter2secret")
                 .validate()
                 .unwrap_err()

@@ -1,9 +1,12 @@
 //! A broker that belongs to one test, which may stop it and start it again.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
+
+use crate::part::{Part, file};
+use crate::readers::python;
 
 /// One Kafka broker. It is stopped when it is dropped.
 #[derive(Debug)]
@@ -15,13 +18,28 @@ pub struct Broker {
 impl Broker {
     /// Starts a broker with further properties, `key=value`.
     pub fn start(properties: &[&str]) -> Self {
+        Self::start_with(with_properties(properties)).0
+    }
+
+    /// Starts a broker whose topics can have a remote tier (KIP-405), which is a folder.
+    pub fn tiered(remote: &Path, properties: &[&str]) -> Self {
+        let tier = ["--tiered".to_owned(), path(remote)];
+        Self::start_with([tier.as_slice(), &with_properties(properties)].concat()).0
+    }
+
+    /// The broker, and what `kafka.py up` says of it beside its address, a line each.
+    pub(crate) fn start_with(arguments: Vec<String>) -> (Self, Vec<String>) {
         let folder = TempDir::new().expect("a temporary folder");
-        let mut arguments = vec!["up".to_owned(), path(folder.path())];
-        for property in properties {
-            arguments.extend(["--property".to_owned(), (*property).to_owned()]);
-        }
-        let bootstrap = kafka(&arguments);
-        Self { folder, bootstrap }
+        let up = ["up".to_owned(), path(folder.path())];
+        let said = kafka(&[up.as_slice(), &arguments].concat());
+        let mut said = said.lines().map(str::to_owned);
+        let bootstrap = said.next().expect("an address");
+        (Self { folder, bootstrap }, said.collect())
+    }
+
+    /// Where its logs are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Stops it in an orderly way; its data stays.
@@ -47,11 +65,18 @@ impl Broker {
 impl Drop for Broker {
     fn drop(&mut self) {
         let _ = Command::new("python3")
-            .arg(script())
+            .arg(file("kafka.py"))
             .arg("kill")
             .arg(self.folder.path())
             .output();
     }
+}
+
+fn with_properties(properties: &[&str]) -> Vec<String> {
+    let arguments = properties
+        .iter()
+        .flat_map(|property| ["--property", property].map(str::to_owned));
+    arguments.collect()
 }
 
 fn kafka(arguments: &[String]) -> String {
@@ -69,10 +94,23 @@ fn kafka(arguments: &[String]) -> String {
     said
 }
 
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/parts/kafka.py")
+pub(crate) fn path(path: &Path) -> String {
+    path.to_str().expect("a UTF-8 path").to_owned()
 }
 
-fn path(path: &Path) -> String {
-    path.to_str().expect("a UTF-8 path").to_owned()
+/// A broker that has no topic ids, with one topic. It ends when it is dropped.
+#[derive(Debug)]
+pub struct WithoutTopicIds {
+    _part: Part,
+    pub bootstrap: String,
+}
+
+impl WithoutTopicIds {
+    pub fn start(topic: &str, partitions: u32) -> Self {
+        let partitions = partitions.to_string();
+        let arguments = [topic.as_ref(), partitions.as_ref()];
+        let mut part = Part::start(&python(), "without_topic_ids.py", &arguments);
+        let bootstrap = part.line();
+        Self { _part: part, bootstrap }
+    }
 }

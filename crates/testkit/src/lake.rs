@@ -5,13 +5,23 @@ use std::path::PathBuf;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::readers::{Topic, must, run};
+use crate::postgres::{POSTGRES_PASSWORD, Postgres};
+use crate::readers::{Topic, run_with};
+use crate::s3::S3;
 
 /// See the module. Its table is `shop.orders`.
 #[derive(Debug)]
 pub struct Lake {
     folder: TempDir,
     pub table: String,
+    /// Of `[catalog]` in the configuration, without the warehouse.
+    section: String,
+    /// As the configuration has it.
+    warehouse: String,
+    /// As the readers are told of it: a file, or a URL of SQLAlchemy's.
+    catalog: String,
+    /// Of the readers.
+    environment: Vec<(String, String)>,
 }
 
 impl Default for Lake {
@@ -21,10 +31,37 @@ impl Default for Lake {
 }
 
 impl Lake {
+    /// All of it in files.
     pub fn new() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let catalog = folder.path().join("catalog.db");
         Self {
-            folder: TempDir::new().expect("a temporary folder"),
             table: "shop.orders".to_owned(),
+            section: "type = \"sqlite\"\nuri = \"catalog.db\"".to_owned(),
+            warehouse: "warehouse".to_owned(),
+            catalog: catalog.to_str().expect("a UTF-8 path").to_owned(),
+            environment: Vec::new(),
+            folder,
+        }
+    }
+
+    /// Its catalog is a database of its own; the service finds the server at `port`, readers at the server's own.
+    pub fn in_postgres(postgres: &Postgres, port: u16) -> Self {
+        let database = postgres.create("lake");
+        let uri = Postgres::uri(port, &database);
+        Self {
+            section: format!("type = \"postgres\"\nuri = \"{uri}\"\npassword = \"{POSTGRES_PASSWORD}\""),
+            catalog: postgres.sqlalchemy(&database),
+            ..Self::new()
+        }
+    }
+
+    /// Its warehouse is in the bucket of an S3 server.
+    pub fn in_s3(store: &S3) -> Self {
+        Self {
+            warehouse: "s3://lake/warehouse".to_owned(),
+            environment: store.environment(),
+            ..Self::new()
         }
     }
 
@@ -55,9 +92,8 @@ group = "{group}"
 {kafka}
 
 [catalog]
-type = "sqlite"
-uri = "catalog.db"
-warehouse = "warehouse"
+{section}
+warehouse = "{warehouse}"
 
 [workers]
 count = 1
@@ -71,7 +107,9 @@ table = "{table}"
 interval = "1s"
 "#,
             bootstrap = topic.bootstrap,
+            section = self.section,
             group = topic.name,
+            warehouse = self.warehouse,
             topic = topic.name,
             table = self.table,
         );
@@ -92,26 +130,16 @@ interval = "1s"
 
     /// Runs a reader on the table; it has to succeed.
     pub fn must(&self, program: &str, arguments: &[&str]) -> Value {
-        must(
-            program,
-            &self
-                .with(arguments)
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>(),
-        )
+        let (code, answer) = self.ask(program, arguments);
+        assert_eq!(code, 0, "{program}.py {arguments:?}: {answer:#}");
+        answer
     }
 
     /// Runs a reader on the table: exit code and answer.
     pub fn ask(&self, program: &str, arguments: &[&str]) -> (i32, Value) {
-        run(
-            program,
-            &self
-                .with(arguments)
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>(),
-        )
+        let arguments = self.with(arguments);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        run_with(program, &arguments, &self.environment)
     }
 
     /// `foreign.py`: somebody else's hands on the table.
@@ -129,7 +157,7 @@ interval = "1s"
     fn with(&self, more: &[&str]) -> Vec<String> {
         let named = [
             "--catalog".to_owned(),
-            self.file("catalog.db"),
+            self.catalog.clone(),
             "--table".to_owned(),
             self.table.clone(),
         ];

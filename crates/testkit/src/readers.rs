@@ -29,15 +29,26 @@ pub fn python() -> PathBuf {
     }
 }
 
+/// A program of `tests/readers`.
+pub(crate) fn reader(program: &str) -> PathBuf {
+    root().join("tests/readers").join(format!("{program}.py"))
+}
+
 /// Runs `tests/readers/PROGRAM.py` and returns the JSON that it prints, with its exit code.
 pub fn run(program: &str, arguments: &[&str]) -> (i32, Value) {
+    run_with(program, arguments, &[])
+}
+
+/// [`run`] with environment variables.
+pub fn run_with(program: &str, arguments: &[&str], environment: &[(String, String)]) -> (i32, Value) {
     let output = Command::new(python())
-        .arg(root().join("tests/readers").join(format!("{program}.py")))
+        .arg(reader(program))
         .args(arguments)
         .env(
             "TABLETOPIC_CACHE",
             std::env::var_os("TABLETOPIC_CACHE").unwrap_or_else(|| root().join(".cache").into()),
         )
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .output()
         .unwrap_or_else(|error| panic!("{program}.py does not start: {error}; run `make parts`"));
     let text = String::from_utf8_lossy(&output.stdout);
@@ -47,7 +58,11 @@ pub fn run(program: &str, arguments: &[&str]) -> (i32, Value) {
             String::from_utf8_lossy(&output.stderr)
         )
     });
-    (output.status.code().unwrap_or(-1), answer)
+    let code = output
+        .status
+        .code()
+        .unwrap_or_else(|| panic!("{program}.py {arguments:?} answered, and ended by {}", output.status));
+    (code, answer)
 }
 
 /// Runs a program that has to succeed.

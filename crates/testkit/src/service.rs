@@ -29,7 +29,12 @@ impl Service {
 
     /// Starts `binary catalog serve --config CONFIG`.
     pub fn serve_catalog(binary: &str, config: &Path) -> Self {
-        Self::start(binary, &["catalog", "serve"], config, &[], &[])
+        Self::serve_catalog_with(binary, config, &[])
+    }
+
+    /// [`serve_catalog`](Self::serve_catalog) with environment variables.
+    pub fn serve_catalog_with(binary: &str, config: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::start(binary, &["catalog", "serve"], config, &[], environment)
     }
 
     fn start(

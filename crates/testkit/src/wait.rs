@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits until `condition` gives a value. `what` is what the test waits for, for the panic.
 pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {

@@ -8,6 +8,7 @@ mod stopped_owner;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use tabletopic_testkit::{Lake, Service, Topic, eventually};
@@ -15,6 +16,9 @@ use tabletopic_testkit::{Lake, Service, Topic, eventually};
 use crate::TABLETOPIC;
 
 const JSON: &str = "format = \"json\"\nevent_time = \"created_at\"\non_bad_record = \"dead-letter\"";
+
+/// Sessions of the processes under test end after two seconds, and two cores do not carry several producers beside them.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A topic with a table that it feeds, and the producer's accounts of what it holds.
 struct Case {
@@ -47,6 +51,7 @@ impl Case {
 
     /// Produces in the background, some of it bad and some without a value, until [`Load::stop`].
     fn load(&mut self, rate: u32) -> Load {
+        let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let (file, number) = self.account();
         self.produced.push(file.clone());
         let going = self.lake.path(&format!("load-{number}-goes-on"));
@@ -66,7 +71,11 @@ impl Case {
             ];
             topic.produce("orders", &[&until[..], &what].concat());
         });
-        Load { going, producer }
+        Load {
+            going,
+            producer,
+            _alone: alone,
+        }
     }
 
     /// A file for the next account, and its number, which is its seed too.
@@ -114,6 +123,7 @@ impl Case {
 struct Load {
     going: PathBuf,
     producer: JoinHandle<()>,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Load {

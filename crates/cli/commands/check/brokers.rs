@@ -24,7 +24,7 @@ pub fn look(config: &Config) -> (Vec<Finding>, Vec<Topic>) {
     ask(config, &broker).unwrap_or_else(|error| {
         let exit = match &error {
             BrokerError::Unreachable { .. } => Exit::Later,
-            BrokerError::Refused { .. } => Exit::Configuration,
+            BrokerError::KeptOut { .. } | BrokerError::Refused { .. } => Exit::Configuration,
         };
         (
             vec![Finding::fail(exit, subject.clone(), error.to_string())],

@@ -18,10 +18,9 @@ use crate::parts;
 /// # Errors
 /// The catalog, the store or the broker can't be asked.
 pub async fn existing(config: &Config, resolve: String) -> anyhow::Result<Vec<Finding>> {
-    if !config.catalog.uri.exists() {
+    let Some(lake) = parts::existing_lake(config).await? else {
         return Ok(Vec::new());
-    }
-    let lake = parts::lake(config, Arc::default()).await?;
+    };
     let broker = Arc::new(parts::broker(&config.kafka)?);
     let now = Jobs::new(config).now(broker.as_ref())?;
     let report = look(&lake, &OnThreads::new(broker), now, resolve).await?;

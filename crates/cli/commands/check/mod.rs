@@ -51,14 +51,21 @@ fn look(config: &Config, file: &Path, offline: bool) -> anyhow::Result<Vec<Findi
     if offline {
         return Ok(findings);
     }
-    let file_io = parts::storage(Arc::default());
     let warehouse = parts::warehouse_uri(&config.catalog)?;
     let (of_brokers, matched) = brokers::look(config);
     findings.extend(of_brokers);
     runtime()?.block_on(async {
         findings.extend(registry::look(config).await);
-        findings.push(warehouse::probe(&file_io, &warehouse).await);
-        findings.extend(tables::existing(config, &matched, warehouse, file_io).await);
+        let store = warehouse.map(|uri| (parts::warehouse_store(config, Arc::default()), uri));
+        match store {
+            Some((Err(error), warehouse)) => findings.push(warehouse::unopened(&warehouse, &error)),
+            opened => {
+                if let Some((Ok(store), warehouse)) = opened {
+                    findings.push(warehouse::probe(&store.file_io, &warehouse).await);
+                }
+                findings.extend(tables::existing(config, &matched).await);
+            }
+        }
         // What can't be reached, or does not fit, was said already.
         if finding::exit(&findings) == Exit::Done {
             findings.extend(halts::existing(config, resolve_command(file)?).await?);

@@ -1,7 +1,6 @@
 //! Whether the tables that topics feed fit what the configuration says of them: first by the configuration
 //! alone, then as the catalog has them.
 
-use iceberg::io::FileIO;
 use iceberg::spec::{NestedFieldRef, Schema};
 use tabletopic_catalog::{Catalog, CatalogError, LoadedTable};
 use tabletopic_decode::{Format, WriterSchemas, create_schema, parse_ddl};
@@ -28,33 +27,27 @@ pub fn declared(config: &Config) -> Vec<Finding> {
 
 /// The tables as the catalog has them; of those of `matched` topics, what is not as it should be. Makes nothing, not even
 /// the catalog's file.
-pub async fn existing(
-    config: &Config,
-    matched: &[Topic],
-    warehouse: String,
-    file_io: FileIO,
-) -> Vec<Finding> {
-    let subject = format!(
-        "catalog {} in {}",
-        config.catalog.name,
-        config.catalog.uri.display()
-    );
-    if !config.catalog.uri.exists() {
-        return vec![Finding::ok(
-            subject,
-            "is not there yet; it will be made, and every table with it",
-        )];
-    }
-    let catalog = match parts::catalog(&config.catalog, warehouse, file_io).await {
-        Ok(catalog) => catalog,
-        Err(error) => return vec![Finding::fail(exit_of(&error), subject, error.to_string())],
+pub async fn existing(config: &Config, matched: &[Topic]) -> Vec<Finding> {
+    let subject = format!("catalog {} in {}", config.catalog.name, config.catalog.place());
+    let catalog = match parts::existing_lake(config).await {
+        Ok(Some(lake)) => lake.catalog,
+        Ok(None) => {
+            return vec![Finding::ok(
+                subject,
+                "is not there yet; it will be made, and every table with it",
+            )];
+        }
+        Err(error) => return vec![Finding::fail(Exit::of(&error), subject, error.to_string())],
     };
+    if let Err(error) = catalog.may_write().await {
+        return vec![Finding::fail(exit_of(&error), subject, error.to_string())];
+    }
     let mut findings = vec![Finding::ok(subject, "opens")];
     for topic in &config.topics {
-        findings.push(either(compare(&catalog, topic).await));
+        findings.push(either(compare(catalog.as_ref(), topic).await));
     }
     for topic in matched {
-        findings.extend(Some(either(compare(&catalog, topic).await)).filter(Finding::is_news));
+        findings.extend(Some(either(compare(catalog.as_ref(), topic).await)).filter(Finding::is_news));
     }
     findings
 }
@@ -115,7 +108,7 @@ fn fits(topic: &Topic, schema: &Schema) -> Result<(), Finding> {
     Ok(())
 }
 
-async fn compare(catalog: &impl Catalog, topic: &Topic) -> Result<Finding, Finding> {
+async fn compare(catalog: &dyn Catalog, topic: &Topic) -> Result<Finding, Finding> {
     let ident = parts::table_ident(&topic.table).map_err(|error| misfit(topic, error))?;
     let table = match catalog.load(&ident).await {
         Ok(table) => table,

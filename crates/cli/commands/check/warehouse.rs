@@ -3,22 +3,37 @@
 use anyhow::ensure;
 use iceberg::io::FileIO;
 use tabletopic_clock::{Entropy, OsEntropy};
+use tabletopic_table::storage::OpenError;
 
 use super::finding::Finding;
 use crate::exit::Exit;
 
+/// A store that lacks something before anything can be sent to it.
+pub fn unopened(warehouse: &str, error: &OpenError) -> Finding {
+    Finding::fail(Exit::Configuration, subject(warehouse), error.to_string())
+}
+
 pub async fn probe(file_io: &FileIO, warehouse: &str) -> Finding {
-    let subject = format!("warehouse {warehouse}");
+    let subject = subject(warehouse);
     let file = format!("{warehouse}/.tabletopic-check-{}", OsEntropy.uuid());
     match write_read_delete(file_io, &file).await {
         Ok(()) => Finding::ok(subject, "a file was written, read and deleted"),
         Err(error) => Finding::fail(
             Exit::Failed,
             subject,
-            format!(
-                "cannot be used: {error:#}; check that the folder is there, its permissions and its free space"
-            ),
+            format!("cannot be used: {error:#}; check {}", advice(warehouse)),
         ),
+    }
+}
+
+fn subject(warehouse: &str) -> String {
+    format!("warehouse {warehouse}")
+}
+
+fn advice(warehouse: &str) -> &'static str {
+    match warehouse.starts_with("file:") {
+        true => "that the folder is there, its permissions and its free space",
+        false => "that the bucket is there, [storage], and what its credentials may do",
     }
 }
 

@@ -14,7 +14,7 @@ use tabletopic_ingest::dead_letters::{Redriven, Selection, list, redrive, show};
 use tabletopic_registry::Registry;
 use tabletopic_table::Lake;
 
-use super::{catalog_is_there, confirm, environment, jobs_of, runtime};
+use super::{confirm, environment, jobs_of, runtime};
 use crate::args::{DeadLetters, LISTED, Letters, LettersCommand, Output, RedriveLetters, ShowLetter};
 use crate::config::Config;
 use crate::exit::{Exit, UsageError};
@@ -36,8 +36,7 @@ pub fn run(file: &Path, asked: &DeadLetters) -> anyhow::Result<Exit> {
 async fn answer(config: &Config, asked: &DeadLetters) -> anyhow::Result<Exit> {
     let broker = parts::broker(&config.kafka)?;
     let jobs = jobs_of(Jobs::new(config).now(&broker)?.jobs, &asked.table)?;
-    catalog_is_there(config)?;
-    let lake = parts::lake(config, Arc::default()).await?;
+    let lake = parts::lake_to_ask(config).await?;
     match &asked.command {
         None => look(&lake, &jobs, asked).await,
         Some(LettersCommand::Show(asked)) => show_one(&lake, &jobs, asked).await,

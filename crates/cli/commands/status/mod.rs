@@ -13,7 +13,7 @@ use tabletopic_ingest::observe::Report;
 use tabletopic_ingest::observe::look::look;
 use tabletopic_source::{Broker, BrokerError};
 
-use super::{catalog_is_there, environment, jobs_of, resolve_command, runtime};
+use super::{environment, jobs_of, resolve_command, runtime};
 use crate::args::{Output, Status};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -40,8 +40,7 @@ async fn report(config: &Config, asked: &Status, resolve: String) -> anyhow::Res
         now.jobs = jobs_of(now.jobs, table)?;
         now.refused.clear();
     }
-    catalog_is_there(config)?;
-    let lake = parts::lake(config, Arc::default()).await?;
+    let lake = parts::lake_to_ask(config).await?;
     let report = look(&lake, &OnThreads::new(broker), now, resolve).await;
     report.context("the tables can't be looked at")
 }

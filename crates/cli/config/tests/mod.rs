@@ -9,7 +9,8 @@ use tabletopic_decode::{
 };
 use tabletopic_ingest::PartitionBy;
 use tabletopic_server::Listen;
-use tabletopic_source::GroupProtocol;
+use tabletopic_source::{GroupProtocol, PropertyFiles};
+use tabletopic_table::storage::StorageSettings;
 
 use super::kafka::Assignment;
 use super::reference::References;
@@ -18,9 +19,12 @@ use super::start::Start;
 use super::topic::Commit;
 use super::*;
 
+mod catalog;
 mod patterns;
 mod reference;
+mod rest;
 mod shaping;
+mod storage;
 
 const SMALLEST: &str = r#"
 [kafka]
@@ -68,11 +72,15 @@ fn the_smallest_file_has_these_values() {
     assert_eq!(config.kafka.bootstrap, "localhost:9092");
     assert_eq!(config.kafka.group, "tabletopic");
     assert_eq!(config.kafka.start, Start::Earliest);
-    assert_eq!(config.catalog.uri, Path::new("/etc/tabletopic/lake/catalog.db"));
+    assert_eq!(
+        config.catalog.kind,
+        CatalogKind::Sqlite("/etc/tabletopic/lake/catalog.db".into())
+    );
     assert_eq!(
         config.catalog.warehouse,
-        Path::new("/etc/tabletopic/lake/warehouse")
+        Warehouse::Folder("/etc/tabletopic/lake/warehouse".into())
     );
+    assert_eq!(config.storage, Storage::Warehouse(StorageSettings::Local.into()));
     let [topic] = config.topics.as_slice() else {
         panic!("{:?}", config.topics)
     };
@@ -270,7 +278,7 @@ group = "lake"
 group_protocol = "consumer"
 assignment = "static"
 start = "latest"
-properties = { "security.protocol" = "sasl_plaintext", fetch.wait.max.ms = 50, "socket.keepalive.enable" = true }
+properties = { "security.protocol" = "ssl", fetch.wait.max.ms = 50, "socket.keepalive.enable" = true }
 
 [catalog]
 type = "sqlite"
@@ -325,13 +333,16 @@ level = "debug"
         properties,
         [
             ("fetch.wait.max.ms", "50"),
-            ("security.protocol", "sasl_plaintext"),
+            ("security.protocol", "ssl"),
             ("socket.keepalive.enable", "true")
         ]
     );
     assert_eq!(config.kafka.group_protocol, GroupProtocol::Consumer);
     assert_eq!(config.kafka.assignment, Assignment::Static);
-    assert_eq!(config.catalog.warehouse, Path::new("/lake/warehouse"));
+    assert_eq!(
+        config.catalog.warehouse,
+        Warehouse::Folder("/lake/warehouse".into())
+    );
     assert_eq!(config.memory_budget, 2 * 1024 * 1024 * 1024);
     assert_eq!(config.workers.get(), 3);
     assert_eq!(
@@ -451,13 +462,30 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "\"sqlite\"",
         "\"hive\"",
-        "6: catalog.type: `hive` is not a value for this key; write one of sqlite",
+        "6: catalog.type: `hive` is not a value for this key; write one of sqlite, postgres, rest",
     ),
     (
         "\"lake/warehouse\"",
-        "\"s3://bucket/lake\"",
-        "8: catalog.warehouse: s3:// is not supported here, only paths on this machine are; write a folder such as \
-         \"./lake/warehouse\"",
+        "\"s3a://bucket/lake\"",
+        "8: catalog.warehouse: s3a:// is no store that is known; write a path on this machine, or \"s3://bucket/lake\", \
+         \"gs://bucket/lake\" or \"abfss://container@account.dfs.core.windows.net/lake\"",
+    ),
+    (
+        "\"lake/catalog.db\"",
+        "\"s3://bucket/catalog.db\"",
+        "7: catalog.uri: s3:// is not supported here, only paths on this machine are; write a file such as \
+         \"./lake/catalog.db\"",
+    ),
+    (
+        "[catalog]",
+        "[storage]\ns3.region = \"eu-central-1\"\n\n[catalog]",
+        "6: storage.s3.region: is for an object store, and the warehouse is a folder; remove it, or write a warehouse \
+         such as \"s3://bucket/lake\"",
+    ),
+    (
+        "[catalog]",
+        "[storage]\ns3.regoin = \"eu-central-1\"\n\n[catalog]",
+        "6: storage.s3.regoin: is no such property; did you mean s3.region?",
     ),
     (
         "bootstrap = \"localhost:9092\"",
@@ -776,7 +804,7 @@ fn one_problem_of_each_section_is_shown() {
         .replace("table = \"shop.orders\"\n", "");
     assert_eq!(
         parse(&text).unwrap_err(),
-        "/etc/tabletopic/tabletopic.toml:5: catalog.type: is missing; write type = \"sqlite\"\n\
+        "/etc/tabletopic/tabletopic.toml:5: catalog.type: is missing; write type = \"sqlite\", \"postgres\" or \"rest\"\n\
          /etc/tabletopic/tabletopic.toml:9: topic.table: is missing; write the table that it feeds such as table = \
          \"shop.orders\""
     );
@@ -956,4 +984,48 @@ fn locations_of_engines_are_uris_and_paths() {
         "/etc/tabletopic/tabletopic.toml:16: catalog.serve.locations: is no place; write a URI or a folder such as \
          \"/data/lake\""
     );
+}
+
+#[test]
+fn what_stands_in_files_is_read_again_and_paths_start_at_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    std::fs::write(&password, "old\n").unwrap();
+    let text = SMALLEST.replace(
+        "\n[catalog]",
+        "properties.sasl.password = \"${file:password}\"\nproperties.ssl.ca.location = \"ca.pem\"\n\n[catalog]",
+    );
+    let references = References {
+        env: &|_| None,
+        folder: folder.path(),
+    };
+    let kafka = Config::parse(&text, &references).unwrap().kafka;
+    assert_eq!(kafka.properties["sasl.password"].reveal(), "old");
+    let ca = folder.path().join("ca.pem");
+    assert_eq!(kafka.properties["ssl.ca.location"].reveal(), ca.to_str().unwrap());
+    std::fs::write(&password, "new\n").unwrap();
+    let read = kafka.files.read().unwrap();
+    assert_eq!(
+        read,
+        BTreeMap::from([("sasl.password".to_owned(), "new".to_owned())])
+    );
+    std::fs::remove_file(&password).unwrap();
+    assert!(
+        kafka.files.read().unwrap_err().contains("cannot read"),
+        "it names the file"
+    );
+}
+
+#[test]
+fn a_login_that_is_not_said_whole_is_refused() {
+    let with =
+        |properties: &str| parse(&SMALLEST.replace("\n[catalog]", &format!("{properties}\n\n[catalog]")));
+    let refused = with("properties.security.protocol = \"sasl_ssl\"").unwrap_err();
+    assert!(
+        refused.contains("kafka.properties.security.protocol: ") && refused.contains("write sasl.mechanism"),
+        "{refused}"
+    );
+    let refused =
+        with("properties = { security.protocol = \"sasl_ssl\", sasl.mechanism = \"GSSAPI\" }").unwrap_err();
+    assert!(refused.contains("cannot log in by GSSAPI"), "{refused}");
 }

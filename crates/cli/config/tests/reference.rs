@@ -32,10 +32,14 @@ fn sections() -> Vec<(&'static str, Vec<Row<'static>>)> {
 
 /// The keys that the parser knows under `heading`: what it offers for one that it does not.
 fn known(heading: &str) -> BTreeSet<String> {
-    let parent = if heading.starts_with("[topic.") {
-        "[[topic]]\n"
-    } else {
-        ""
+    let parent = match heading {
+        heading if heading.starts_with("[topic.") => "[[topic]]\n".to_owned(),
+        // Keys of these are told apart by what comes later than the others' keys.
+        "[storage]" => SMALLEST.to_owned(),
+        "[catalog.properties]" => SMALLEST
+            .replace("\"sqlite\"", "\"rest\"")
+            .replace("\"lake/catalog.db\"", "\"http://c\""),
+        _ => String::new(),
     };
     let message = parse(&format!("{parent}{heading}\n\"~~~~~~~~~~~~~~~~\" = 0")).unwrap_err();
     let (_, keys) = message
@@ -121,6 +125,21 @@ fn the_examples_of_the_page_and_of_the_repository_work() {
     let local = parse(include_str!("../../../../examples/local/tabletopic.toml")).unwrap();
     assert_eq!(local.topics[0].table.to_string(), "shop.orders");
 
+    let postgres = include_str!("../../../../examples/postgres-s3/tabletopic.toml");
+    let password = |name: &str| (name == "DATABASE_PASSWORD").then(|| "x".to_owned());
+    let postgres = parse_with(postgres, &password).unwrap().catalog;
+    assert!(matches!(postgres.kind, CatalogKind::Postgres(_)));
+    assert_eq!(
+        postgres.warehouse,
+        Warehouse::Uri("s3://my-lake/warehouse".to_owned())
+    );
+
     let many = parse(include_str!("../../../../examples/many/tabletopic.toml")).unwrap();
     assert_eq!((many.topics.len(), many.patterns.len()), (1, 2));
+
+    let login = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/login");
+    for way in ["msk-iam", "mutual-tls", "password", "token"] {
+        let config = Config::load(&login.join(way).with_extension("toml"), &|_| None).unwrap();
+        assert!(config.kafka.properties.contains_key("security.protocol"), "{way}");
+    }
 }

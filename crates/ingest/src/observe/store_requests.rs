@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{Error, IntCounterVec, Opts};
+use prometheus::{Error, IntCounter, IntCounterVec, Opts};
 use tabletopic_table::storage::{RequestCounts, RequestKind};
 
 /// Reads the counts when it is asked for metrics. Register it beside [`super::Metrics`].
@@ -15,6 +15,7 @@ pub struct StoreRequests {
     shown: Mutex<()>,
     requests: IntCounterVec,
     bytes: IntCounterVec,
+    failures: IntCounter,
 }
 
 impl StoreRequests {
@@ -34,13 +35,17 @@ impl StoreRequests {
             shown: Mutex::default(),
             requests: IntCounterVec::new(requests, &["kind"])?,
             bytes: IntCounterVec::new(bytes, &["kind"])?,
+            failures: IntCounter::new(
+                "tabletopic_store_failures_total",
+                "Times that an object store did not answer, or asked to try later.",
+            )?,
         })
     }
 }
 
 impl Collector for StoreRequests {
     fn desc(&self) -> Vec<&Desc> {
-        [self.requests.desc(), self.bytes.desc()].concat()
+        [self.requests.desc(), self.bytes.desc(), self.failures.desc()].concat()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -52,6 +57,13 @@ impl Collector for StoreRequests {
                 shown.inc_by(counted.saturating_sub(shown.get()));
             }
         }
-        [self.requests.collect(), self.bytes.collect()].concat()
+        let failed = self.counts.failed();
+        self.failures.inc_by(failed.saturating_sub(self.failures.get()));
+        [
+            self.requests.collect(),
+            self.bytes.collect(),
+            self.failures.collect(),
+        ]
+        .concat()
     }
 }

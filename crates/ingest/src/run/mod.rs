@@ -143,7 +143,7 @@ impl RunError {
             Self::Prepare(_)
             | Self::Topic { .. }
             | Self::NoSuchPartition { .. }
-            | Self::Broker(BrokerError::Refused { .. })
+            | Self::Broker(BrokerError::Refused { .. } | BrokerError::KeptOut { .. })
             | Self::Source(_)
             | Self::Fatal(_)
             | Self::WorkerDied => false,

@@ -3,25 +3,27 @@
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::executor::block_on;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResourceResult, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::config::{FromClientConfig, FromClientConfigAndContext};
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
 
-use super::context::{ClientEvent, Context};
+use super::certificate;
+use super::context::{ClientEvent, Context, renew_token, take_events};
 use super::error::{is_refusal, partition_error};
+use super::outage::{Cause, KeptOut, Outage};
 use super::peek::Peek;
 use super::retention;
 use super::validate::validate;
 use crate::librdkafka::describe_topics;
+use crate::renewal::Watch;
 use crate::{
     Broker, BrokerError, KafkaSettings, LogOffsets, PartitionError, Position, Retention, SourceError,
     TopicDescription,
@@ -31,11 +33,19 @@ use crate::{
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
 
-/// One for the whole process. Clients that hardly any command needs are made when they are first asked.
+/// One for the whole process.
 pub struct KafkaBroker {
+    clients: Mutex<(Watch, Arc<Clients>)>,
+    bootstrap: String,
+    timeout: Duration,
+}
+
+/// Clients that hardly any command needs are made when they are first asked.
+struct Clients {
     client: BaseConsumer<Context>,
     config: ClientConfig,
-    admin: OnceLock<AdminClient<DefaultClientContext>>,
+    admin: OnceLock<AdminClient<Context>>,
+    settings: KafkaSettings,
     peek: Peek,
     /// For clients that read.
     reader: ClientConfig,
@@ -49,12 +59,40 @@ impl KafkaBroker {
     /// # Errors
     /// A setting that is not allowed, or that the client does not take.
     pub fn new(settings: &KafkaSettings, timeout: Duration) -> Result<Self, SourceError> {
+        let watch = Watch::new(settings);
+        let clients = Arc::new(Clients::new(settings, timeout)?);
+        Ok(Self {
+            clients: Mutex::new((watch, clients)),
+            bootstrap: settings.bootstrap.clone(),
+            timeout,
+        })
+    }
+
+    /// Those to ask now: new ones once what they log in with was renewed. Questions that wait for an answer keep theirs.
+    fn clients(&self) -> Arc<Clients> {
+        let mut held = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(renewed) = held.0.look(Instant::now()) {
+            match Clients::new(&renewed.settings, self.timeout) {
+                Ok(clients) => {
+                    held.0.taken(renewed);
+                    held.1 = Arc::new(clients);
+                }
+                Err(error) => tracing::warn!("the credentials that were renewed are not taken yet: {error}"),
+            }
+        }
+        held.1.clone()
+    }
+}
+
+impl Clients {
+    fn new(settings: &KafkaSettings, timeout: Duration) -> Result<Self, SourceError> {
         let config = settings.client()?;
-        let client = BaseConsumer::from_config_and_context(&config, Context::default())
+        let client = BaseConsumer::from_config_and_context(&config, Context::new(settings))
             .map_err(SourceError::of_client)?;
         Ok(Self {
             client,
             config,
+            settings: settings.clone(),
             admin: OnceLock::new(),
             peek: Peek::new(settings.clone()),
             reader: settings.reader()?,
@@ -79,7 +117,7 @@ impl KafkaBroker {
                 .map_err(|error| self.failed(QUESTION, &error))?;
         }
         // With `isolation.level=read_committed` the latest offset is the last stable one.
-        let answered = match self.client.offsets_for_times(list, self.timeout) {
+        let answered = match self.client(QUESTION)?.offsets_for_times(list, self.timeout) {
             Ok(answered) => answered,
             // Of one list, librdkafka answers every partition or fails as a whole.
             Err(error) => return self.list_offsets_apart(partitions, timestamp, &error),
@@ -116,12 +154,23 @@ impl KafkaBroker {
         }
     }
 
-    fn admin(&self) -> KafkaResult<&AdminClient<DefaultClientContext>> {
-        if let Some(admin) = self.admin.get() {
-            return Ok(admin);
-        }
-        let admin = AdminClient::from_config(&self.config)?;
-        Ok(self.admin.get_or_init(|| admin))
+    /// The client to ask, with a token if it needs one.
+    fn client(&self, question: &'static str) -> Result<&BaseConsumer<Context>, BrokerError> {
+        renew_token(self.client.client()).map_err(|error| self.failed(question, &error))?;
+        Ok(&self.client)
+    }
+
+    fn admin(&self) -> KafkaResult<&AdminClient<Context>> {
+        let admin = match self.admin.get() {
+            Some(admin) => admin,
+            None => {
+                let context = Context::new(&self.settings);
+                let made = AdminClient::from_config_and_context(&self.config, context)?;
+                self.admin.get_or_init(|| made)
+            }
+        };
+        renew_token(admin.inner())?;
+        Ok(admin)
     }
 
     fn failed(&self, question: &'static str, error: &KafkaError) -> BrokerError {
@@ -135,20 +184,32 @@ impl KafkaBroker {
         reason: String,
     ) -> BrokerError {
         // What the client met in the background says more than "timed out".
-        while self.client.poll(Duration::ZERO).is_some() {}
-        let met = self
-            .client
-            .context()
-            .take()
+        let met: Vec<Outage> = take_events(&self.client)
             .into_iter()
             .filter_map(|event| match event {
-                ClientEvent::Outage(reason) => Some(reason),
+                ClientEvent::Outage(outage) => Some(outage),
                 ClientEvent::Assigned(_) | ClientEvent::Revoked(_) | ClientEvent::Lost(_) => None,
-            });
-        let reason = met
-            .last()
-            .map_or(reason.clone(), |met| format!("{reason} ({met})"));
+            })
+            .collect();
         let bootstrap = self.bootstrap.clone();
+        let kept_out = met.iter().rev().find_map(|outage| match outage.cause {
+            Cause::KeptOut(kept_out) => Some((kept_out, outage.to_string())),
+            Cause::Other(_) => None,
+        });
+        let reason = match (&kept_out, met.last()) {
+            (Some((KeptOut::TheirCertificate, reason)), _) => {
+                let reason = certificate::fault(&self.config).unwrap_or_else(|| reason.clone());
+                return BrokerError::KeptOut { bootstrap, reason };
+            }
+            // It may come back by itself.
+            (Some((KeptOut::NoToken, met)), _) => met.clone(),
+            (Some((_, reason)), _) => {
+                let reason = reason.clone();
+                return BrokerError::KeptOut { bootstrap, reason };
+            }
+            (None, Some(met)) => format!("{reason} ({met})"),
+            (None, None) => reason,
+        };
         if code.is_some_and(is_refusal) {
             BrokerError::Refused {
                 bootstrap,
@@ -165,12 +226,13 @@ impl KafkaBroker {
     }
 }
 
-impl Broker for KafkaBroker {
+impl Clients {
     fn topics(&self) -> Result<Vec<Arc<str>>, BrokerError> {
+        const QUESTION: &str = "Metadata";
         let metadata = self
-            .client
+            .client(QUESTION)?
             .fetch_metadata(None, self.timeout)
-            .map_err(|error| self.failed("Metadata", &error))?;
+            .map_err(|error| self.failed(QUESTION, &error))?;
         let mut topics: Vec<Arc<str>> = metadata
             .topics()
             .iter()
@@ -194,9 +256,11 @@ impl Broker for KafkaBroker {
             .iter()
             .map(|topic| CString::new(&**topic).unwrap_or_default())
             .collect();
-        let described = describe_topics(self.client.client(), &names, self.timeout)
-            .map_err(|(code, reason)| self.unanswered("DescribeTopics", Some(code), reason))?;
-        let cluster_id = self.client.client().fetch_cluster_id(self.timeout);
+        const QUESTION: &str = "DescribeTopics";
+        let client = self.client(QUESTION)?.client();
+        let described = describe_topics(client, &names, self.timeout)
+            .map_err(|(code, reason)| self.unanswered(QUESTION, Some(code), reason))?;
+        let cluster_id = client.fetch_cluster_id(self.timeout);
         let describe = |(topic, answer): (&Arc<str>, Result<crate::librdkafka::DescribedTopic, _>)| {
             let answer = answer.map_err(|(code, reason)| partition_error(code, reason, 0))?;
             let mut partitions = answer.partitions;
@@ -285,13 +349,61 @@ impl Broker for KafkaBroker {
         if positions.is_empty() {
             return Ok(Vec::new());
         }
-        let answers =
-            validate(&self.reader, positions, self.timeout).map_err(|error| self.failed(QUESTION, &error))?;
+        let answers = validate(
+            &self.reader,
+            Context::new(&self.settings),
+            positions,
+            self.timeout,
+        )
+        .map_err(|error| self.failed(QUESTION, &error))?;
         let unanswered = || self.unanswered(QUESTION, None, "no answer in time".to_owned());
         answers
             .into_iter()
             .map(|answer| answer.ok_or_else(unanswered))
             .collect()
+    }
+}
+
+impl Broker for KafkaBroker {
+    fn topics(&self) -> Result<Vec<Arc<str>>, BrokerError> {
+        self.clients().topics()
+    }
+
+    fn describe(
+        &self,
+        topics: &[Arc<str>],
+    ) -> Result<Vec<Result<TopicDescription, PartitionError>>, BrokerError> {
+        self.clients().describe(topics)
+    }
+
+    fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<LogOffsets, PartitionError>>, BrokerError> {
+        self.clients().offsets(partitions)
+    }
+
+    fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+    ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError> {
+        self.clients().offsets_at(partitions, timestamp)
+    }
+
+    fn retention(&self, topics: &[Arc<str>]) -> Result<Vec<Result<Retention, PartitionError>>, BrokerError> {
+        self.clients().retention(topics)
+    }
+
+    fn timestamps(&self, at: &[(TopicPartition, Offset)]) -> Result<Vec<Option<i64>>, BrokerError> {
+        self.clients().timestamps(at)
+    }
+
+    fn validate(
+        &self,
+        positions: &[(TopicPartition, Position)],
+    ) -> Result<Vec<Result<(), PartitionError>>, BrokerError> {
+        self.clients().validate(positions)
     }
 }
 

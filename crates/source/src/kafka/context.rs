@@ -2,36 +2,86 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
 use tabletopic_offsets::TopicPartition;
 
-use super::error::is_outage;
+use super::outage::Outage;
+use crate::KafkaSettings;
+use crate::tokens::Renewal;
 
 #[derive(Debug)]
 pub(super) enum ClientEvent {
     Assigned(Vec<TopicPartition>),
     Revoked(Vec<TopicPartition>),
     Lost(Vec<TopicPartition>),
-    Outage(String),
+    Outage(Outage),
 }
 
-#[derive(Default)]
-pub(super) struct Context(Mutex<Vec<ClientEvent>>);
+pub(super) struct Context {
+    events: Mutex<Vec<ClientEvent>>,
+    /// Where clients log in with tokens that librdkafka does not get itself.
+    renewal: Option<Renewal>,
+}
 
 impl Context {
+    pub(super) fn new(settings: &KafkaSettings) -> Self {
+        Self {
+            events: Mutex::default(),
+            renewal: settings.tokens.clone().map(Renewal::new),
+        }
+    }
+
     pub(super) fn take(&self) -> Vec<ClientEvent> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn push(&self, event: ClientEvent) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        self.events
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(event);
     }
+
+    /// Once for each cause, until somebody takes it: a client that nobody polls for long meets the same again and again.
+    fn push_outage(&self, outage: Outage) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        events.retain(|event| !matches!(event, ClientEvent::Outage(other) if other.cause == outage.cause));
+        events.push(ClientEvent::Outage(outage));
+    }
+}
+
+/// Gives the client another token if it needs one, and it is time to. Nobody calls back for it: whoever works with a
+/// client calls this before.
+///
+/// # Errors
+/// There was none. A client that has one goes on with it for as long as it lasts.
+pub(super) fn renew_token(client: &Client<Context>) -> KafkaResult<()> {
+    let renewed = client
+        .context()
+        .renewal
+        .as_ref()
+        .map_or(Ok(()), |renewal| renewal.renew(client));
+    renewed
+        .map_err(|reason| KafkaError::ClientCreation(format!("there is no token to log in with: {reason}")))
+}
+
+/// More than a client has in its queue after it could not connect for as long as a question waits.
+const MOST_EVENTS: usize = 2_000;
+
+/// Takes all that waits for a client. A poll that took a line of the log answers as one that found nothing, which is
+/// answered within a microsecond.
+pub(super) fn take_events(client: &BaseConsumer<Context>) -> Vec<ClientEvent> {
+    for _ in 0..MOST_EVENTS {
+        let _ = client.poll(Duration::ZERO);
+    }
+    client.context().take()
 }
 
 /// A line of librdkafka's own log.
@@ -51,13 +101,30 @@ pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match facility {
+            "FAIL" => {}
+            // `commit_callback` tells it, for what it is.
+            "COMMITFAIL" => return log_line(RDKafkaLogLevel::Debug, facility, message),
+            _ => return log_line(level, facility, message),
+        }
+        // Up to twenty times a second, and `error` tells it too.
+        let repeated = ["SSL", "SASL", "Disconnected"]
+            .iter()
+            .any(|words| message.contains(words));
+        let level = if repeated { RDKafkaLogLevel::Debug } else { level };
         log_line(level, facility, message);
+        if let Some(outage) = Outage::of_hanging_up(message) {
+            self.push_outage(outage);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        match error.rdkafka_error_code() {
-            Some(code) if is_outage(code) => self.push(ClientEvent::Outage(reason.to_owned())),
-            _ => tracing::debug!(target: "librdkafka", "{error}: {reason}"),
+        match error
+            .rdkafka_error_code()
+            .and_then(|code| Outage::of(code, reason))
+        {
+            Some(outage) => self.push_outage(outage),
+            None => tracing::debug!(target: "librdkafka", "{error}: {reason}"),
         }
     }
 }
@@ -74,6 +141,8 @@ impl ConsumerContext for Context {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, what: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions = partitions(list);
         let answered = match what {
+            // A client that has closed answers no call, and would be waited for for ever.
+            _ if consumer.closed() => return,
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
                 self.push(ClientEvent::Assigned(partitions));
                 consumer.incremental_assign(&TopicPartitionList::new())

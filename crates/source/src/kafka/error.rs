@@ -55,33 +55,12 @@ fn description(code: RDKafkaErrorCode) -> String {
     words.unwrap_or(&printed).to_owned()
 }
 
-/// Whether the whole client is held up until somebody mends it, rather than one broker of many.
-pub(super) fn is_outage(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        code,
-        Code::AllBrokersDown
-            | Code::Authentication
-            | Code::SaslAuthenticationFailed
-            | Code::SSL
-            | Code::GroupAuthorizationFailed
-            | Code::TopicAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::UnknownTopicOrPartition
-            | Code::PollExceeded
-    )
-}
-
 /// Whether asking again with the same credentials is in vain.
 pub(super) fn is_refusal(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         code,
-        Code::Authentication
-            | Code::SaslAuthenticationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::TopicAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
+        Code::GroupAuthorizationFailed | Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed
     )
 }
 

@@ -1,9 +1,11 @@
 //! Kafka by librdkafka.
 
 mod broker;
+mod certificate;
 mod context;
 mod embedded;
 mod error;
+mod outage;
 mod peek;
 mod retention;
 mod source;

@@ -11,7 +11,7 @@ use rdkafka::message::Message;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use tabletopic_offsets::{Offset, TopicPartition};
 
-use super::context::Context;
+use super::context::{Context, renew_token};
 use crate::KafkaSettings;
 
 /// No further record is waited for when none has come for this long. A partition may have offsets and no record: those
@@ -43,6 +43,7 @@ impl Peek {
             wanted.add_partition_offset(&tp.topic, tp.partition, KafkaOffset::Offset(*offset))?;
         }
         let client = self.client()?.lock().unwrap_or_else(PoisonError::into_inner);
+        renew_token(client.client())?;
         client.assign(&wanted)?;
         let found = read_one_each(&client, at.len(), patience);
         // A pause outlives the assignment.
@@ -64,7 +65,7 @@ impl Peek {
             .settings
             .peeking()
             .map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
-        let client = BaseConsumer::from_config_and_context(&config, Context::default())?;
+        let client = BaseConsumer::from_config_and_context(&config, Context::new(&self.settings))?;
         Ok(self.client.get_or_init(|| Mutex::new(client)))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::config::FromClientConfigAndContext;
@@ -11,9 +11,11 @@ use rdkafka::error::KafkaError;
 use tabletopic_offsets::{Offset, TopicPartition};
 use tabletopic_records::Record;
 
-use super::context::{ClientEvent, Context};
+use super::context::{ClientEvent, Context, renew_token};
 use super::error::partition_error;
+use super::outage::Told;
 use crate::librdkafka::{Batch, DataQueue, TopicHandle, positions, start_list};
+use crate::renewal::Watch;
 use crate::{KafkaSettings, PartitionError, Position, Source, SourceError, SourceEvent, Subscription};
 
 /// Records taken at once: enough to spread the cost of a call, few enough for the caches.
@@ -22,6 +24,10 @@ const BATCH: usize = 3_000;
 /// How long the client's own thread may take to answer a seek. It answers within microseconds, and
 /// what it did not answer is asked again in the next poll.
 const SEEK_ANSWER: Duration = Duration::from_millis(100);
+
+/// A client that cannot connect has more to say than one thing for each poll of ours, and the lines of its log come
+/// before its errors.
+const EVENTS_AT_ONCE: usize = 8;
 
 /// One librdkafka client. Neither `Send` nor `Sync`: it is made, polled and closed on one thread.
 pub struct KafkaSource {
@@ -37,6 +43,10 @@ pub struct KafkaSource {
     /// The allocation behind the last batch's records.
     spare: Vec<Record<'static>>,
     moved: Vec<(TopicPartition, Position)>,
+    told: Told,
+    watch: Watch,
+    /// What a new client is to subscribe to.
+    subscription: Option<Subscription>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,11 +84,8 @@ impl KafkaSource {
     /// # Errors
     /// A setting that is not allowed, or that the client does not take.
     pub fn new(settings: &KafkaSettings) -> Result<Self, SourceError> {
-        let config = settings.consumer()?;
-        let consumer = BaseConsumer::from_config_and_context(&config, Context::default())
-            .map_err(SourceError::of_client)?;
-        let queue = DataQueue::new(&consumer, BATCH)
-            .ok_or_else(|| SourceError::Client("it makes no queue".to_owned()))?;
+        let watch = Watch::new(settings);
+        let (queue, consumer) = client(settings)?;
         Ok(Self {
             queue,
             consumer,
@@ -87,11 +94,50 @@ impl KafkaSource {
             waiting: Vec::new(),
             spare: Vec::new(),
             moved: Vec::new(),
+            told: Told::default(),
+            watch,
+            subscription: None,
         })
+    }
+
+    /// Has a client with new credentials take the place of this one, if they were renewed. To the worker it looks as if
+    /// another member had come and gone: all that it reads is revoked, and assigned again.
+    fn renew(&mut self, on_event: &mut dyn FnMut(SourceEvent<'_>)) {
+        let Some(renewed) = self.watch.look(Instant::now()) else {
+            return;
+        };
+        let (queue, consumer) = match client(&renewed.settings) {
+            Ok(made) => made,
+            // Of a certificate and its key, one may still be the old one.
+            Err(error) => {
+                tracing::warn!("the credentials that were renewed are not taken yet: {error}");
+                return;
+            }
+        };
+        tracing::info!("the credentials for Kafka were renewed: a new client takes the place of this one");
+        self.close(on_event);
+        // In this order, as they drop.
+        self.queue = queue;
+        self.consumer = consumer;
+        self.watch.taken(renewed);
+        self.waiting.clear();
+        if let Some(subscription) = self.subscription.take() {
+            self.subscribe(&subscription);
+        }
     }
 
     /// Rebalances and errors of the client as a whole.
     fn serve_client(&mut self, wait: Duration, on_event: &mut dyn FnMut(SourceEvent<'_>)) {
+        if let Err(error) = renew_token(self.consumer.client()) {
+            on_event(SourceEvent::Outage(error.to_string()));
+        }
+        self.serve_event(wait, on_event);
+        for _ in 1..EVENTS_AT_ONCE {
+            self.serve_event(Duration::ZERO, on_event);
+        }
+    }
+
+    fn serve_event(&mut self, wait: Duration, on_event: &mut dyn FnMut(SourceEvent<'_>)) {
         match self.consumer.poll(wait) {
             Some(Err(KafkaError::MessageConsumptionFatal(_))) => {
                 if let Some((code, reason)) = self.consumer.client().fatal_error() {
@@ -123,7 +169,11 @@ impl KafkaSource {
                     self.forget(&tps);
                     on_event(SourceEvent::Lost(tps));
                 }
-                ClientEvent::Outage(reason) => on_event(SourceEvent::Outage(reason)),
+                ClientEvent::Outage(outage) => {
+                    if self.told.is_news(outage.cause, Instant::now()) {
+                        on_event(SourceEvent::Outage(outage.to_string()));
+                    }
+                }
             }
         }
     }
@@ -246,6 +296,7 @@ impl Reading {
 
 impl Source for KafkaSource {
     fn subscribe(&mut self, subscription: &Subscription) {
+        self.subscription = Some(subscription.clone());
         match subscription {
             Subscription::Group(topics) => {
                 let topics: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
@@ -276,6 +327,7 @@ impl Source for KafkaSource {
     }
 
     fn poll(&mut self, wait: Duration, on_event: &mut dyn FnMut(SourceEvent<'_>)) {
+        self.renew(on_event);
         self.serve_client(Duration::ZERO, on_event);
         self.serve_waiting(on_event);
         self.confirm_starts();
@@ -373,8 +425,9 @@ impl Source for KafkaSource {
         if let Err(error) = self.consumer.close_queue() {
             tracing::warn!("the Kafka client does not leave its group in an orderly way: {error}");
         } else {
+            // One event at a time, since any may be the last.
             while !self.consumer.closed() {
-                self.serve_client(Duration::from_millis(100), on_event);
+                self.serve_event(Duration::from_millis(100), on_event);
             }
         }
         self.serve_client(Duration::ZERO, on_event);
@@ -385,6 +438,15 @@ impl Source for KafkaSource {
             on_event(SourceEvent::Revoked(held));
         }
     }
+}
+
+fn client(settings: &KafkaSettings) -> Result<(DataQueue, BaseConsumer<Context>), SourceError> {
+    let config = settings.consumer()?;
+    let consumer = BaseConsumer::from_config_and_context(&config, Context::new(settings))
+        .map_err(SourceError::of_client)?;
+    let queue = DataQueue::new(&consumer, BATCH)
+        .ok_or_else(|| SourceError::Client("it makes no queue".to_owned()))?;
+    Ok((queue, consumer))
 }
 
 fn plain_list(partitions: &[TopicPartition]) -> TopicPartitionList {

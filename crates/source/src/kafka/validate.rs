@@ -10,7 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tabletopic_offsets::TopicPartition;
 
-use super::context::Context;
+use super::context::{Context, renew_token};
 use super::error::partition_error;
 use crate::librdkafka::{DataQueue, start_list};
 use crate::{PartitionError, Position};
@@ -27,11 +27,13 @@ const BATCH: usize = 500;
 /// The client cannot be made, or does not take the positions.
 pub(super) fn validate(
     config: &ClientConfig,
+    context: Context,
     positions: &[(TopicPartition, Position)],
     timeout: Duration,
 ) -> Result<Vec<Option<Result<(), PartitionError>>>, KafkaError> {
     // Declared before its queue, which has to go first.
-    let consumer = BaseConsumer::from_config_and_context(config, Context::default())?;
+    let consumer = BaseConsumer::from_config_and_context(config, context)?;
+    renew_token(consumer.client())?;
     let mut queue =
         DataQueue::new(&consumer, BATCH).ok_or(KafkaError::ClientCreation("no queue".to_owned()))?;
     for (tp, _) in positions {

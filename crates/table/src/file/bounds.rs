@@ -55,8 +55,9 @@ fn datum(statistics: &Statistics, bytes: &[u8], ty: &PrimitiveType) -> Option<Da
             let big_endian: Vec<u8> = bytes.iter().rev().copied().collect();
             Datum::try_from_bytes(&big_endian, ty.clone())
         }
-        // A truncated minimum of a fixed is not a value of its type.
-        (PrimitiveType::Fixed(length), _) if bytes.len() as u64 != *length => return None,
+        // Readers differ about these: Iceberg's Java library compares UUIDs as signed numbers, and drops files that
+        // hold what is asked for; Trino fails on bounds of a fixed (`tests/engines`).
+        (PrimitiveType::Uuid | PrimitiveType::Fixed(_), _) => return None,
         _ => Datum::try_from_bytes(bytes, ty.clone()),
     };
     datum.ok()

@@ -293,6 +293,9 @@ fn check_column(file: &DataFile, id: i32, ty: &PrimitiveType, values: &[Option<P
                 "{upper:?} is below {highest:?}"
             );
         }
+        PrimitiveType::Uuid | PrimitiveType::Fixed(_) => {
+            assert_eq!((lower, upper), (None, None), "bounds of {id}")
+        }
         _ => assert_eq!(
             (lower, upper),
             (lowest.copied(), highest.copied()),

@@ -58,7 +58,10 @@ pub struct RequestCount {
 
 /// Requests by kind since the process began. Shared by all stores that it is given to.
 #[derive(Debug, Default)]
-pub struct RequestCounts([Counter; RequestKind::ALL.len()]);
+pub struct RequestCounts {
+    kinds: [Counter; RequestKind::ALL.len()],
+    failed: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct Counter {
@@ -68,19 +71,31 @@ struct Counter {
 
 impl RequestCounts {
     pub fn of(&self, kind: RequestKind) -> RequestCount {
-        let counter = &self.0[kind as usize];
+        let counter = &self.kinds[kind as usize];
         RequestCount {
             requests: counter.requests.load(Ordering::Relaxed),
             bytes: counter.bytes.load(Ordering::Relaxed),
         }
     }
 
-    fn request(&self, kind: RequestKind) {
-        self.0[kind as usize].requests.fetch_add(1, Ordering::Relaxed);
+    /// How often a store sent no answer, or one that asks to try later. Most of these requests were repeated, and each
+    /// counts as one above however often it was.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn failure(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn request(&self, kind: RequestKind) {
+        self.kinds[kind as usize].requests.fetch_add(1, Ordering::Relaxed);
     }
 
     fn bytes(&self, kind: RequestKind, bytes: u64) {
-        self.0[kind as usize].bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.kinds[kind as usize]
+            .bytes
+            .fetch_add(bytes, Ordering::Relaxed);
     }
 }
 

@@ -2,15 +2,29 @@
 //! are counted, and a local store whose files are still there after a power cut.
 //!
 //! ```text
-//! FileIO ─> ObjectStorage (URI -> path) ─> CountingStore ─> DurableLocal | InMemory | S3 ...
+//! warehouse, properties ─> StorageSettings, checked ─> open ─┐
+//!                                                            v
+//! FileIO ─> ObjectStorage (URI -> path) ─> CountingStore ─> DurableLocal | S3 | Gcs | Adls | InMemory
 //! ```
+//!
+//! Where a catalog decides on the tables' places, there is no one warehouse: `Stores` opens the store of a location when
+//! the first file in it is asked for.
 
+mod adls;
+mod client;
 mod counting;
 mod durable_local;
+mod gcs;
+mod hidden;
 mod object_storage;
+mod properties;
+mod s3;
+mod settings;
+mod stores;
 #[cfg(test)]
 mod tests;
 mod uri;
+mod writer;
 
 use std::sync::Arc;
 
@@ -19,17 +33,39 @@ use object_store::ObjectStore;
 
 pub use counting::{CountingStore, RequestCount, RequestCounts, RequestKind};
 pub use durable_local::DurableLocal;
-use object_storage::{ObjectStorage, ObjectStorageFactory};
+use object_storage::{Locate, ObjectStorage, ObjectStorageFactory, OneStore, OpenStore, WriteOptions};
+pub use properties::SettingsError;
+use s3::VendedCredentials;
+pub use s3::{AbandonedUploads, aws_credentials, aws_region};
+pub use settings::{Environment, OpenError, StorageSettings, Store};
+pub use stores::{Lookup, StoresSettings};
 use uri::BaseUri;
 
 /// A `FileIO` over `store`, whose requests are added to `counters`.
 ///
 /// `base_uri` is the URI of the store's root: `file:///` for [`DurableLocal::new`], `memory:///` for
 /// `object_store::memory::InMemory`, `s3://bucket` for a bucket. Locations outside of it are refused as
-/// `DataInvalid`. A file that does not exist is `DataInvalid` too; any other failure of the store is
+/// `DataInvalid`. A file that does not exist is `DataInvalid` too, when it is read; any other failure of the store is
 /// `Unexpected` and retryable.
 pub fn file_io(store: Arc<dyn ObjectStore>, base_uri: &str, counters: Arc<RequestCounts>) -> FileIO {
-    let store = Arc::new(CountingStore::new(store, counters));
-    let storage = ObjectStorage::new(store, BaseUri::new(base_uri));
+    let opened = open_store(store, base_uri, counters, WriteOptions::default());
+    file_io_of(Arc::new(OneStore(opened)))
+}
+
+fn open_store(
+    store: Arc<dyn ObjectStore>,
+    base_uri: &str,
+    counters: Arc<RequestCounts>,
+    write: WriteOptions,
+) -> Arc<OpenStore> {
+    Arc::new(OpenStore {
+        store: Arc::new(CountingStore::new(store, counters)),
+        base: BaseUri::new(base_uri),
+        write,
+    })
+}
+
+fn file_io_of(places: Arc<dyn Locate>) -> FileIO {
+    let storage = ObjectStorage::new(places);
     FileIOBuilder::new(Arc::new(ObjectStorageFactory::new(storage))).build()
 }

@@ -1,9 +1,7 @@
 //! Iceberg's `Storage` over an `ObjectStore`.
 
-use std::future::poll_fn;
-use std::io;
+use std::fmt::Debug;
 use std::ops::Range;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,27 +11,66 @@ use iceberg::io::{
     FileMetadata, FileRead, FileWrite, InputFile, OutputFile, Storage, StorageConfig, StorageFactory,
 };
 use iceberg::{Error, ErrorKind, Result};
-use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{Attributes, ObjectStore, ObjectStoreExt, TagSet};
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
-use tokio::io::AsyncWrite;
+use tokio::sync::Semaphore;
 
 use super::uri::BaseUri;
+use super::writer::ObjectWriter;
 
-/// A file up to this size is one request; a larger one is uploaded in parts.
-const SINGLE_REQUEST_MAX: usize = 8 << 20;
+/// Parts of large files that are under way at once, of all files together: what is sent at once has to arrive within
+/// the time that a request may take.
+const PARTS_AT_ONCE: usize = 8;
+
+/// What every file that is written is to have.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct WriteOptions {
+    pub(super) attributes: Attributes,
+    pub(super) tags: TagSet,
+}
+
+/// A store that is open.
+#[derive(Debug)]
+pub(super) struct OpenStore {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) base: BaseUri,
+    pub(super) write: WriteOptions,
+}
+
+/// Where files are.
+pub(super) trait Locate: Debug + Send + Sync {
+    /// The store that holds a location, and its path there.
+    fn locate(&self, location: &str) -> Result<(Arc<OpenStore>, Path)>;
+}
+
+/// All files are in one store.
+#[derive(Debug)]
+pub(super) struct OneStore(pub(super) Arc<OpenStore>);
+
+impl Locate for OneStore {
+    fn locate(&self, location: &str) -> Result<(Arc<OpenStore>, Path)> {
+        Ok((self.0.clone(), self.0.base.path(location)?))
+    }
+}
 
 #[derive(Debug, Clone)]
 pub(super) struct ObjectStorage {
-    store: Arc<dyn ObjectStore>,
-    base: BaseUri,
+    places: Arc<dyn Locate>,
+    parts: Arc<Semaphore>,
 }
 
 impl ObjectStorage {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, base: BaseUri) -> Self {
-        Self { store, base }
+    pub(super) fn new(places: Arc<dyn Locate>) -> Self {
+        Self {
+            places,
+            parts: Arc::new(Semaphore::new(PARTS_AT_ONCE)),
+        }
+    }
+
+    fn locate(&self, location: &str) -> Result<(Arc<OpenStore>, Path)> {
+        self.places.locate(location)
     }
 }
 
@@ -81,29 +118,31 @@ impl StorageFactory for ObjectStorageFactory {
 #[typetag::serde]
 impl Storage for ObjectStorage {
     async fn exists(&self, location: &str) -> Result<bool> {
-        match self.store.head(&self.base.path(location)?).await {
+        let (at, path) = self.locate(location)?;
+        match at.store.head(&path).await {
             Ok(_) => Ok(true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) if is_missing(&error) => Ok(false),
             Err(error) => Err(failed("look for", location, error)),
         }
     }
 
     async fn metadata(&self, location: &str) -> Result<FileMetadata> {
-        let head = self.store.head(&self.base.path(location)?).await;
+        let (at, path) = self.locate(location)?;
+        let head = at.store.head(&path).await;
         let meta = head.map_err(|error| failed("look at", location, error))?;
         Ok(FileMetadata { size: meta.size })
     }
 
     async fn read(&self, location: &str) -> Result<Bytes> {
-        let path = self.base.path(location)?;
-        let read = async { self.store.get(&path).await?.bytes().await };
+        let (at, path) = self.locate(location)?;
+        let read = async { at.store.get(&path).await?.bytes().await };
         read.await.map_err(|error| failed("read", location, error))
     }
 
     async fn reader(&self, location: &str) -> Result<Box<dyn FileRead>> {
-        let path = self.base.path(location)?;
+        let (at, path) = self.locate(location)?;
         Ok(Box::new(ObjectReader {
-            store: self.store.clone(),
+            store: at.store.clone(),
             path,
             location: location.to_owned(),
         }))
@@ -116,39 +155,49 @@ impl Storage for ObjectStorage {
     }
 
     async fn writer(&self, location: &str) -> Result<Box<dyn FileWrite>> {
-        let path = self.base.path(location)?;
-        let writer = BufWriter::with_capacity(self.store.clone(), path, SINGLE_REQUEST_MAX);
-        Ok(Box::new(ObjectWriter {
-            writer: Some(writer),
-            location: location.to_owned(),
-        }))
+        let (at, path) = self.locate(location)?;
+        Ok(Box::new(ObjectWriter::new(
+            at.store.clone(),
+            path,
+            location.to_owned(),
+            at.write.clone(),
+            self.parts.clone(),
+        )))
     }
 
     async fn delete(&self, location: &str) -> Result<()> {
-        match self.store.delete(&self.base.path(location)?).await {
+        let (at, path) = self.locate(location)?;
+        match at.store.delete(&path).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(failed("delete", location, error)),
         }
     }
 
     async fn delete_prefix(&self, location: &str) -> Result<()> {
-        let below = self
-            .store
-            .list(Some(&self.base.path(location)?))
-            .map_ok(|meta| meta.location);
-        let mut deleted = self.store.delete_stream(below.boxed());
-        while let Some(result) = deleted.next().await {
-            match result {
-                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(error) => return Err(failed("delete what is under", location, error)),
-            }
-        }
-        Ok(())
+        let (at, path) = self.locate(location)?;
+        let below = at.store.list(Some(&path)).map_ok(|meta| meta.location);
+        delete_all(&*at.store, below.boxed())
+            .await
+            .map_err(|error| failed("delete what is under", location, error))
     }
 
-    async fn delete_stream(&self, mut locations: BoxStream<'static, String>) -> Result<()> {
-        while let Some(location) = locations.next().await {
-            self.delete(&location).await?;
+    async fn delete_stream(&self, locations: BoxStream<'static, String>) -> Result<()> {
+        let locations: Vec<String> = locations.collect().await;
+        // Stores are few; each is asked for all of its files at once.
+        let mut stores: Vec<(Arc<OpenStore>, Vec<Path>)> = Vec::new();
+        for location in locations {
+            let (at, path) = self.locate(&location)?;
+            match stores.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &at)) {
+                Some((_, paths)) => paths.push(path),
+                None => stores.push((at, vec![path])),
+            }
+        }
+        for (at, paths) in stores {
+            let count = paths.len();
+            let paths = futures::stream::iter(paths.into_iter().map(Ok)).boxed();
+            delete_all(&*at.store, paths)
+                .await
+                .map_err(|error| failed("delete all of", &format!("{count} files"), error))?;
         }
         Ok(())
     }
@@ -190,62 +239,71 @@ impl FileRead for ObjectReader {
     }
 }
 
-/// A file that is being written. It becomes visible when it is closed; dropped before, it never does.
-struct ObjectWriter {
-    writer: Option<BufWriter>,
-    location: String,
-}
-
-impl ObjectWriter {
-    fn closed(&self) -> Error {
-        Error::new(
-            ErrorKind::Unexpected,
-            format!("{} is closed already", self.location),
-        )
+/// Deletes what is there of `paths`, as many with one request as the store takes.
+async fn delete_all(
+    store: &dyn ObjectStore,
+    paths: BoxStream<'static, object_store::Result<Path>>,
+) -> object_store::Result<()> {
+    let mut deleted = store.delete_stream(paths);
+    while let Some(result) = deleted.next().await {
+        match result {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
     }
-}
-
-#[async_trait]
-impl FileWrite for ObjectWriter {
-    async fn write(&mut self, bytes: Bytes) -> Result<()> {
-        let Some(writer) = &mut self.writer else {
-            return Err(self.closed());
-        };
-        writer
-            .put(bytes)
-            .await
-            .map_err(|error| failed("write", &self.location, error))
-    }
-
-    async fn close(&mut self) -> Result<()> {
-        let Some(mut writer) = self.writer.take() else {
-            return Err(self.closed());
-        };
-        let shut = poll_fn(|context| Pin::new(&mut writer).poll_shutdown(context)).await;
-        shut.map_err(|error| failed("write", &self.location, unwrapped(error)))
-    }
+    Ok(())
 }
 
 /// What a store's failure is to Iceberg: a missing file is a fact about the table, the rest may pass.
-fn failed(action: &str, location: &str, error: object_store::Error) -> Error {
-    let missing = matches!(error, object_store::Error::NotFound { .. });
-    let kind = if missing {
-        ErrorKind::DataInvalid
-    } else {
-        ErrorKind::Unexpected
-    };
-    Error::new(kind, format!("cannot {action} {location}"))
-        .with_retryable(!missing)
-        .with_source(error)
+pub(super) fn failed(action: &str, location: &str, error: object_store::Error) -> Error {
+    if is_missing(&error) {
+        let words = format!("cannot {action} {location}");
+        return Error::new(ErrorKind::DataInvalid, words).with_source(error);
+    }
+    may_pass(action, location, error)
 }
 
-/// The store's error that a writer wraps.
-fn unwrapped(error: io::Error) -> object_store::Error {
-    match error.downcast() {
-        Ok(error) => error,
-        Err(error) => object_store::Error::Generic {
-            store: "BufWriter",
-            source: error.into(),
-        },
+/// Whether it is the file that is not there. A store that has lost its bucket, or does not know who asks, may say "not
+/// found" as well, with another code in its answer.
+fn is_missing(error: &object_store::Error) -> bool {
+    let object_store::Error::NotFound { source, .. } = error else {
+        return false;
+    };
+    let answer = source.to_string();
+    match answer.split_once("<Code>") {
+        Some((_, code)) => ["NoSuchKey<", "BlobNotFound<"]
+            .iter()
+            .any(|known| code.starts_with(known)),
+        None => true,
+    }
+}
+
+/// A failure that is not for good.
+pub(super) fn may_pass(action: &str, location: &str, error: object_store::Error) -> Error {
+    let advice = advice(location, &error);
+    Error::new(
+        ErrorKind::Unexpected,
+        format!("cannot {action} {location}{advice}"),
+    )
+    .with_retryable(true)
+    .with_source(error)
+}
+
+/// What to do about it, where the error itself does not say. A file system's own does.
+fn advice(location: &str, error: &object_store::Error) -> &'static str {
+    use object_store::Error::{PermissionDenied, Unauthenticated};
+    const INSTANCE_METADATA: &str = "//169.254.169.254/";
+    if !location.contains("://") || location.starts_with("file:") {
+        return "";
+    }
+    match error {
+        PermissionDenied { .. } | Unauthenticated { .. } => {
+            ": the credentials lack a permission or have expired, see \"A warehouse in an object store\" in \
+             docs/operations.md"
+        }
+        error if error.to_string().contains(INSTANCE_METADATA) => {
+            ": there are no credentials in [storage] or the environment, and the instance has none either"
+        }
+        _ => "",
     }
 }

@@ -185,8 +185,31 @@ async fn requests_are_counted_by_kind() {
 #[tokio::test]
 async fn an_open_store_cannot_be_sent_away() {
     let counts = Arc::new(RequestCounts::default());
-    let store = Arc::new(CountingStore::new(Arc::new(InMemory::new()), counts));
-    let storage = ObjectStorage::new(store, BaseUri::new("memory:///"));
+    let store = open_store(
+        Arc::new(InMemory::new()),
+        "memory:///",
+        counts,
+        WriteOptions::default(),
+    );
+    let storage = ObjectStorage::new(Arc::new(OneStore(store)));
     let error = serde_json::to_string(&storage).unwrap_err().to_string();
     assert!(error.contains("file_io"), "{error}");
+}
+
+#[test]
+fn a_store_that_says_not_found_of_something_else_may_say_so_only_now() {
+    let error = |answer: &str| object_store::Error::NotFound {
+        path: "x".to_owned(),
+        source: answer.into(),
+    };
+    for (answer, missing) in [
+        ("404 Not Found: ", true),
+        ("404 Not Found: <Error><Code>NoSuchKey</Code></Error>", true),
+        ("404 Not Found: <Error><Code>BlobNotFound</Code></Error>", true),
+        ("404 Not Found: <Error><Code>NoSuchBucket</Code></Error>", false),
+    ] {
+        let failed = object_storage::failed("read", "s3://lake/x", error(answer));
+        assert_eq!(failed.kind() == ErrorKind::DataInvalid, missing, "{answer}");
+        assert_eq!(failed.retryable(), !missing, "{answer}");
+    }
 }

@@ -45,9 +45,28 @@ impl BaseUri {
     }
 }
 
-/// `file:///a`, `file:/a` and `/a` are one file, written by different clients; so are `/a//b` and `/a/b` in a
-/// file system. Other stores' locations are kept as they are.
+/// The root of the store that holds `location`: `file:///`, `s3://bucket`, or as it is in other stores.
+pub(super) fn root(location: &str) -> Option<String> {
+    let canonical = canonical(location);
+    if canonical.starts_with("file:///") {
+        return Some("file:///".to_owned());
+    }
+    let (scheme, rest) = canonical.split_once("://")?;
+    let authority = rest.split('/').next().filter(|authority| !authority.is_empty())?;
+    Some(format!("{scheme}://{authority}"))
+}
+
+/// One file has one spelling here, though clients have several: `file:///a`, `file:/a` and `/a`, and `/a//b` for `/a/b`
+/// in a file system; `s3a` and `s3n` for `s3`; `abfs` for `abfss`, and `wasbs` with the other service's host. The rest
+/// of other stores' locations is kept as it is.
 fn canonical(location: &str) -> String {
+    match location.split_once("://") {
+        Some(("s3a" | "s3n", rest)) => return format!("s3://{rest}"),
+        Some(("abfs" | "wasb" | "wasbs", rest)) => {
+            return format!("abfss://{}", rest.replacen(".blob.core.", ".dfs.core.", 1));
+        }
+        _ => {}
+    }
     let path = location.strip_prefix("file:").unwrap_or(location);
     let names_a_host = path.starts_with("//") && !path.starts_with("///");
     if !path.starts_with('/') || (names_a_host && path != location) {
@@ -85,11 +104,45 @@ mod tests {
     }
 
     #[test]
+    fn an_object_has_one_path_whoever_names_it() {
+        for location in ["s3://bucket/t/x", "s3a://bucket/t/x", "s3n://bucket/t/x"] {
+            assert_eq!(path("s3://bucket", location), "t/x");
+        }
+        let base = "abfss://c@a.dfs.core.windows.net";
+        for location in [
+            "abfss://c@a.dfs.core.windows.net/t/x",
+            "abfs://c@a.dfs.core.windows.net/t/x",
+            "wasbs://c@a.blob.core.windows.net/t/x",
+        ] {
+            assert_eq!(path(base, location), "t/x");
+        }
+    }
+
+    #[test]
+    fn a_store_has_one_root() {
+        for (location, expected) in [
+            ("/lake/t/x", Some("file:///")),
+            ("file:/lake/t/x", Some("file:///")),
+            ("s3a://bucket/t/x", Some("s3://bucket")),
+            ("gs://bucket", Some("gs://bucket")),
+            (
+                "wasbs://c@a.blob.core.windows.net/t",
+                Some("abfss://c@a.dfs.core.windows.net"),
+            ),
+            ("s3:///t/x", None),
+            ("t/x", None),
+        ] {
+            assert_eq!(root(location).as_deref(), expected, "{location}");
+        }
+    }
+
+    #[test]
     fn what_lies_elsewhere_is_refused() {
         let refused = [
             ("file:///", "s3://bucket/x"),
             ("file:///lake", "file:///lakeside/x"),
             ("s3://bucket", "s3://bucket2/x"),
+            ("s3://bucket", "gs://bucket/x"),
             ("s3://bucket", "s3://bucket//x"),
             ("memory:///", "/x"),
             ("file:///lake", "file:///lake/../etc/passwd"),

@@ -1,0 +1,404 @@
+//! The catalog is somebody else's server: our own client against our own server and Iceberg's, over connections that
+//! break, and by every way to log in.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use tabletopic_catalog::{Catalog, CatalogError, CommitOutcome, RestClient, RestSettings, conformance};
+use tabletopic_clock::SystemClock;
+use tabletopic_http::{ClientCertificate, Tls};
+use tabletopic_testkit::{Fixture, Gateway, Lake, S3, S3_KEYS, Service, Topic, certificates, eventually};
+use tokio::runtime::Runtime;
+
+use crate::TABLETOPIC;
+use crate::catalog::{configured, url};
+use crate::feed::{JSON, never_halted};
+
+const TOKEN: &str = "a-token-of-this-test";
+const SECRET: &str = "staple-of-the-client";
+
+/// A catalog server of ours, over a lake of its own.
+struct Server {
+    lake: Lake,
+    url: String,
+    _service: Service,
+}
+
+impl Server {
+    fn start(more: &str) -> Self {
+        let lake = Lake::new();
+        let service = Service::serve_catalog(TABLETOPIC, &configured(&lake, more));
+        Self {
+            url: url(&service),
+            lake,
+            _service: service,
+        }
+    }
+
+    /// Writes a configuration that reaches the server at `url`, with further lines of `[catalog]`, and another commit
+    /// every tenth of a second.
+    fn reached_at(&self, url: &str, topic: &Topic, more: &str) -> PathBuf {
+        let config = self.lake.configure("rest", topic, "", JSON);
+        let text = std::fs::read_to_string(&config).expect("it was written");
+        let (before, rest) = text.split_once("[catalog]").expect("it has one");
+        let (_, after) = rest.split_once("[workers]").expect("it has them");
+        let after = after.replace("interval = \"1s\"", "interval = \"100ms\"");
+        let catalog = format!("[catalog]\ntype = \"rest\"\nuri = \"{url}\"\n{more}\n");
+        std::fs::write(&config, format!("{before}{catalog}\n[workers]{after}")).expect("it can be written");
+        config
+    }
+
+    fn produce(&self, topic: &Topic, name: &str, count: &str) -> String {
+        let produced = self.lake.file(&format!("{name}.parquet"));
+        let arguments = [
+            "--count",
+            count,
+            "--seed",
+            name,
+            "--rate",
+            "100",
+            "--produced",
+            &produced,
+        ];
+        topic.produce("orders", &arguments);
+        produced
+    }
+}
+
+/// The client of the catalog at `url`.
+fn client(url: &str, properties: &[(&str, &str)], tls: Tls) -> Result<RestClient, CatalogError> {
+    let properties = properties
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let settings = RestSettings::new(url, None, &properties, tls).expect("good settings");
+    runtime().block_on(RestClient::open("lake", &settings, None, Arc::new(SystemClock)))
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// Exit code, and all that it prints.
+fn tabletopic(config: &PathBuf, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(TABLETOPIC)
+        .args(arguments)
+        .arg("--config")
+        .arg(config)
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
+    (output.status.code(), said)
+}
+
+#[test]
+fn the_client_conforms_with_our_own_server() {
+    let server = Server::start("");
+    let client = client(&server.url, &[], Tls::default()).unwrap();
+    runtime().block_on(conformance::conformance(&client));
+}
+
+#[test]
+fn the_client_names_and_makes_tables_in_iceberg_s_own_server() {
+    let fixture = Fixture::start();
+    let client = client(&fixture.url, &[], Tls::default()).unwrap();
+    // The cases of names and creations. Those of commits expect a table to be dated as its newest snapshot is, and this
+    // server dates it by its own clock.
+    runtime().block_on(async {
+        conformance::namespaces(&client).await;
+        conformance::create_twice(&client).await;
+        conformance::two_creators_one_wins(&client).await;
+        conformance::create_chooses_what_is_left_open(&client).await;
+        conformance::missing_is_not_found(&client).await;
+    });
+}
+
+#[test]
+fn a_topic_becomes_a_table_of_a_server_s_catalog() {
+    let server = Server::start(&format!("token = \"{TOKEN}\""));
+    let topic = Topic::create("rest", 2, &[]);
+    let login = format!("properties.token = \"{TOKEN}\"");
+    let config = server.reached_at(&server.url, &topic, &login);
+    let produced = server.produce(&topic, "1", "300");
+
+    let (code, said) = tabletopic(&config, &["check"]);
+    assert_eq!(code, Some(0), "{said}");
+    let place = format!("ok    catalog tabletopic in {}: opens", server.url);
+    assert!(said.contains(&place), "{said}");
+    Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
+    server.lake.holds(&[&produced], &["--dead-letters"]);
+    server.lake.is_sound();
+
+    let (code, said) = tabletopic(
+        &config,
+        &["sql", "--output", "csv", "-c", "SELECT count(*) AS n FROM orders"],
+    );
+    assert_eq!((code, said.as_str()), (Some(0), "n\n300\n"));
+    for command in [
+        &["status", "shop.orders"][..],
+        &["plan"],
+        &["dead-letters", "shop.orders"],
+    ] {
+        let (code, said) = tabletopic(&config, command);
+        assert_eq!(code, Some(0), "{said}");
+    }
+    let (code, said) = tabletopic(&config, &["catalog", "serve"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("has a server already"), "{said}");
+
+    let refused = server.reached_at(
+        &server.url,
+        &topic,
+        "properties.token = \"another-token-than-this\"",
+    );
+    for command in [&["check"][..], &["run", "--until-end"]] {
+        let (code, said) = tabletopic(&refused, command);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(
+            said.contains("it answers 401 Unauthorized, NotAuthorizedException"),
+            "{said}"
+        );
+        assert!(!said.contains("another-token"), "{said}");
+    }
+}
+
+/// Whether the server has got a commit or not, its sender can't know: every record is in the table once.
+#[test]
+fn answers_to_commits_that_get_lost_neither_lose_nor_double_a_record() {
+    let server = Server::start("");
+    let mut gateway = Gateway::to(&server.url, &[]);
+    let topic = Topic::create("rest-lost", 2, &[]);
+    let config = server.reached_at(&gateway.url, &topic, "");
+    let mut produced = vec![server.produce(&topic, "0", "500")];
+    let service = Service::run(TABLETOPIC, &config, &[]);
+    eventually("a first commit", || (service.commits() > 0).then_some(()));
+    for _ in 0..4 {
+        gateway.lose(&["answer", "504", "request", "late", "502", "500"]);
+        // There has to be something to commit for as long as there is something to lose.
+        while gateway.still_to_lose() > 0 {
+            let round = produced.len().to_string();
+            assert!(produced.len() < 100, "{}", service.log());
+            produced.push(server.produce(&topic, &round, "50"));
+        }
+    }
+    never_halted(&service.terminate());
+    Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
+    let produced: Vec<&str> = produced.iter().map(String::as_str).collect();
+    server.lake.holds(&produced, &["--dead-letters"]);
+    server.lake.is_sound();
+}
+
+#[test]
+fn a_lost_answer_is_told_as_unknown_and_what_changes_nothing_is_asked_again() {
+    let server = Server::start("");
+    let mut gateway = Gateway::to(&server.url, &[]);
+    let client = client(&gateway.url, &[], Tls::default()).unwrap();
+    runtime().block_on(async {
+        let mut table = conformance::new_table(&client, "outcomes").await;
+        for (number, kind) in ["answer", "500", "502", "503", "504"].into_iter().enumerate() {
+            gateway.lose(&[kind]);
+            let body = conformance::append(&table, number as i64 + 1);
+            let outcome = client.commit(&table, body.clone()).await;
+            assert!(
+                matches!(outcome, CommitOutcome::Unknown(_)),
+                "{kind}: {outcome:?}"
+            );
+            let now = client.load(&table.ident).await.unwrap();
+            assert_eq!(
+                now.metadata.current_snapshot_id(),
+                Some(number as i64 + 1),
+                "{kind}"
+            );
+            table = now;
+        }
+        gateway.lose(&["request"]);
+        let outcome = client.commit(&table, conformance::append(&table, 9)).await;
+        assert!(matches!(outcome, CommitOutcome::Unknown(_)), "{outcome:?}");
+        let now = client.load(&table.ident).await.unwrap();
+        assert_eq!(now.metadata_location, table.metadata_location);
+
+        gateway.is_busy(2);
+        client.load(&table.ident).await.unwrap();
+        gateway.is_busy(100);
+        let outage = client.load(&table.ident).await.unwrap_err();
+        assert!(matches!(outage, CatalogError::Unavailable { .. }), "{outage}");
+        gateway.is_busy(0);
+        let there = format!("GET /v1/namespaces/outcomes/tables/{}", table.ident.name);
+        let asked = gateway.seen()["requests"][&there].as_u64().unwrap();
+        // One for each outcome and one more, three for the first time that it was busy, and four for the second.
+        assert_eq!(asked, 6 + 1 + 3 + 4, "{there}");
+    });
+    let gone = gateway.url.clone();
+    drop(gateway);
+    let gone = self::client(&gone, &[], Tls::default()).unwrap_err();
+    assert!(matches!(gone, CatalogError::Unavailable { .. }), "{gone}");
+}
+
+#[test]
+fn tokens_are_renewed_before_they_end_and_when_they_are_refused() {
+    let server = Server::start("");
+    let mut gateway = Gateway::to(&server.url, &["--secret", SECRET, "--life", "10"]);
+    let credential = format!("lake:{SECRET}");
+    let client = client(
+        &gateway.url,
+        &[("credential", &credential), ("header.X-Team", "lake")],
+        Tls::default(),
+    );
+    let client = client.unwrap();
+    let runtime = runtime();
+    // Ten seconds of life: renewed after five. Whoever was given no new one in time would be refused.
+    eventually("a token in the place of one that ends soon", || {
+        runtime.block_on(client.list_namespaces()).unwrap();
+        (gateway.tokens() >= 3).then_some(())
+    });
+    assert_eq!(gateway.seen()["headers"]["x-team"], "lake");
+    let before = gateway.tokens();
+    gateway.expire_tokens();
+    runtime.block_on(client.list_namespaces()).unwrap();
+    assert!(gateway.tokens() > before);
+
+    for wrong in ["lake:another-secret", "another-secret"] {
+        let refused = self::client(&gateway.url, &[("credential", wrong)], Tls::default()).unwrap_err();
+        assert!(matches!(refused, CatalogError::Rejected { .. }), "{refused}");
+        let words = refused.to_string();
+        assert!(
+            words.contains("invalid_client") && !words.contains("another-secret"),
+            "{words}"
+        );
+    }
+}
+
+#[test]
+fn who_is_asked_is_known_by_a_certificate_and_who_asks_too() {
+    let server = Server::start("");
+    let folder = certificates();
+    let file = |name: &str| folder.path().join(name);
+    let path = folder.path().to_str().unwrap();
+    let gateway = Gateway::to(&server.url, &["--tls", path, "--clients"]);
+    let tls = |ca: &str, client: bool| Tls {
+        ca: Some(file(ca)),
+        client: client.then(|| ClientCertificate {
+            certificate: file("client.pem"),
+            key: file("client-key.pem"),
+        }),
+    };
+    client(&gateway.url, &[], tls("ca.pem", true)).unwrap();
+    for (ca, with) in [("other-ca.pem", true), ("ca.pem", false)] {
+        let refused = client(&gateway.url, &[], tls(ca, with)).unwrap_err();
+        assert!(matches!(refused, CatalogError::Unavailable { .. }), "{refused}");
+    }
+}
+
+/// A gateway is asked for a catalog elsewhere as a proxy is: with the whole URI, which it passes on to its own.
+#[test]
+fn a_proxy_is_asked_where_one_is_said() {
+    let server = Server::start("");
+    let mut gateway = Gateway::to(&server.url, &[]);
+    let port = gateway.url.rsplit(':').next().unwrap().to_owned();
+    let properties = [
+        ("rest.client.proxy.hostname", "127.0.0.1"),
+        ("rest.client.proxy.port", port.as_str()),
+        ("rest.client.proxy.username", "lake"),
+        ("rest.client.proxy.password", SECRET),
+    ];
+    client("http://catalog.invalid/api", &properties, Tls::default()).unwrap_err();
+    let seen = gateway.seen();
+    let asked = seen["requests"]["GET http://catalog.invalid/api/v1/config"].as_u64();
+    let asked = asked.or(seen["requests"]["GET /api/v1/config"].as_u64());
+    assert_eq!(asked, Some(1), "{seen:#}");
+    assert!(seen["headers"]["proxy-authorization"].is_string(), "{seen:#}");
+}
+
+/// AWS's own catalogs are asked so; the gateway computes the signatures from AWS's description of them.
+#[test]
+fn requests_are_signed_as_aws_expects_it() {
+    let server = Server::start("");
+    let gateway = Gateway::to(&server.url, &["--signed", "glue"]);
+    let topic = Topic::create("rest-signed", 1, &[]);
+    let (key_id, key) = S3_KEYS;
+    let signed = |key: &str| {
+        format!(
+            "properties.rest.sigv4-enabled = true\nproperties.rest.signing-name = \"glue\"\n\
+             properties.rest.signing-region = \"us-east-1\"\nproperties.rest.access-key-id = \"{key_id}\"\n\
+             properties.rest.secret-access-key = \"{key}\"\n"
+        )
+    };
+    let config = server.reached_at(&gateway.url, &topic, &signed(key));
+    let produced = server.produce(&topic, "1", "100");
+    Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
+    server.lake.holds(&[&produced], &["--dead-letters"]);
+
+    let refused = server.reached_at(&gateway.url, &topic, &signed("another-secret"));
+    let (code, said) = tabletopic(&refused, &["check"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("401 Unauthorized") && !said.contains("another-secret"),
+        "{said}"
+    );
+}
+
+/// Nothing here knows keys for the bucket but what the catalog gives out, and those end while it runs.
+#[test]
+fn files_are_reached_with_credentials_that_the_catalog_gives_out_and_renews() {
+    let mut store = S3::start(0);
+    let (key_id, key) = S3_KEYS;
+    let place = format!(
+        "[storage]\ns3.endpoint = \"{}\"\ns3.path-style-access = true\ns3.region = \"us-east-1\"\n",
+        store.proxy
+    );
+    // The catalog's server follows the keys of a file.
+    let lake = Lake::in_s3(&store);
+    let file = lake.file("credentials");
+    let know = |key_id: &str, key: &str| {
+        let profile = format!("[lake]\naws_access_key_id = {key_id}\naws_secret_access_key = {key}\n");
+        std::fs::write(&file, profile).expect("it is written");
+    };
+    know(key_id, key);
+    let of_server = configured(&lake, "");
+    let text = std::fs::read_to_string(&of_server).unwrap();
+    let stored = format!("{place}s3.profile-name = \"lake\"\n\n[workers]");
+    std::fs::write(&of_server, text.replace("[workers]", &stored)).unwrap();
+    let files = [
+        ("AWS_SHARED_CREDENTIALS_FILE", file.as_str()),
+        ("AWS_CONFIG_FILE", "/nowhere"),
+    ];
+    let service = Service::serve_catalog_with(TABLETOPIC, &of_server, &files);
+    let server = Server {
+        url: url(&service),
+        lake,
+        _service: service,
+    };
+    let mut gateway = Gateway::to(&server.url, &[]);
+    gateway.vend(key_id, key, 2);
+
+    let topic = Topic::create("rest-vended", 1, &[]);
+    let config = server.reached_at(&gateway.url, &topic, "");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, text.replace("[workers]", &format!("{place}\n[workers]"))).unwrap();
+    let before = server.produce(&topic, "1", "100");
+    let nobody = [
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_CONFIG_FILE", "/nowhere"),
+        ("HOME", "/nowhere"),
+    ];
+    let service = Service::run_with(TABLETOPIC, &config, &[], &nobody);
+    eventually("a first commit", || (service.commits() > 0).then_some(()));
+    store.change_keys("other-key", "other-secret");
+    know("other-key", "other-secret");
+    gateway.vend("other-key", "other-secret", 2);
+    let commits = service.commits();
+    let after = server.produce(&topic, "2", "100");
+    eventually("a commit with the new keys", || {
+        (service.commits() > commits).then_some(())
+    });
+    let log = service.terminate();
+    never_halted(&log);
+    assert!(!log.contains("other-secret"), "{log}");
+    store.change_keys(key_id, key);
+    server.lake.holds(&[&before, &after], &["--dead-letters"]);
+}

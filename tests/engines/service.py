@@ -1,0 +1,229 @@
+"""What makes the table: topics, `tabletopic run`, and the catalog and the warehouse that it is told of."""
+
+import contextlib
+import io
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from types import SimpleNamespace
+
+import fastavro
+import table
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+from pyiceberg.catalog.rest import RestCatalog
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CACHE = pathlib.Path(os.environ.get("TABLETOPIC_CACHE") or ROOT / ".cache").resolve()
+PARTITIONS = 2
+TIMEOUT = 300  # seconds
+ENGINE_TIMEOUT = 1800  # seconds, for all that one is asked
+BEGAN = 1_767_225_600_000  # of the records' Kafka timestamps, in milliseconds: 2026-01-01
+
+# Catalogs by name: the section [catalog] but for the warehouse.
+CATALOGS = {"sqlite": 'type = "sqlite"\nuri = "catalog.db"\n'}
+# Some engines cannot open a table that has a type they do not know: one for them has no such column.
+TABLES = {"shop.everything": (), "shop.without_time": ("clock",)}
+
+
+class Service:
+    """A folder with a configuration, and the programs that work by it."""
+
+    def __init__(self, folder, tabletopic, bootstrap, catalog, store):
+        self.folder, self.tabletopic, self.bootstrap = pathlib.Path(folder), str(tabletopic), bootstrap
+        self.catalog, self.store = CATALOGS[catalog], store
+        self.config = self.folder / "tabletopic.toml"
+        # Unlike any other run's on the same broker.
+        self.topics = {name: f"{name}.{os.getpid()}" for name in TABLES}
+        self.produced = {name: [] for name in TABLES}
+        self.producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True})
+        admin = AdminClient({"bootstrap.servers": bootstrap})
+        # Records have times of their own, which are not to make them old.
+        settings = {"retention.ms": "-1"}
+        made = [NewTopic(topic, PARTITIONS, 1, config=settings) for topic in self.topics.values()]
+        for future in admin.create_topics(made).values():
+            future.result(TIMEOUT)
+
+    def configure(self, phase):
+        """The configuration for the records of a phase."""
+        text = f"""[kafka]
+bootstrap = "{self.bootstrap}"
+group = "engines-{os.getpid()}"
+
+[catalog]
+{self.catalog}warehouse = "{'s3://lake/warehouse' if self.store else 'warehouse'}"
+
+[catalog.serve]
+listen = "127.0.0.1:0"
+
+[admin]
+listen = "off"
+"""
+        if store := self.store:
+            text += f"""
+[storage]
+s3.endpoint = "{store.endpoint}"
+s3.path-style-access = true
+s3.access-key-id = "{store.key_id}"
+s3.secret-access-key = "{store.key}"
+"""
+        for name, without in TABLES.items():
+            schema = self.folder / f"{name}.{phase.number}.avsc"
+            schema.write_text(table.schema_text(phase, without))
+            text += f"""
+[[topic]]
+name = "{self.topics[name]}"
+table = "{name}"
+format = "avro"
+event_time = "at"
+partition_by = {json.dumps(phase.partition_by)}
+schema.file = "{schema.name}"
+schema.evolution = ["add", "widen", "rename"]
+limits.first_year = 1900
+commit.interval = "1s"
+"""
+        self.config.write_text(text)
+
+    def produce(self, phase, rows):
+        """Sends these rows to each topic, and remembers what each table should hold of them."""
+        for name, without in TABLES.items():
+            schema = fastavro.parse_schema(phase.schema(without))
+            for row in rows:
+                buffer = io.BytesIO()
+                fastavro.schemaless_writer(buffer, schema, phase.record(row, without))
+                self.producer.produce(
+                    self.topics[name], buffer.getvalue(), partition=row["id"] % PARTITIONS,
+                    timestamp=BEGAN + row["id"], on_delivery=self.delivered(name, without, row),
+                )
+        if left := self.producer.flush(TIMEOUT):
+            sys.exit(f"{left} records were not produced")
+
+    def delivered(self, name, without, row):
+        def callback(error, message):
+            if error:
+                sys.exit(f"not produced: {error}")
+            kept = {column: value for column, value in row.items() if column not in without}
+            self.produced[name].append(kept | {
+                "_kafka_partition": message.partition(), "_kafka_offset": message.offset(),
+                "_kafka_timestamp": table.EPOCH + table.MILLISECOND * message.timestamp()[1],
+            })
+
+        return callback
+
+    def run_until_end(self):
+        done = subprocess.run(
+            [self.tabletopic, "run", "--until-end", "--config", self.config], capture_output=True, text=True,
+            timeout=TIMEOUT,
+        )
+        if done.returncode:
+            sys.exit(f"tabletopic run left with {done.returncode}:\n{done.stderr[-4000:]}")
+
+    @contextlib.contextmanager
+    def serving(self, *command):
+        """A process of tabletopic that has its catalog server; answers the server's URL."""
+        log = self.folder / f"{command[0]}.log"
+        with open(log, "wb") as to:
+            process = subprocess.Popen([self.tabletopic, *command, "--config", self.config], stdout=to, stderr=to)
+        try:
+            yield said(process, log, r"catalog \S+ at (http://\S+?)/?\s")
+        finally:
+            process.terminate()
+            process.wait(TIMEOUT)
+
+    def lake(self, uri, name):
+        """What an engine has to know to find a table (see ask.py)."""
+        loaded = rest_catalog(self.store, uri).load_table(name)
+        return {
+            "uri": uri, "catalog": "tabletopic", "table": name, "metadata": loaded.metadata_location,
+            "location": loaded.location(), "config": str(self.config), "tabletopic": self.tabletopic,
+            "cache": str(CACHE), "store": self.store and vars(self.store),
+        }
+
+
+class EngineFailed(Exception):
+    """The process that asks an engine ended early."""
+
+
+def engine_process(folder, program, name, file):
+    """What a program of this folder prints about the engine of this name."""
+    # The engines that Python loads are beside the packages of the readers.
+    paths = os.pathsep.join(map(str, (CACHE / "engines", ROOT / "tests/parts")))
+    log = folder / f"{name}.log"
+    with open(log, "wb") as to:
+        done = subprocess.run(
+            ["nice", sys.executable, ROOT / "tests/engines" / program, name, file], stdout=subprocess.PIPE, stderr=to,
+            env=os.environ | {"PYTHONPATH": paths, "TZ": "UTC"}, timeout=ENGINE_TIMEOUT,
+        )
+    if done.returncode:
+        raise EngineFailed(f"{name} ended with {done.returncode}: {log.read_text(errors='replace')[-4000:]}")
+    # Some say something of their own before.
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def as_lake(told):
+    """What `Service.lake` tells, as engines take it."""
+    store = told["store"] and SimpleNamespace(**told["store"])
+    return SimpleNamespace(**told | {"store": store})
+
+
+def rest_catalog(store, uri):
+    """PyIceberg on the catalog server."""
+    properties = {}
+    if store:
+        properties = {"s3.endpoint": store.endpoint, "s3.region": store.region,
+                      "s3.access-key-id": store.key_id, "s3.secret-access-key": store.key}
+    return RestCatalog("lake", uri=uri, warehouse="tabletopic", **properties)
+
+
+def said(process, log, pattern):
+    """Waits until a process has logged what the pattern finds."""
+    deadline = time.monotonic() + TIMEOUT
+    while not (found := re.search(pattern, log.read_text(errors="replace"))):
+        if process.poll() is not None or time.monotonic() > deadline:
+            sys.exit(f"it does not serve:\n{log.read_text()[-4000:]}")
+        time.sleep(0.05)
+    return found[1]
+
+
+@contextlib.contextmanager
+def object_store():
+    """An S3 server with an empty bucket."""
+    part = subprocess.Popen(
+        ["python3", ROOT / "tests/parts/s3.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        endpoint = part.stdout.readline().strip()
+        if not endpoint:
+            sys.exit("the S3 server did not start")
+        store = SimpleNamespace(endpoint=endpoint, region="us-east-1", key_id="test-key", key="test-secret")
+        # Some clients of S3 take no other configuration.
+        os.environ |= {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": store.region,
+                       "AWS_ACCESS_KEY_ID": store.key_id, "AWS_SECRET_ACCESS_KEY": store.key}
+        yield store
+    finally:
+        part.stdin.close()
+        part.wait(TIMEOUT)
+
+
+def add_arguments(parser):
+    """Those of every program here that makes a table."""
+    parser.add_argument("--catalog", choices=CATALOGS, default="sqlite")
+    parser.add_argument("--store", choices=["disk", "s3"], default="disk")
+    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/debug/tabletopic")
+    parser.add_argument("--keep", type=pathlib.Path, metavar="DIR", help="an empty folder for the lake, which stays")
+    parser.add_argument("--write", action="store_true", help="the results into results.jsonl and results.md")
+
+
+@contextlib.contextmanager
+def started(options):
+    """A service with what its arguments ask for, which goes with its folder."""
+    with contextlib.ExitStack() as parts:
+        folder = options.keep or parts.enter_context(tempfile.TemporaryDirectory(prefix="engines-"))
+        store = parts.enter_context(object_store()) if options.store == "s3" else None
+        bootstrap = os.environ.get("TABLETOPIC_TEST_BOOTSTRAP") or sys.exit("TABLETOPIC_TEST_BOOTSTRAP names no broker")
+        yield Service(folder, options.binary, bootstrap, options.catalog, store)

@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+"""A gateway in front of a REST catalog for a test that starts it as its child: it loses answers, asks for logins that the
+catalog behind it does not know, and keeps account.
+
+  gateway.py URL [--tls DIR] [--clients] [--secret SECRET] [--life SECONDS] [--signed SERVICE]
+                   answers at the URL that it prints, from the catalog at URL. By TLS with the certificate that
+                   `certificates.py DIR` made; with --clients only to those who show one of the same authority. With
+                   --secret it gives tokens for the client `lake` at /v1/oauth/tokens, which are good for so many
+                   seconds, and answers nobody without one. With --signed it answers only requests that are signed as
+                   AWS has it, for this service in the region `us-east-1`, with the keys `test-key` and `test-secret`.
+
+Then it does what standard input says, an order a line, and prints each when it is done:
+
+  lose KIND...     what becomes of the next commits, one KIND for each: `request` (the catalog never gets it), `answer`
+                   (it is carried out, and the connection cut), `late` (cut, and carried out after the next load), or a
+                   status such as `504` (carried out, and answered with that)
+  left             and behind it how many of them are still to come
+  busy N           the next N requests that are no commits are answered with 503 and a Retry-After
+  expire           tokens that were given so far are refused
+  vend ID KEY SECONDS
+                   from now on tables come with credentials for their files, which end after so many seconds
+  seen             and behind it JSON: requests by method and path, headers of the last one, tokens that were given
+
+It ends with standard input, so that it does not outlive a test that panics. Only Python's standard library.
+"""
+
+import argparse
+import collections
+import hashlib
+import hmac
+import http.client
+import http.server
+import json
+import pathlib
+import ssl
+import sys
+import threading
+import time
+import urllib.parse
+
+HOST = "127.0.0.1"
+CLIENT = "lake"
+REGION, KEY_ID, KEY = "us-east-1", "test-key", "test-secret"
+
+
+class State:
+    """What it is to do, and what it has seen."""
+
+    def __init__(self, options):
+        self.lock = threading.Lock()
+        self.secret, self.life, self.service = options.secret, options.life, options.signed
+        self.losses = collections.deque()
+        self.busy = 0
+        self.late = None
+        self.tokens = {}
+        self.given = 0
+        self.vended = None
+        self.requests = collections.Counter()
+        self.headers = {}
+
+    def loss(self, is_commit):
+        with self.lock:
+            return self.losses.popleft() if is_commit and self.losses else None
+
+    def is_busy(self, is_commit):
+        with self.lock:
+            busy = self.busy > 0 and not is_commit
+            self.busy -= busy
+            return busy
+
+    def knows(self, method, path, headers, body):
+        if self.service is not None:
+            expected = signature(self.service, method, path, headers, body)
+            return expected is not None and headers.get("authorization") == expected
+        if self.secret is None:
+            return True
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        with self.lock:
+            return kind == "Bearer" and self.tokens.get(token, 0) > time.monotonic()
+
+    def with_credentials(self, answer):
+        """A table, as the catalog has answered it, with credentials for its files."""
+        if self.vended is None or b'"metadata-location"' not in answer:
+            return answer
+        key_id, key, seconds = self.vended
+        table = json.loads(answer)
+        config = {"s3.access-key-id": key_id, "s3.secret-access-key": key,
+                  "s3.session-token-expires-at-ms": str(int((time.time() + seconds) * 1000))}
+        table["storage-credentials"] = [{"prefix": table["metadata"]["location"], "config": config}]
+        return json.dumps(table).encode()
+
+    def give(self, form):
+        """The answer to who asks for a token."""
+        asked = {name: values[0] for name, values in urllib.parse.parse_qs(form.decode()).items()}
+        expected = {"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": self.secret}
+        if any(asked.get(name) != value for name, value in expected.items()) or "scope" not in asked:
+            return 401, {"error": "invalid_client", "error_description": "Credentials given were invalid"}
+        with self.lock:
+            self.given += 1
+            token = f"token-{self.given}"
+            self.tokens[token] = time.monotonic() + self.life
+        return 200, {"access_token": token, "token_type": "bearer", "expires_in": self.life}
+
+
+def signature(service, method, path, headers, body):
+    """What AWS expects as the header `Authorization`
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html)."""
+    encode = lambda text: urllib.parse.quote(text, safe="-_.~")
+    parts = urllib.parse.urlsplit(path)
+    query = sorted(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
+    told = headers.get("authorization", "").partition("SignedHeaders=")[2].partition(",")[0]
+    values = {name: " ".join(value.split()) for name, value in headers.items()}
+    date, digest = values.get("x-amz-date", ""), hashlib.sha256(body).hexdigest()
+    needed = {"host", "x-amz-date"} | {name for name in values if name.startswith("x-amz-")}
+    if not needed <= set(told.split(";")):
+        return None
+    request = "\n".join([
+        method,
+        # Encoded once more than it is sent, as for all services but S3.
+        "/".join(encode(name) for name in parts.path.split("/")),
+        "&".join(f"{encode(name)}={encode(value)}" for name, value in query),
+        *(f"{name}:{values.get(name, '')}" for name in told.split(";")),
+        "",
+        told,
+        digest,
+    ])
+    scope = f"{date[:8]}/{REGION}/{service}/aws4_request"
+    text = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(request.encode()).hexdigest()])
+    key = f"AWS4{KEY}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signed = hmac.new(key, text.encode(), "sha256").hexdigest()
+    return f"AWS4-HMAC-SHA256 Credential={KEY_ID}/{scope}, SignedHeaders={told}, Signature={signed}"
+
+
+def is_commit(method, path):
+    """`POST .../namespaces/NAMESPACE/tables/TABLE`"""
+    parts = urllib.parse.urlsplit(path).path.split("/")
+    return method == "POST" and len(parts) > 2 and parts[-2] == "tables"
+
+
+def ask(behind, method, path, headers, body):
+    connection = http.client.HTTPConnection(behind.hostname, behind.port, timeout=60)
+    own = ("authorization", "host", "connection", "content-length")
+    headers = {name: value for name, value in headers.items() if name.lower() not in own}
+    connection.request(method, behind.path.rstrip("/") + path, body or None, headers)
+    response = connection.getresponse()
+    answer = response.status, response.getheaders(), response.read()
+    connection.close()
+    return answer
+
+
+def handler(behind, state):
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
+        def answer(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            path = urllib.parse.urlsplit(self.path).path
+            if path == "/v1/oauth/tokens" and state.secret is not None:
+                status, given = state.give(body)
+                return self.say(status, given)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            with state.lock:
+                state.requests[f"{self.command} {path}"] += 1
+                state.headers = headers
+            if not state.knows(self.command, self.path, headers, body):
+                return self.refuse(401, "NotAuthorizedException", "Not authorized")
+            commits = is_commit(self.command, self.path)
+            if state.is_busy(commits):
+                return self.refuse(503, "SlowDownException", "Busy", [("Retry-After", "0")])
+            request = (self.command, self.path, dict(self.headers.items()), body)
+            loss = state.loss(commits)
+            if loss in ("request", "late"):
+                state.late = request if loss == "late" else state.late
+                self.close_connection = True
+                return None
+            status, headers, answer = ask(behind, *request)
+            if loss == "answer":
+                self.close_connection = True
+                return None
+            if loss is not None:
+                return self.refuse(int(loss), "GatewayException", "the catalog does not answer")
+            self.send(status, headers, state.with_credentials(answer))
+            if self.command == "GET" and state.late and path == urllib.parse.urlsplit(state.late[1]).path:
+                late, state.late = state.late, None
+                ask(behind, *late)
+            return None
+
+        def refuse(self, status, kind, message, headers=()):
+            self.say(status, {"error": {"message": message, "type": kind, "code": status}}, headers)
+
+        def say(self, status, body, headers=()):
+            self.send(status, [("Content-Type", "application/json"), *headers], json.dumps(body).encode())
+
+        def send(self, status, headers, body):
+            self.send_response_only(status)
+            for name, value in headers:
+                if name.lower() not in ("connection", "transfer-encoding", "content-length"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", len(body))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+            self.wfile.flush()
+
+        do_GET = do_HEAD = do_POST = do_DELETE = answer
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
+
+
+class Quiet(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        pass  # A client that was killed hangs up in the midst of anything.
+
+
+def obey(words, state):
+    with state.lock:
+        match words:
+            case ["lose", *kinds]:
+                state.losses.extend(kinds)
+            case ["left"]:
+                return f"left {len(state.losses)}"
+            case ["busy", count]:
+                state.busy = int(count)
+            case ["vend", key_id, key, seconds]:
+                state.vended = (key_id, key, int(seconds))
+            case ["expire"]:
+                state.tokens.clear()
+            case ["seen"]:
+                told = {"requests": state.requests, "headers": state.headers, "tokens": state.given}
+                return "seen " + json.dumps(told)
+            case _:
+                sys.exit(f"gateway.py: no such order: {words}")
+    return " ".join(words)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url", metavar="URL")
+    parser.add_argument("--tls", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--clients", action="store_true")
+    parser.add_argument("--secret")
+    parser.add_argument("--life", type=int, default=3600)
+    parser.add_argument("--signed", metavar="SERVICE")
+    options = parser.parse_args()
+    state = State(options)
+    listener = Quiet((HOST, 0), handler(urllib.parse.urlsplit(options.url), state))
+    scheme = "http"
+    if options.tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options.tls / "server.pem", options.tls / "server-key.pem")
+        if options.clients:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(options.tls / "ca.pem")
+        listener.socket = context.wrap_socket(listener.socket, server_side=True)
+        scheme = "https"
+    threading.Thread(target=listener.serve_forever, daemon=True).start()
+    print(f"{scheme}://{HOST}:{listener.server_address[1]}", flush=True)
+    for line in sys.stdin:
+        print(obey(line.split(), state), flush=True)
+
+
+if __name__ == "__main__":
+    main()
