@@ -128,9 +128,12 @@ def table_of_runs(name, measured, limit):
 
 
 def table_of_commits(commits):
+    # What was measured again counts as it was the last time.
+    commits = {(line.get("store", "disk"), line["partitions"]): line for line in commits}
     yield "| commits to one table | CPU ms | wall ms, median | p99 | PUT | GET | DELETE | metadata file, at most |"
     yield "|---|---|---|---|---|---|---|---|"
-    for line in commits:
+    for (store, _), line in commits.items():
+        where = " in S3" if store == "s3" else ""
         which = {
             "first": f"the first {line['first']['count']:,}", "last": f"the last of {line['commits']:,}",
             "new": "beside these: a new table's", "drains_first": "followers drained, among the first",
@@ -141,7 +144,7 @@ def table_of_commits(commits):
             requests = [f"{cost[kind]['mean']:.1f}" for kind in ("puts", "gets", "deletes")]
             size = f"{cost['metadata_bytes_max']:,}" if cost["metadata_bytes_max"] else ""
             yield (
-                f"| {line['partitions']:,} topic partitions: {title} | {cost['cpu_ms']:.1f} "
+                f"| {line['partitions']:,} topic partitions{where}: {title} | {cost['cpu_ms']:.1f} "
                 f"| {cost['wall_ms_median']:.1f} | {cost['wall_ms_p99']:.1f} | {' | '.join(requests)} | {size} |"
             )
         for key, title in (("cpu_ratio", "CPU"), ("wall_ratio", "median wall"), ("cpu_ratio_drains", "CPU of drains")):

@@ -1,5 +1,5 @@
 //! A table that is fed as the service feeds it, without Kafka: units with one file each go through the real commit to
-//! an SQLite catalog and a local warehouse, and the followers are drained when they are due.
+//! an SQLite catalog and a warehouse on disk or in S3, and the followers are drained when they are due.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +23,7 @@ use tabletopic_table::commit::{Anchor, Append, Base, Fate, LogWaiting, Unit, com
 use tabletopic_table::file::{Encodings, FileNames, FileSchema, FileSettings, FileWriter};
 use tabletopic_table::follower::create;
 use tabletopic_table::follower::drain::drain;
-use tabletopic_table::storage::{DurableLocal, RequestCounts, file_io};
+use tabletopic_table::storage::{RequestCounts, StorageSettings};
 
 const JOB: &str = "orders";
 
@@ -34,13 +34,25 @@ pub struct Warehouse {
 }
 
 impl Warehouse {
-    pub async fn open(folder: &Path) -> Result<Self> {
+    /// In `folder` is the catalog, and the files too if no other `warehouse` is named.
+    pub async fn open(folder: &Path, warehouse: Option<&str>) -> Result<Self> {
         let requests = Arc::new(RequestCounts::default());
-        let file_io = file_io(Arc::new(DurableLocal::new()), "file:///", requests.clone());
+        let warehouse = match warehouse {
+            // Tables of each number of topic partitions have their own.
+            Some(bucket) => format!("{bucket}/{}", folder.file_name().unwrap_or_default().display()),
+            None => format!("file://{}", folder.display()),
+        };
+        let mut properties = BTreeMap::new();
+        if warehouse.starts_with("s3://") {
+            properties.insert("s3.path-style-access".to_owned(), "true".to_owned());
+        }
+        let environment = |name: &str| std::env::var(name).ok();
+        let settings = StorageSettings::new(&warehouse, &properties)?;
+        let file_io = settings.open(&environment, requests.clone())?.file_io;
         let options = SqliteOptions {
             name: "bench".to_owned(),
             path: folder.join("catalog.db"),
-            warehouse: format!("file://{}", folder.display()),
+            warehouse,
             busy_timeout: Duration::from_secs(10),
             commit_timeout: Duration::from_secs(30),
         };

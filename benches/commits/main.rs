@@ -5,15 +5,19 @@
 //! One table is committed to until the last thousand; these alternate with the first thousand of a new table, commit
 //! by commit, so that whatever else the machine does falls on both. One JSON object a line and number of topic
 //! partitions; `benches/table.py` makes a table of them.
+//!
+//! On an S3 server:
+//!
+//!     tests/parts/s3.py with -- cargo bench --bench commits -- --warehouse s3://lake/bench
 
 #[path = "../stages/cpu.rs"]
 mod cpu;
 mod fed;
 mod window;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
 use serde_json::{Value, json};
 use tabletopic_offsets::TableState;
@@ -40,9 +44,12 @@ struct Arguments {
     /// Commits at the end, which alternate with as many of a new table
     #[arg(long, default_value_t = 1_000)]
     last: usize,
-    /// Where catalog and warehouse are made; by default a temporary folder
+    /// Where the catalog is made, and the warehouse if no other is named; by default a temporary folder
     #[arg(long)]
-    folder: Option<std::path::PathBuf>,
+    folder: Option<PathBuf>,
+    /// A bucket of S3, such as s3://lake/bench; who asks and where it is stand in AWS's variables
+    #[arg(long)]
+    warehouse: Option<String>,
     /// Cargo passes it to every bench
     #[arg(long, hide = true)]
     bench: bool,
@@ -77,7 +84,8 @@ struct Measured {
 }
 
 fn measure(runtime: &Runtime, arguments: &Arguments, partitions: i32, folder: &Path) -> Result<Value> {
-    let warehouse = runtime.block_on(Warehouse::open(folder))?;
+    let warehouse = Warehouse::open(folder, arguments.warehouse.as_deref());
+    let warehouse = runtime.block_on(warehouse)?;
     let mut old = runtime.block_on(Fed::new(&warehouse.lake, "old", partitions))?;
     let mut first = Measured::default();
     let mut between = Measured::default();
@@ -98,6 +106,7 @@ fn measure(runtime: &Runtime, arguments: &Arguments, partitions: i32, folder: &P
     Ok(json!({
         "commits": arguments.commits,
         "partitions": partitions,
+        "store": arguments.warehouse.as_deref().map_or("disk", |_| "s3"),
         "first": first.commits.line(),
         "last": last.commits.line(),
         "new": fresh.commits.line(),
@@ -116,7 +125,8 @@ fn step(runtime: &Runtime, warehouse: &Warehouse, table: &mut Fed<'_>, into: &mu
     let before = requests(&warehouse.requests);
     let (main, cost) = cpu::measure(|| runtime.block_on(table.append(unit)))?;
     let after = requests(&warehouse.requests);
-    into.commits.add(cost, before, after, metadata_bytes(&main)?);
+    let size = runtime.block_on(metadata_bytes(warehouse, &main))?;
+    into.commits.add(cost, before, after, size);
     if Fed::drain_is_due(&main) {
         let before = requests(&warehouse.requests);
         let ((), cost) = cpu::measure(|| runtime.block_on(table.drain(&main)))?;
@@ -126,9 +136,9 @@ fn step(runtime: &Runtime, warehouse: &Warehouse, table: &mut Fed<'_>, into: &mu
     Ok(())
 }
 
-fn metadata_bytes(main: &Base<TableState>) -> Result<u64> {
-    let path = main.table.metadata_location.trim_start_matches("file://");
-    Ok(std::fs::metadata(path).with_context(|| path.to_owned())?.len())
+async fn metadata_bytes(warehouse: &Warehouse, main: &Base<TableState>) -> Result<u64> {
+    let file = warehouse.lake.file_io.new_input(&main.table.metadata_location)?;
+    Ok(file.metadata().await?.size)
 }
 
 /// The old table's cost by the new one's, round by round.

@@ -13,6 +13,7 @@ mod error;
 mod file_access;
 mod location;
 mod memory;
+mod properties;
 mod rest;
 mod serve;
 mod served;
@@ -23,10 +24,8 @@ pub use catalog::{Catalog, CommitOutcome, LoadedTable, TableChange};
 pub use error::{CatalogError, Entry};
 pub use file_access::{FileAccess, Granted};
 pub use memory::MemoryCatalog;
+pub use properties::unknown_property;
 pub use rest::{AwsKeys, AwsLogin, AwsSigner, PropertyError, RestClient, RestSettings};
 pub use serve::{Answered, RestCatalog};
 pub use served::{NamespaceChange, ServedCatalog, TableCommit};
-pub use sql::{
-    ClientCertificate, Password, PostgresCatalog, PostgresOptions, PostgresTls, Server, SqliteCatalog,
-    SqliteOptions,
-};
+pub use sql::{Password, PostgresCatalog, PostgresOptions, Server, SqliteCatalog, SqliteOptions};

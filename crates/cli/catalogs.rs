@@ -8,8 +8,8 @@ use anyhow::Context;
 use iceberg::io::FileIO;
 use object_store::aws::AwsCredential;
 use tabletopic_catalog::{
-    AwsLogin, AwsSigner, ClientCertificate, Password, PostgresCatalog, PostgresOptions, PostgresTls,
-    RestClient, RestSettings, ServedCatalog, SqliteCatalog, SqliteOptions,
+    AwsLogin, AwsSigner, Password, PostgresCatalog, PostgresOptions, RestClient, RestSettings, ServedCatalog,
+    SqliteCatalog, SqliteOptions,
 };
 use tabletopic_clock::{OsEntropy, SystemClock};
 use tabletopic_table::storage::{OpenError, RequestCounts, Store, aws_credentials, aws_region};
@@ -80,7 +80,6 @@ fn sqlite_options(config: &Catalog, file: &Path) -> anyhow::Result<SqliteOptions
 }
 
 fn postgres_options(config: &Catalog, postgres: &Postgres) -> anyhow::Result<PostgresOptions> {
-    let client = postgres.tls.client.clone();
     Ok(PostgresOptions {
         name: config.name.clone(),
         server: postgres.server.clone(),
@@ -88,10 +87,7 @@ fn postgres_options(config: &Catalog, postgres: &Postgres) -> anyhow::Result<Pos
             .password
             .as_ref()
             .map(|password| Password(password.reveal().to_owned())),
-        tls: PostgresTls {
-            ca: postgres.tls.ca.clone(),
-            client: client.map(|(certificate, key)| ClientCertificate { certificate, key }),
-        },
+        tls: postgres.tls.clone(),
         warehouse: own_warehouse(config)?,
         connect_timeout: CATALOG_CONNECT,
         lock_timeout: CATALOG_BUSY,

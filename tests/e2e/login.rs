@@ -300,7 +300,7 @@ fn the_authorities_of_the_system_are_trusted() {
 
 #[test]
 fn a_token_is_renewed_while_a_service_runs_and_an_endpoint_that_is_away_is_waited_out() {
-    let mut secured = Secured::start(6);
+    let mut secured = Secured::start(15);
     let topic = Topic::create_on(&secured.broker.bootstrap, "tokens", 1, &[]);
     let lake = Lake::new();
     let config = configure(&lake, &topic, secured.address("LOGIN"), &token(&secured, SECRET));

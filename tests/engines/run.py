@@ -4,6 +4,7 @@
   run.py                     all engines, a warehouse on this disk
   run.py --engine duckdb --engine spark
   run.py --store s3          a warehouse in an S3 server
+  run.py --catalog postgres  a catalog in PostgreSQL, or with `rest` one that another process serves
 
 Makes the table of table.py, asks each engine all rows and the questions of questions.py, and compares its answers with
 what was produced. Prints a line for each engine; leaves with 0, or with 1 if one of them differs. Needs a broker
@@ -109,7 +110,7 @@ def main():
     wrong = 0
     with service.started(options) as made:
         make(made)
-        with made.serving("catalog", "serve") as uri:
+        with made.serving() as uri:
             for name in options.engine or engine.ENGINES:
                 wrong += tell(options, made, uri, name)
     sys.exit(1 if wrong else 0)

@@ -25,8 +25,9 @@ TIMEOUT = 300  # seconds
 ENGINE_TIMEOUT = 1800  # seconds, for all that one is asked
 BEGAN = 1_767_225_600_000  # of the records' Kafka timestamps, in milliseconds: 2026-01-01
 
-# Catalogs by name: the section [catalog] but for the warehouse.
-CATALOGS = {"sqlite": 'type = "sqlite"\nuri = "catalog.db"\n'}
+SQLITE = 'type = "sqlite"\nuri = "catalog.db"\n'
+SERVE = '[catalog.serve]\nlisten = "127.0.0.1:0"\n'
+CATALOGS = ("sqlite", "postgres", "rest")
 # Some engines cannot open a table that has a type they do not know: one for them has no such column.
 TABLES = {"shop.everything": (), "shop.without_time": ("clock",)}
 
@@ -34,9 +35,9 @@ TABLES = {"shop.everything": (), "shop.without_time": ("clock",)}
 class Service:
     """A folder with a configuration, and the programs that work by it."""
 
-    def __init__(self, folder, tabletopic, bootstrap, catalog, store):
+    def __init__(self, folder, tabletopic, bootstrap, store):
         self.folder, self.tabletopic, self.bootstrap = pathlib.Path(folder), str(tabletopic), bootstrap
-        self.catalog, self.store = CATALOGS[catalog], store
+        self.store, self.catalog, self.server = store, None, None
         self.config = self.folder / "tabletopic.toml"
         # Unlike any other run's on the same broker.
         self.topics = {name: f"{name}.{os.getpid()}" for name in TABLES}
@@ -49,20 +50,33 @@ class Service:
         for future in admin.create_topics(made).values():
             future.result(TIMEOUT)
 
-    def configure(self, phase):
-        """The configuration for the records of a phase."""
+    def connect(self, catalog, parts):
+        """Says which catalog the tables are in: one of CATALOGS. What has to run for it ends with `parts`."""
+        match catalog:
+            case "sqlite":
+                self.catalog = self.with_warehouse(SQLITE)
+            case "postgres":
+                self.catalog = self.with_warehouse(parts.enter_context(database()))
+            case "rest":
+                # Another process has the catalog; who ingests is one client of it, and the engines are others.
+                config = self.folder / "server.toml"
+                config.write_text(self.common(self.with_warehouse(SQLITE) + SERVE))
+                self.server = parts.enter_context(self.process("server", config, "catalog", "serve"))
+                self.catalog = f'type = "rest"\nuri = "{self.server}"\n'
+
+    def with_warehouse(self, section):
+        return f"{section}warehouse = \"{'s3://lake/warehouse' if self.store else 'warehouse'}\"\n"
+
+    def common(self, catalog):
+        """What the configuration says beside the topics."""
         text = f"""[kafka]
 bootstrap = "{self.bootstrap}"
 group = "engines-{os.getpid()}"
 
 [catalog]
-{self.catalog}warehouse = "{'s3://lake/warehouse' if self.store else 'warehouse'}"
-
-[catalog.serve]
-listen = "127.0.0.1:0"
-
+{catalog}
 [admin]
-listen = "off"
+listen = "127.0.0.1:0"
 """
         if store := self.store:
             text += f"""
@@ -72,6 +86,11 @@ s3.path-style-access = true
 s3.access-key-id = "{store.key_id}"
 s3.secret-access-key = "{store.key}"
 """
+        return text
+
+    def configure(self, phase):
+        """The configuration for the records of a phase."""
+        text = self.common(self.catalog + ("" if self.server else SERVE))
         for name, without in TABLES.items():
             schema = self.folder / f"{name}.{phase.number}.avsc"
             schema.write_text(table.schema_text(phase, without))
@@ -124,13 +143,32 @@ commit.interval = "1s"
             sys.exit(f"tabletopic run left with {done.returncode}:\n{done.stderr[-4000:]}")
 
     @contextlib.contextmanager
-    def serving(self, *command):
-        """A process of tabletopic that has its catalog server; answers the server's URL."""
-        log = self.folder / f"{command[0]}.log"
+    def serving(self):
+        """Answers the URL at which engines find the catalog."""
+        if self.server:
+            yield self.server
+            return
+        with self.process("serve", self.config, "catalog", "serve") as url:
+            yield url
+
+    @contextlib.contextmanager
+    def ingesting(self):
+        """The same while records come in; what the ingest logs goes to run.log."""
+        if not self.server:
+            with self.process("run", self.config, "run", "--serve-catalog") as url:
+                yield url
+            return
+        with self.process("run", self.config, "run", says=r"status page at (http://\S+)"):
+            yield self.server
+
+    @contextlib.contextmanager
+    def process(self, name, config, *command, says=r"catalog \S+ at (http://\S+?)/?\s"):
+        """A process of tabletopic, and what it has said."""
+        log = self.folder / f"{name}.log"
         with open(log, "wb") as to:
-            process = subprocess.Popen([self.tabletopic, *command, "--config", self.config], stdout=to, stderr=to)
+            process = subprocess.Popen([self.tabletopic, *command, "--config", config], stdout=to, stderr=to)
         try:
-            yield said(process, log, r"catalog \S+ at (http://\S+?)/?\s")
+            yield said(process, log, says)
         finally:
             process.terminate()
             process.wait(TIMEOUT)
@@ -191,23 +229,42 @@ def said(process, log, pattern):
 
 
 @contextlib.contextmanager
-def object_store():
-    """An S3 server with an empty bucket."""
+def running(program):
+    """A program of tests/parts, and the first line that it prints."""
     part = subprocess.Popen(
-        ["python3", ROOT / "tests/parts/s3.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ["python3", ROOT / "tests/parts" / program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
-        endpoint = part.stdout.readline().strip()
-        if not endpoint:
-            sys.exit("the S3 server did not start")
+        line = part.stdout.readline().strip()
+        if not line:
+            sys.exit(f"{program} did not start")
+        yield part, line
+    finally:
+        part.stdin.close()
+        part.wait(TIMEOUT)
+
+
+@contextlib.contextmanager
+def database():
+    """A database of PostgreSQL, as [catalog] names it."""
+    with running("postgres.py") as (part, port):
+        print("create lake", file=part.stdin, flush=True)
+        part.stdout.readline()
+        yield f"""type = "postgres"
+uri = "postgres://lake@127.0.0.1:{port}/lake?sslmode=disable"
+password = "lake's password"
+"""
+
+
+@contextlib.contextmanager
+def object_store():
+    """An S3 server with an empty bucket."""
+    with running("s3.py") as (_, endpoint):
         store = SimpleNamespace(endpoint=endpoint, region="us-east-1", key_id="test-key", key="test-secret")
         # Some clients of S3 take no other configuration.
         os.environ |= {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": store.region,
                        "AWS_ACCESS_KEY_ID": store.key_id, "AWS_SECRET_ACCESS_KEY": store.key}
         yield store
-    finally:
-        part.stdin.close()
-        part.wait(TIMEOUT)
 
 
 def add_arguments(parser):
@@ -226,4 +283,6 @@ def started(options):
         folder = options.keep or parts.enter_context(tempfile.TemporaryDirectory(prefix="engines-"))
         store = parts.enter_context(object_store()) if options.store == "s3" else None
         bootstrap = os.environ.get("TABLETOPIC_TEST_BOOTSTRAP") or sys.exit("TABLETOPIC_TEST_BOOTSTRAP names no broker")
-        yield Service(folder, options.binary, bootstrap, options.catalog, store)
+        made = Service(folder, options.binary, bootstrap, store)
+        made.connect(options.catalog, parts)
+        yield made

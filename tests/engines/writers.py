@@ -129,13 +129,13 @@ def main():
         made.configure(phase)
         made.produce(phase, phase.batches()[0])
         made.run_until_end()
-        with made.serving("run", "--serve-catalog") as uri, producing(made, phase):
+        with made.ingesting() as uri, producing(made, phase):
             print("spark:", change(made, uri, "spark", SPARK), flush=True)
             [deleted] = change(made, uri, "trino", TRINO)
             print("trino:", deleted, flush=True)
         log = (made.folder / "run.log").read_text()
         made.run_until_end()
-        with made.serving("catalog", "serve") as uri:
+        with made.serving() as uri:
             wrong = list(findings(made, uri, deleted))
         if "halted" in log:
             wrong.append(f"the ingest halted:\n{log[-4000:]}")

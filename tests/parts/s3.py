@@ -4,7 +4,10 @@
   s3.py [--seed N]   starts both with an empty bucket `lake`, waits until they serve, and prints the endpoint of the
                      server, that of the proxy, and the folder that the server keeps the bucket in, a line each
 
-Then it does what standard input says, an order a line, and prints one line for each when it is done:
+  s3.py with -- CMD  runs CMD beside the server alone, with AWS's variables set so that clients find it, and leaves with
+                     the exit code of CMD
+
+Without a command it does what standard input says, an order a line, and prints one line for each when it is done:
 
   fail CHANCE    this share of the requests to the proxy goes wrong from now on: three of four are answered 503 SlowDown,
                  the fourth is carried out and its answer lost
@@ -220,15 +223,28 @@ def obey(words, server, trouble):
     return " ".join(words)
 
 
+def environment(server):
+    """Variables that have clients find the server."""
+    key_id, key = KEYS
+    return {
+        "AWS_ENDPOINT_URL": f"http://{HOST}:{server.port}", "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": key,
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("mode", nargs="?", choices=["with"])
+    parser.add_argument("cmd", nargs="*")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="s3-"))
     server, trouble = Server(folder), Trouble(options.seed)
     try:
         server.up()
+        if options.mode:
+            sys.exit(subprocess.run(options.cmd, env=os.environ | environment(server)).returncode)
         port = proxy(server, trouble)
         print(f"http://{HOST}:{server.port}", f"http://{HOST}:{port}", server.bucket, sep="\n", flush=True)
         for line in sys.stdin:

@@ -7,6 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 use tabletopic_http::Tls;
 
+use crate::unknown_property;
+
 /// All that there are. A name that ends with a dot begins the names of as many as one likes.
 const KNOWN: [&str; 18] = [
     "token",
@@ -399,35 +401,12 @@ pub(super) fn under(url: &Url, path: &str) -> Url {
 }
 
 fn check(name: &str, value: &str) -> Result<(), PropertyError> {
-    let known = KNOWN.iter().any(|known| match known.strip_suffix('.') {
-        Some(_) => name.len() > known.len() && name.starts_with(known),
-        None => name == *known,
-    });
-    if !known {
-        return Err(PropertyError::of(name, unknown(name)));
+    if let Some(message) = unknown_property(name, &KNOWN) {
+        return Err(PropertyError::of(name, message));
     }
     match value.is_empty() {
         true => Err(PropertyError::of(name, "is empty; write a value, or remove it")),
         false => Ok(()),
-    }
-}
-
-fn unknown(name: &str) -> String {
-    let shown = |known: &str| match known.ends_with('.') {
-        true => format!("{known}NAME"),
-        false => known.to_owned(),
-    };
-    let nearest = KNOWN
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, known)| *distance <= known.len() / 3)
-        .min();
-    match nearest {
-        Some((_, known)) => format!("is no such property; did you mean {}?", shown(known)),
-        None => {
-            let all: Vec<String> = KNOWN.iter().map(|known| shown(known)).collect();
-            format!("is no such property; write one of {}", all.join(", "))
-        }
     }
 }
 

@@ -25,7 +25,7 @@ use backend::Backend;
 use layout::Layout;
 use rows::Rows;
 
-pub use postgres::{ClientCertificate, Password, PostgresCatalog, PostgresOptions, PostgresTls, Server};
+pub use postgres::{Password, PostgresCatalog, PostgresOptions, Server};
 pub use sqlite::{SqliteCatalog, SqliteOptions};
 
 /// A [`Catalog`](crate::Catalog) in a database.

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use tabletopic_catalog::conformance::new_table;
-use tabletopic_catalog::{
-    Catalog, CatalogError, ClientCertificate, Password, PostgresOptions, PostgresTls, Server,
-};
+use tabletopic_catalog::{Catalog, CatalogError, Password, PostgresOptions, Server};
+use tabletopic_http::{ClientCertificate, Tls};
 use tabletopic_testkit::{OverTls, Postgres};
 
 use crate::{Lake, look, open, run};
@@ -119,11 +118,11 @@ async fn tls_trusts_its_authorities_and_shows_a_certificate() {
     } = Postgres::start_over_tls();
     let file = |name: &str| certificates.path().join(name);
     let lake = Lake::on(&postgres, "tls");
-    let trusting = PostgresTls {
+    let trusting = Tls {
         ca: Some(file("ca.pem")),
         client: None,
     };
-    let options = |user: &str, mode: &str, tls: &PostgresTls| PostgresOptions {
+    let options = |user: &str, mode: &str, tls: &Tls| PostgresOptions {
         server: server(&lake, user, &lake.database, mode),
         tls: tls.clone(),
         ..lake.options()
@@ -135,15 +134,13 @@ async fn tls_trusts_its_authorities_and_shows_a_certificate() {
         "shop",
     )
     .await;
-    open(options("lake", "require", &PostgresTls::default()))
-        .await
-        .unwrap();
+    open(options("lake", "require", &Tls::default())).await.unwrap();
     run(
         &mut lake.foreign().await,
         "GRANT CREATE ON SCHEMA public TO client; GRANT lake TO client",
     )
     .await;
-    let showing = PostgresTls {
+    let showing = Tls {
         client: Some(ClientCertificate {
             certificate: file("client.pem"),
             key: file("client-key.pem"),
@@ -162,11 +159,11 @@ async fn tls_trusts_its_authorities_and_shows_a_certificate() {
     .await;
     // Nobody the system trusts has signed the server's certificate.
     refused(
-        options("lake", "verify-full", &PostgresTls::default()),
+        options("lake", "verify-full", &Tls::default()),
         &["UnknownIssuer", "check sslmode and the files of TLS"],
     )
     .await;
-    let missing = PostgresTls {
+    let missing = Tls {
         ca: Some(Path::new("/not/there/ca.pem").to_owned()),
         client: None,
     };

@@ -17,10 +17,9 @@ use std::time::Duration;
 
 use iceberg::io::FileIO;
 use sqlx::{Connection, PgConnection};
-use tabletopic_catalog::{
-    CatalogError, Password, PostgresCatalog, PostgresOptions, PostgresTls, Server, conformance,
-};
+use tabletopic_catalog::{CatalogError, Password, PostgresCatalog, PostgresOptions, Server, conformance};
 use tabletopic_clock::{OsEntropy, SystemClock};
+use tabletopic_http::Tls;
 use tabletopic_testkit::{POSTGRES_PASSWORD, Postgres};
 use tempfile::TempDir;
 
@@ -53,7 +52,7 @@ impl Lake {
             name: "test".to_owned(),
             server: Server::parse(&Postgres::uri(self.port, &self.database)).unwrap(),
             password: Some(Password(POSTGRES_PASSWORD.to_owned())),
-            tls: PostgresTls::default(),
+            tls: Tls::default(),
             warehouse: format!("file://{}", self.warehouse.path().display()),
             connect_timeout: Duration::from_secs(1),
             lock_timeout: Duration::from_secs(10),

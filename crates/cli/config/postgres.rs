@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use tabletopic_catalog::Server;
+use tabletopic_http::Tls;
 use toml::Spanned;
 
 use super::document::Document;
 use super::error::Problem;
 use super::reference::References;
 use super::secret::Secret;
-use super::tls::{self, Tls};
-use super::{raw, required};
+use super::{raw, required, tls};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Postgres {
@@ -48,7 +48,7 @@ impl Postgres {
             let message = "nobody looks at it with sslmode=require in `uri`; write sslmode=verify-full there";
             return Err(document.problem_at(ca.span(), message.to_owned()));
         }
-        let tls = Tls::validate(tls, document, references)?;
+        let tls = tls::validate(tls, document, references)?;
         Ok(Self {
             server,
             password: raw.password.map(Spanned::into_inner),

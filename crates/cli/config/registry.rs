@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tabletopic_decode::{self as decode, ApicurioIds};
-use tabletopic_registry::{Api, ApicurioVersion, ClientCertificate, Credentials, RegistrySettings};
+use tabletopic_registry::{Api, ApicurioVersion, Credentials, RegistrySettings, Tls};
 use toml::Spanned;
 
 use super::document::Document;
 use super::error::Problem;
-use super::raw;
 use super::reference::References;
 use super::secret::Secret;
-use super::tls::Tls;
 use super::units::Interval;
+use super::{raw, tls};
 
 /// How records name their schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -83,7 +82,7 @@ impl Registry {
                 let message = "none of `urls` begins with https://, so tls has no meaning; remove it";
                 return Err(document.problem_at(tls.span(), message.to_owned()));
             }
-            Some(tls) => Tls::validate(tls.into_inner(), document, references)?,
+            Some(tls) => tls::validate(tls.into_inner(), document, references)?,
             None => Tls::default(),
         };
         let api = raw.api.unwrap_or_default();
@@ -117,14 +116,7 @@ impl Registry {
                 },
                 Login::Bearer(token) => Credentials::Bearer(token.reveal().to_owned()),
             }),
-            tls: tabletopic_registry::Tls {
-                ca: self.tls.ca.clone(),
-                client: self
-                    .tls
-                    .client
-                    .clone()
-                    .map(|(certificate, key)| ClientCertificate { certificate, key }),
-            },
+            tls: self.tls.clone(),
             timeout: self.timeout,
         }
     }

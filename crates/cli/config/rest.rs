@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use tabletopic_catalog::{PropertyError, RestSettings};
-use tabletopic_http as http;
 use toml::Spanned;
 
 use super::document::Document;
 use super::error::Problem;
 use super::reference::References;
-use super::tls::Tls;
-use super::{raw, required};
+use super::{raw, required, tls};
 
 /// `warehouse` is the name that the server knows it by.
 pub fn validate(
@@ -35,13 +33,7 @@ pub fn validate(
     }
     let place = raw.tls.as_ref().map(Spanned::span);
     let tls = raw.tls.map(Spanned::into_inner).unwrap_or_default();
-    let tls = Tls::validate(tls, document, references)?;
-    let tls = http::Tls {
-        ca: tls.ca,
-        client: tls
-            .client
-            .map(|(certificate, key)| http::ClientCertificate { certificate, key }),
-    };
+    let tls = tls::validate(tls, document, references)?;
     let properties: BTreeMap<String, String> = raw
         .properties
         .0

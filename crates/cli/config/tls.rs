@@ -1,22 +1,14 @@
 //! `ca`, `certificate` and `key`: the files of a connection by TLS.
 
 use std::ops::Range;
-use std::path::PathBuf;
 
+use tabletopic_http::{ClientCertificate, Tls};
 use toml::Spanned;
 
 use super::document::Document;
 use super::error::Problem;
 use super::raw;
 use super::reference::References;
-
-/// Paths of PEM files.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
-    pub ca: Option<PathBuf>,
-    /// The certificate that this client shows, and its key.
-    pub client: Option<(PathBuf, PathBuf)>,
-}
 
 /// Where the section says something, if it does.
 pub fn said(raw: Option<&Spanned<raw::Tls>>) -> Option<Range<usize>> {
@@ -28,24 +20,21 @@ pub fn said(raw: Option<&Spanned<raw::Tls>>) -> Option<Range<usize>> {
         .next()
 }
 
-impl Tls {
-    pub fn validate(
-        raw: raw::Tls,
-        document: &Document<'_>,
-        references: &References<'_>,
-    ) -> Result<Self, Problem> {
-        let path = |file: &str| references.folder.join(file);
-        let client = match (raw.certificate, raw.key) {
-            (None, None) => None,
-            (Some(certificate), Some(key)) => Some((path(certificate.get_ref()), path(key.get_ref()))),
-            (Some(one), None) | (None, Some(one)) => {
-                let message = "write certificate and key, each the path of a PEM file, or neither";
-                return Err(document.problem_at(one.span(), message.to_owned()));
-            }
-        };
-        Ok(Self {
-            ca: raw.ca.map(|ca| path(ca.get_ref())),
-            client,
-        })
-    }
+pub fn validate(raw: raw::Tls, document: &Document<'_>, references: &References<'_>) -> Result<Tls, Problem> {
+    let path = |file: &str| references.folder.join(file);
+    let client = match (raw.certificate, raw.key) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some(ClientCertificate {
+            certificate: path(certificate.get_ref()),
+            key: path(key.get_ref()),
+        }),
+        (Some(one), None) | (None, Some(one)) => {
+            let message = "write certificate and key, each the path of a PEM file, or neither";
+            return Err(document.problem_at(one.span(), message.to_owned()));
+        }
+    };
+    Ok(Tls {
+        ca: raw.ca.map(|ca| path(ca.get_ref())),
+        client,
+    })
 }

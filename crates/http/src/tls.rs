@@ -7,10 +7,11 @@ use reqwest::{Certificate, ClientBuilder, Identity};
 
 use crate::ClientError;
 
-/// PEM files. They are read when the client is made.
+/// PEM files. They are read when a client is made, or, of a database, a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {
-    /// The certificate authorities that a server's certificate may come from; without it, those of the system.
+    /// The certificate authorities that a server's certificate may come from: instead of those of the system, and for a
+    /// database beside them.
     pub ca: Option<PathBuf>,
     /// What the client shows to a server that asks for it (mutual TLS).
     pub client: Option<ClientCertificate>,

@@ -81,7 +81,7 @@ fn with_properties(properties: &[&str]) -> Vec<String> {
 
 fn kafka(arguments: &[String]) -> String {
     let output = Command::new("python3")
-        .arg(script())
+        .arg(file("kafka.py"))
         .args(arguments)
         .output()
         .expect("python3 runs");
@@ -111,6 +111,9 @@ impl WithoutTopicIds {
         let arguments = [topic.as_ref(), partitions.as_ref()];
         let mut part = Part::start(&python(), "without_topic_ids.py", &arguments);
         let bootstrap = part.line();
-        Self { _part: part, bootstrap }
+        Self {
+            _part: part,
+            bootstrap,
+        }
     }
 }

@@ -58,10 +58,12 @@ pub fn run_with(program: &str, arguments: &[&str], environment: &[(String, Strin
             String::from_utf8_lossy(&output.stderr)
         )
     });
-    let code = output
-        .status
-        .code()
-        .unwrap_or_else(|| panic!("{program}.py {arguments:?} answered, and ended by {}", output.status));
+    let code = output.status.code().unwrap_or_else(|| {
+        panic!(
+            "{program}.py {arguments:?} answered, and ended by {}",
+            output.status
+        )
+    });
     (code, answer)
 }
 

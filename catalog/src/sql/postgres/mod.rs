@@ -17,12 +17,12 @@ mod failure;
 mod server;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use iceberg::io::FileIO;
 use tabletopic_clock::{Clock, Entropy};
+use tabletopic_http::Tls;
 
 use crate::sql::{SqlCatalog, absolute};
 use crate::{Catalog, CatalogError};
@@ -38,7 +38,7 @@ pub struct PostgresOptions {
     pub server: Server,
     /// Without one, what libpq would take: `PGPASSWORD`, or the file `~/.pgpass`.
     pub password: Option<Password>,
-    pub tls: PostgresTls,
+    pub tls: Tls,
     /// Absolute URI under which tables get their locations, such as `file:///lake/warehouse`.
     pub warehouse: String,
     /// How long a connection is waited for: a new one, or one of the few that are open.
@@ -57,23 +57,6 @@ impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
-}
-
-/// The paths of PEM files, which are read anew for each connection.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PostgresTls {
-    /// Certificate authorities that are trusted beside those of the system.
-    pub ca: Option<PathBuf>,
-    /// What this client shows to a server that asks for it.
-    pub client: Option<ClientCertificate>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientCertificate {
-    /// The certificate, and those between it and its authority.
-    pub certificate: PathBuf,
-    /// Its private key, without a passphrase.
-    pub key: PathBuf,
 }
 
 /// A [`Catalog`] in a PostgreSQL database, in the layout of the JDBC catalog.

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use tabletopic_http::{ClientCertificate, Tls};
+
 use super::*;
-use crate::config::tls::Tls;
 
 const POSTGRES: &str = r#"type = "postgres"
 uri = "postgres://lake@db.example.com/lake"
@@ -36,7 +37,10 @@ fn a_database_has_server_login_and_tls() {
     assert_eq!(postgres.tls.ca, Some(in_etc("ca.pem")));
     assert_eq!(
         postgres.tls.client,
-        Some(("/me.pem".into(), in_etc("me-key.pem")))
+        Some(ClientCertificate {
+            certificate: "/me.pem".into(),
+            key: in_etc("me-key.pem"),
+        })
     );
     assert_eq!(postgres.password.as_ref().unwrap().reveal(), "hunter2");
     assert_eq!(config.catalog.place(), "postgres://lake@db.example.com/lake");

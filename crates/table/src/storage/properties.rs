@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tabletopic_catalog::unknown_property;
+
 pub(super) const S3_TAGS: &str = "s3.write.tags.";
 pub(super) const ADLS_TAGS: &str = "adls.write.tags.";
 
@@ -179,34 +181,8 @@ impl<'a> Properties<'a> {
 }
 
 pub(super) fn check_known(name: &str) -> Result<(), SettingsError> {
-    let known = KNOWN.iter().any(|known| match known.strip_suffix('.') {
-        Some(_) => name.len() > known.len() && name.starts_with(known),
-        None => name == *known,
-    });
-    match known {
-        true => Ok(()),
-        false => Err(SettingsError::of(name, unknown(name))),
-    }
-}
-
-fn unknown(name: &str) -> String {
-    let nearest = KNOWN
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
-        .filter(|(distance, known)| *distance <= known.len() / 3)
-        .min();
-    match nearest {
-        Some((_, known)) => format!("is no such property; did you mean {}?", shown(known)),
-        None => {
-            let all: Vec<String> = KNOWN.iter().map(|known| shown(known)).collect();
-            format!("is no such property; write one of {}", all.join(", "))
-        }
-    }
-}
-
-fn shown(known: &str) -> String {
-    match known.ends_with('.') {
-        true => format!("{known}NAME"),
-        false => known.to_owned(),
+    match unknown_property(name, &KNOWN) {
+        None => Ok(()),
+        Some(message) => Err(SettingsError::of(name, message)),
     }
 }
