@@ -111,7 +111,7 @@ pub fn asked(config: &Path, code: i32, arguments: &[&str]) -> Value {
 
 pub fn start_redrive(config: &Path) -> Child {
     let mut command = command(config, &["redrive", "--yes", "--output", "json"]);
-    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("it starts")
 }
 
@@ -267,12 +267,7 @@ fn redrives_that_are_killed_or_run_at_once_add_each_row_once() {
     let both = [start_redrive(&story.mended), start_redrive(&story.mended)];
     for one in both {
         let output = one.wait_with_output().expect("it ends");
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{}",
-            String::from_utf8_lossy(&output.stdout)
-        );
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
     }
     let log = service.terminate();
     crate::feed::never_halted(&log);

@@ -1,6 +1,8 @@
 //! Dead letters whose schemas are in a registry: after the fix they become rows by these schemas, each once. Confluent's
 //! serializers wrote them; PyIceberg and DuckDB say what the table holds then.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 use tabletopic_testkit::{Lake, Registry, Topic};
 
@@ -20,8 +22,15 @@ fn become_rows(format: &str, redriven: &[(&str, usize)], [all, staying]: [Value;
         rows.push(file);
         causes.extend(vec![produced["first"].to_string(); changes]);
     };
-    let section = of_registry(&registry).replace("[registry]", "[registry]\ntimeout = \"500ms\"");
+    let section = of_registry(&registry);
     let configure = |schema: &str| configure(format, &lake, &topic, &format!("{schema}\n{section}"));
+    let impatient = |config: &Path| {
+        let text = std::fs::read_to_string(config).expect("it was written");
+        let text = text.replace("[registry]", "[registry]\ntimeout = \"500ms\"");
+        let file = lake.path("impatient.toml");
+        std::fs::write(&file, text).expect("it can be written");
+        file
+    };
 
     let config = configure("schema.evolution = []");
     wave("before", &["first"], 0);
@@ -39,7 +48,7 @@ fn become_rows(format: &str, redriven: &[(&str, usize)], [all, staying]: [Value;
     // The fix. Who has the schemas is away at first.
     let config = configure("schema.recursive = \"json\"");
     registry.pause();
-    let (code, _, said) = letters(&config, &["redrive", "--yes"]);
+    let (code, _, said) = letters(&impatient(&config), &["redrive", "--yes"]);
     assert_eq!(code, 5, "{said}");
     assert!(said.contains(&url), "{said}");
     registry.resume();
@@ -49,9 +58,8 @@ fn become_rows(format: &str, redriven: &[(&str, usize)], [all, staying]: [Value;
     // Both find out at once which columns the table lacks.
     for one in [start_redrive(&config), start_redrive(&config)] {
         let output = one.wait_with_output().expect("it ends");
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        let done = serde_json::from_str(&said).expect("JSON");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let done = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(by_reason(&done), staying, "{done:#}");
     }
 

@@ -26,10 +26,11 @@ from confluent_kafka.admin import (
 from produced import Produced
 
 TIMEOUT = 30  # seconds
-# What a leader answers that has not heard yet of the partitions that metadata names, or of their epoch.
+# What a leader answers that has not heard yet of the partitions that metadata names, or of their epoch; and what the
+# client says by itself as long as its metadata has no leader.
 NOT_YET = (
-    KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError._UNKNOWN_PARTITION, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.FENCED_LEADER_EPOCH,
 )
 
 
