@@ -134,6 +134,8 @@ def table_of_commits(commits):
     yield "|---|---|---|---|---|---|---|---|"
     for (store, _), line in commits.items():
         where = " in S3" if store == "s3" else ""
+        # Requests are the same, and the times say nothing.
+        where += " (debug build)" if line.get("profile") == "dev" else ""
         which = {
             "first": f"the first {line['first']['count']:,}", "last": f"the last of {line['commits']:,}",
             "new": "beside these: a new table's", "drains_first": "followers drained, among the first",

@@ -106,6 +106,7 @@ fn measure(runtime: &Runtime, arguments: &Arguments, partitions: i32, folder: &P
     Ok(json!({
         "commits": arguments.commits,
         "partitions": partitions,
+        "profile": if cfg!(debug_assertions) { "dev" } else { "release" },
         "store": arguments.warehouse.as_deref().map_or("disk", |_| "s3"),
         "first": first.commits.line(),
         "last": last.commits.line(),

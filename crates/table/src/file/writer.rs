@@ -7,9 +7,9 @@ use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat, 
 use object_store::PutPayload;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, LogicalType, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 
 use super::bounds::LONGEST_IN_PARQUET;
 use super::metrics::Metrics;
@@ -57,7 +57,7 @@ impl FileWriter {
             .set_statistics_truncate_length(Some(LONGEST_IN_PARQUET))
             .set_column_index_truncate_length(Some(LONGEST_IN_PARQUET));
         let options = ArrowWriterOptions::new()
-            .with_properties(encodings.set(properties).build())
+            .with_properties(without_misread(&schema, encodings.set(properties)).build())
             .with_parquet_schema(schema.parquet().clone())
             // Iceberg readers go by field ids and Parquet types.
             .with_skip_arrow_metadata(true);
@@ -170,4 +170,15 @@ impl FileWriter {
             source,
         }
     }
+}
+
+/// Parquet's own statistics of UUIDs are left out, as their bounds are: Iceberg's Java library compares these as signed
+/// numbers, and would skip row groups that hold what is asked for.
+fn without_misread(schema: &FileSchema, properties: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
+    let columns = schema.parquet().columns().iter();
+    columns
+        .filter(|column| column.logical_type_ref() == Some(&LogicalType::Uuid))
+        .fold(properties, |properties, column| {
+            properties.set_column_statistics_enabled(column.path().clone(), EnabledStatistics::None)
+        })
 }
