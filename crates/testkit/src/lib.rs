@@ -25,6 +25,7 @@ mod registry;
 mod s3;
 mod secured;
 mod service;
+mod toxiproxy;
 mod wait;
 mod weather;
 
@@ -43,5 +44,6 @@ pub use registry::{BehindTls, Registry};
 pub use s3::{S3, S3_KEYS};
 pub use secured::{PASSWORD, SECRET, Secured, USER, certificates};
 pub use service::Service;
+pub use toxiproxy::Toxiproxy;
 pub use wait::{eventually, eventually_within};
 pub use weather::{Luck, Weather};
