@@ -23,6 +23,8 @@ mod followers;
 mod foreign;
 mod halts;
 mod json_schema;
+#[cfg(feature = "gssapi")]
+mod kerberos;
 mod keys;
 mod login;
 mod main_path;
