@@ -11,6 +11,7 @@
 mod admin;
 mod apicurio;
 mod avro;
+mod azure;
 mod brokers;
 mod catalog;
 mod data;
@@ -21,6 +22,7 @@ mod evolution;
 mod feed;
 mod followers;
 mod foreign;
+mod gcs;
 mod halts;
 mod json_schema;
 #[cfg(feature = "gssapi")]

@@ -9,11 +9,13 @@
     reason = "test support: a failure is a panic with its reason"
 )]
 
+mod azurite;
 mod broker;
 mod faulty_catalog;
 mod faulty_store;
 mod fixture;
 mod gateway;
+mod gcs;
 mod lake;
 mod lost_answers;
 mod part;
@@ -30,11 +32,13 @@ mod toxiproxy;
 mod wait;
 mod weather;
 
+pub use azurite::{AZURITE_KEY, Azurite};
 pub use broker::{Broker, WithoutTopicIds};
 pub use faulty_catalog::FaultyCatalog;
 pub use faulty_store::FaultyStore;
 pub use fixture::Fixture;
 pub use gateway::Gateway;
+pub use gcs::Gcs;
 pub use lake::Lake;
 pub use lost_answers::{Lost, LostAnswers};
 pub use postgres::{OverTls, POSTGRES_PASSWORD, Postgres};
