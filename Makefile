@@ -24,7 +24,8 @@ test: parts ## Everything: what the tests need is installed, a broker is started
 	RUST_TEST_THREADS=$(TEST_THREADS) tests/parts/kafka.py with -- cargo test --workspace
 
 test-full: test engines ## `make test`, the tests that are too long for it, `make engines`, then three rounds of `make soak`: two or three hours
-	tests/parts/kafka.py with -- cargo test --workspace --test e2e -- --ignored
+	tests/parts/kafka.py with -- cargo test --workspace --test e2e --test azurite -- --ignored
+	tests/parts/kafka.py with -- cargo test --workspace --features gssapi --test e2e -- kerberos
 	tests/parts/kafka.py with -- tests/soak/soak.py --rounds 3
 
 engines: ## Every engine reads the tables, and some write them: into tests/engines/results.md. Installs 2.4 GB of engines

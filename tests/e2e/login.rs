@@ -16,7 +16,7 @@ const WRONG: &str = "neither-this-nor-that";
 const RENEWED: &str = "battery-staple-again";
 
 /// Librdkafka's properties, in the order in which they are written.
-type Properties = Vec<(&'static str, String)>;
+pub type Properties = Vec<(&'static str, String)>;
 
 fn tls(secured: &Secured) -> Properties {
     vec![
@@ -63,7 +63,10 @@ fn token(secured: &Secured, secret: &str) -> Properties {
 }
 
 /// Some of them otherwise.
-fn with(mut properties: Properties, others: impl IntoIterator<Item = (&'static str, String)>) -> Properties {
+pub fn with(
+    mut properties: Properties,
+    others: impl IntoIterator<Item = (&'static str, String)>,
+) -> Properties {
     for (name, value) in others {
         properties.retain(|(other, _)| *other != name);
         properties.push((name, value));
@@ -72,7 +75,7 @@ fn with(mut properties: Properties, others: impl IntoIterator<Item = (&'static s
 }
 
 /// A configuration for one of the broker's addresses, with a group of its own.
-fn configure(lake: &Lake, topic: &Topic, address: &str, properties: &Properties) -> PathBuf {
+pub fn configure(lake: &Lake, topic: &Topic, address: &str, properties: &Properties) -> PathBuf {
     let topic = Topic {
         bootstrap: address.to_owned(),
         ..topic.clone()

@@ -11,6 +11,7 @@
 mod admin;
 mod apicurio;
 mod avro;
+mod azure;
 mod brokers;
 mod catalog;
 mod data;
@@ -21,8 +22,11 @@ mod evolution;
 mod feed;
 mod followers;
 mod foreign;
+mod gcs;
 mod halts;
 mod json_schema;
+#[cfg(feature = "gssapi")]
+mod kerberos;
 mod keys;
 mod login;
 mod main_path;

@@ -2,19 +2,19 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tabletopic_testkit::{Lake, S3, S3_KEYS, Service, Topic, eventually};
+use tabletopic_testkit::{Lake, S3, S3_KEYS, Service, Topic, Toxiproxy, eventually};
 
 use crate::TABLETOPIC;
 use crate::admin::{address, administer, get};
 use crate::feed::{JSON, never_halted};
 
-/// Settings of the store, by the proxy; `more` are further lines.
-fn through_the_proxy(store: &S3, more: &str) -> String {
+/// Settings of the store, which answers at `endpoint`; `more` are further lines.
+fn settings(endpoint: &str, more: &str) -> String {
     format!(
-        "[storage]\ns3.endpoint = \"{}\"\ns3.path-style-access = true\ns3.region = \"us-east-1\"\n{more}\n",
-        store.proxy
+        "[storage]\ns3.endpoint = \"{endpoint}\"\ns3.path-style-access = true\ns3.region = \"us-east-1\"\n{more}\n"
     )
 }
 
@@ -23,10 +23,14 @@ fn keys() -> String {
     format!("s3.access-key-id = \"{key_id}\"\ns3.secret-access-key = \"{key}\"\n")
 }
 
-/// A configuration that reaches the store by the proxy, with the keys in it.
+/// A configuration that reaches the store by its proxy, with the keys in it.
 fn configure(lake: &Lake, store: &S3, topic: &Topic, job: &str, more: &str) -> PathBuf {
+    configure_at(&store.proxy, lake, topic, job, more)
+}
+
+fn configure_at(endpoint: &str, lake: &Lake, topic: &Topic, job: &str, more: &str) -> PathBuf {
     let config = lake.configure("tabletopic", topic, "", job);
-    let storage = through_the_proxy(store, &(keys() + more));
+    let storage = settings(endpoint, &(keys() + more));
     let text = std::fs::read_to_string(&config).expect("it was written");
     std::fs::write(
         &config,
@@ -138,7 +142,7 @@ fn keys_that_are_rotated_in_their_file_are_followed() {
     let (topic, lake) = (Topic::create("s3-keys", 1, &[]), Lake::in_s3(&store));
     let config = lake.configure("tabletopic", &topic, "", JSON);
     let text = std::fs::read_to_string(&config).expect("it was written");
-    let storage = through_the_proxy(&store, "s3.profile-name = \"lake\"");
+    let storage = settings(&store.proxy, "s3.profile-name = \"lake\"");
     std::fs::write(
         &config,
         text.replace("[workers]", &format!("{storage}\n[workers]")),
@@ -273,4 +277,77 @@ fn a_commit_takes_three_requests_that_write_beside_its_data_files() {
         metric(&page(), "tabletopic_store_requests_total{kind=\"put\"}")
     );
     service.terminate();
+}
+
+/// What a network does to the connections, and whether anything gets through meanwhile.
+const TOXICS: [(&str, bool); 8] = [
+    ("latency downstream 1.0 latency=300 jitter=200", true),
+    ("bandwidth upstream 1.0 rate=32", true),
+    (
+        "slicer downstream 1.0 average_size=200 size_variation=100 delay=2000",
+        true,
+    ),
+    ("reset_peer downstream 0.3 timeout=20", true),
+    // Requests do not arrive.
+    ("timeout upstream 1.0 timeout=300", false),
+    // They do, and are carried out; their answers are lost, cut off, or the connection is.
+    ("timeout downstream 1.0 timeout=300", false),
+    ("limit_data downstream 1.0 bytes=100", false),
+    ("reset_peer downstream 1.0 timeout=0", false),
+];
+
+#[test]
+fn a_bad_network_loses_nothing_and_doubles_nothing_and_is_got_over() {
+    let store = S3::start(0);
+    let mut network = Toxiproxy::start(store.endpoint.trim_start_matches("http://"));
+    let (topic, lake) = (Topic::create("s3-network", 2, &[]), Lake::in_s3(&store));
+    let endpoint = format!("http://{}", network.address);
+    let config = configure_at(&endpoint, &lake, &topic, JSON, "");
+    administer(&config, "listen = \"127.0.0.1:0\"");
+    let service = Service::run(TABLETOPIC, &config, &[]);
+    let address = address(&service);
+    let count = |name: &str| metric(&get(&address, "/metrics", "").1, name);
+    let arrives = |all: u64| {
+        eventually("all rows are committed", || {
+            (count("tabletopic_committed_rows_total{table=\"shop.orders\"}") == all).then_some(())
+        });
+    };
+    let mut files = Vec::new();
+    // So many are to be in the table then.
+    let mut send = || {
+        files.push(produce(&topic, &lake, &format!("orders{}", files.len()), "500"));
+        500 * files.len() as u64
+    };
+    let timed = |send: &mut dyn FnMut() -> u64| {
+        let began = Instant::now();
+        arrives(send());
+        began.elapsed()
+    };
+
+    send();
+    service.says(" committed table=");
+    let before = timed(&mut send);
+    for (toxic, gets_through) in TOXICS {
+        let failures = count("tabletopic_store_failures_total");
+        network.poison(toxic);
+        let all = send();
+        if gets_through {
+            arrives(all);
+        } else {
+            eventually(&format!("requests that fail by {toxic}"), || {
+                (count("tabletopic_store_failures_total") > failures + 2).then_some(())
+            });
+        }
+        network.heal();
+        arrives(all);
+    }
+    let after = timed(&mut send);
+    assert!(
+        after < before * 3 + Duration::from_secs(5),
+        "a batch took {before:?} before, and {after:?} after"
+    );
+    never_halted(&service.terminate());
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    lake.holds(&files, &[]);
+    lake.is_sound();
 }

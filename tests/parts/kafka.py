@@ -147,9 +147,10 @@ class Broker:
         listeners, protocols, lines, users = "", "", "", []
         if keys:
             ports = [port, controller]
-            for _ in secured.WAYS:
+            ways = secured.ways(keys)
+            for _ in ways:
                 ports.append(free_port(besides=ports))
-            addresses = {way: f"{HOST}:{each}" for way, each in zip(secured.WAYS, ports[2:])}
+            addresses = {way: f"{HOST}:{each}" for way, each in zip(ways, ports[2:])}
             listeners, protocols, lines = secured.properties(addresses, keys, self.folder)
             subprocess.run(["javac", "-cp", CLASSES, "-d", self.folder, HERE / "IamValidator.java"], check=True)
             users = secured.USERS
@@ -176,7 +177,7 @@ class Broker:
             # A session of its own: Ctrl-C on a test stops the broker through `down`, not in the midst of it.
             process = subprocess.Popen(
                 [
-                    *java("-Xms64m", "-Xmx512m", secured.java_option(self.folder), more=self.folder),
+                    *java("-Xms64m", "-Xmx512m", *secured.java_options(self.folder), more=self.folder),
                     "kafka.Kafka", self.properties,
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,

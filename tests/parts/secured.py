@@ -5,7 +5,7 @@ The properties are Kafka's own; https://kafka.apache.org/documentation/#security
 
 import shutil
 
-# Name of an address -> its security protocol.
+# Name of an address -> its security protocol. `kdc.py` adds one, for tests that start it.
 WAYS = {
     "MUTUAL": "SSL",  # the client has to show a certificate
     "LOGIN": "SASL_SSL",  # PLAIN, SCRAM and OAUTHBEARER, over TLS
@@ -13,6 +13,7 @@ WAYS = {
     "EXPIRED": "SSL",  # the broker's certificate is out of date
     "ELSEWHERE": "SSL",  # the broker's certificate is in another host's name
 }
+KERBEROS = {"KERBEROS": "SASL_PLAINTEXT"}
 CERTIFICATES = {"MUTUAL": "server", "LOGIN": "server", "IAM": "server", "EXPIRED": "expired", "ELSEWHERE": "elsewhere"}
 
 USER, PASSWORD = "lake", "correct-horse-battery"
@@ -39,9 +40,21 @@ IAM = {"id": "AKIDTEST", "secret": "signed-with-this", "session": "and/this+too=
 AUDIENCE, ISSUER = "kafka", "https://oidc.test"
 
 
-def java_option(folder):
-    """A broker reads the keys of tokens only from where its Java was told that it may."""
-    return f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={jwks_url(folder)}"
+# The brokers' principal in Kerberos, and the file with its key.
+SERVICE, KEYTAB = "kafka", "broker.keytab"
+
+
+def ways(keys):
+    """The addresses that a broker with these keys has."""
+    return WAYS | KERBEROS if (keys / KEYTAB).exists() else WAYS
+
+
+def java_options(folder):
+    """A broker reads the keys of tokens only from where its Java was told that it may, and Java finds no KDC by itself."""
+    return [
+        f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={jwks_url(folder)}",
+        f"-Djava.security.krb5.conf={folder}/krb5.conf",
+    ]
 
 
 def jwks_url(folder):
@@ -53,7 +66,7 @@ def properties(addresses, keys, folder):
     shutil.copy(keys / "jwks.json", folder)
     shutil.copy(keys / "ca.pem", folder)
     listeners = "".join(f",{way}://{address}" for way, address in addresses.items())
-    protocols = "".join(f",{way}:{protocol}" for way, protocol in WAYS.items())
+    protocols = "".join(f",{way}:{protocol}" for way, protocol in ways(keys).items())
     lines = {
         "ssl.truststore.type": "PEM",
         "ssl.truststore.location": folder / "ca.pem",
@@ -78,6 +91,17 @@ def properties(addresses, keys, folder):
     }
     for mechanism, module in MECHANISMS.items():
         lines[f"listener.name.login.{mechanism.lower()}.sasl.jaas.config"] = module
+    if "KERBEROS" in addresses:
+        for file in (KEYTAB, "krb5.conf"):
+            shutil.copy(keys / file, folder)
+        [host, _] = addresses["KERBEROS"].split(":")
+        login = f'storeKey=true useKeyTab=true keyTab="{folder / KEYTAB}" principal="{SERVICE}/{host}" isInitiator=false'
+        lines |= {
+            "listener.name.kerberos.sasl.enabled.mechanisms": "GSSAPI",
+            "listener.name.kerberos.sasl.kerberos.service.name": SERVICE,
+            "listener.name.kerberos.gssapi.sasl.jaas.config":
+                f"com.sun.security.auth.module.Krb5LoginModule required {login};",
+        }
     for way, stem in CERTIFICATES.items():
         # Kafka wants a key and its certificate in one file.
         pair = folder / f"{stem}-pair.pem"

@@ -8,7 +8,13 @@ import sys
 import traceback
 
 import duckdb
+import fsspec
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.io.pyarrow import PyArrowFileIO
+
+if "AZURE_STORAGE_CONNECTION_STRING" in os.environ:
+    # What is needed for tables there has a folder of its own, which `provision engines` fills.
+    sys.path.append(os.path.join(os.environ["TABLETOPIC_CACHE"], "azure"))
 
 DIFFERS = 3  # exit code: the program ran, and its verdict is "not as it should be"
 
@@ -32,7 +38,21 @@ def open_catalog(options):
     store = {}
     if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
         store = {"s3.endpoint": endpoint, "s3.region": os.environ["AWS_REGION"]}
+        if in_gcs():
+            store["py-io-impl"] = f"{__name__}.GcsAsS3"
+    if connection := os.environ.get("AZURE_STORAGE_CONNECTION_STRING"):
+        store = {"py-io-impl": "pyiceberg.io.fsspec.FsspecFileIO", "adls.connection-string": connection}
     return SqlCatalog(options.catalog_name, uri=uri, init_catalog_tables="false", **store)
+
+
+def in_gcs():
+    """Whether the server's objects are called `gs://`. Google's store can be asked in S3's dialect, too."""
+    return "LAKE_IN_GCS" in os.environ
+
+
+class GcsAsS3(PyArrowFileIO):
+    def new_input(self, location):
+        return super().new_input(location.replace("gs://", "s3://", 1))
 
 
 def open_table(options):
@@ -51,8 +71,11 @@ def open_duckdb(*more):
     connection.execute("SET TimeZone = 'UTC'; SET preserve_insertion_order = false")
     if endpoint:
         key_id, key, region = (os.environ[f"AWS_{name}"] for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "REGION"))
-        connection.execute(f"""CREATE SECRET store (TYPE s3, KEY_ID '{key_id}', SECRET '{key}', REGION '{region}',
+        connection.execute(f"""CREATE SECRET store (TYPE {"gcs" if in_gcs() else "s3"}, KEY_ID '{key_id}', SECRET '{key}', REGION '{region}',
             ENDPOINT '{endpoint.removeprefix("http://")}', URL_STYLE 'path', USE_SSL false)""")
+    if azure := os.environ.get("AZURE_STORAGE_CONNECTION_STRING"):
+        # DuckDB's own extension asks Azure itself, whatever the string says, where a location names the account.
+        connection.register_filesystem(fsspec.filesystem("abfs", connection_string=azure))
     return connection
 
 

@@ -17,6 +17,7 @@ mod broker;
 mod event;
 mod gzip;
 mod kafka;
+mod kerberos;
 mod librdkafka;
 mod memory;
 mod msk_iam;

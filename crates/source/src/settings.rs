@@ -12,7 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
-use crate::{PropertyFiles, Tokens, gzip, msk_iam};
+use crate::{PropertyFiles, Tokens, gzip, kerberos, msk_iam};
 
 /// How members of a group agree on who reads what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -95,7 +95,7 @@ impl KafkaSettings {
         }
         match self.mechanism() {
             None => Err(SettingsError::NoMechanism),
-            Some("GSSAPI") => Err(SettingsError::NoGssapi),
+            Some(kerberos::MECHANISM) => kerberos::can_log_in(&self.properties),
             Some(_) => Ok(()),
         }
     }
@@ -118,7 +118,8 @@ impl KafkaSettings {
         if self.group.trim().is_empty() {
             return Err(SettingsError::Empty { key: "group" });
         }
-        self.properties.keys().try_for_each(|property| judge(property))
+        self.properties.keys().try_for_each(|property| judge(property))?;
+        kerberos::can_be_quoted(&self.properties)
     }
 
     /// The configuration of a consuming client.
@@ -224,6 +225,10 @@ impl KafkaSettings {
             config.remove("sasl.mechanism");
             config.set("sasl.mechanisms", "OAUTHBEARER");
         }
+        if self.mechanism() == Some(kerberos::MECHANISM) {
+            let (property, command) = kerberos::COMMAND;
+            config.set(property, command);
+        }
         self.trust_the_system(&mut config);
         let largest = self
             .properties
@@ -266,8 +271,18 @@ pub enum SettingsError {
          the brokers want"
     )]
     NoMechanism,
-    #[error("this build cannot log in by GSSAPI (Kerberos); use another sasl.mechanism")]
+    #[error(
+        "this build cannot log in by GSSAPI (Kerberos): build it with `cargo build --release --features gssapi`, or use \
+         another sasl.mechanism"
+    )]
     NoGssapi,
+    #[error(
+        "sasl.mechanism = \"GSSAPI\" wants {property} as well, with which `kinit` gets tickets; if something else keeps \
+         the credential cache, write sasl.kerberos.min.time.before.relogin = \"0\""
+    )]
+    NoTickets { property: &'static str },
+    #[error("kafka property \"{property}\" cannot have a ' in it, because it goes into a command of a shell")]
+    Quote { property: &'static str },
     #[error("kafka property \"{property}\": librdkafka refuses its value: {reason}")]
     Refused { property: String, reason: String },
 }

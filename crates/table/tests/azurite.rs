@@ -1,6 +1,4 @@
-//! Files in Azure's store, by Azurite, which stands for it. It is not among what `make parts` installs: start
-//! `azurite-blob --skipApiVersionCheck`, make a container `lake`, and run this by
-//! `TABLETOPIC_TEST_AZURITE=http://127.0.0.1:10000/devstoreaccount1 cargo test --workspace --test azurite -- --ignored`.
+//! Files in Azure's store, as Azurite plays it. Run by `make test-full`.
 
 #![allow(
     clippy::expect_used,
@@ -14,17 +12,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use iceberg::ErrorKind;
 use tabletopic_table::storage::{RequestCounts, RequestKind, StorageSettings};
-
-/// Azurite's own, which is everybody's.
-const AZURITE_KEY: &str =
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+use tabletopic_testkit::{AZURITE_KEY, Azurite};
 
 #[tokio::test]
-#[ignore = "needs Azurite"]
+#[ignore = "make test-full: it needs Azurite, which make parts does not install"]
 async fn files_are_written_in_one_piece_and_in_parts_and_read_and_deleted() {
-    let endpoint = std::env::var("TABLETOPIC_TEST_AZURITE").expect("see the head of this file");
+    let store = Azurite::start();
     let properties = [
-        ("adls.endpoint", endpoint.as_str()),
+        ("adls.endpoint", store.endpoint.as_str()),
         ("adls.account-key", AZURITE_KEY),
         ("adls.write.access-tier", "Cool"),
         ("adls.write.tags.team", "lake"),
@@ -33,9 +28,9 @@ async fn files_are_written_in_one_piece_and_in_parts_and_read_and_deleted() {
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
-    let warehouse = "abfss://lake@devstoreaccount1.dfs.core.windows.net/warehouse";
+    let warehouse = store.location("warehouse");
     let counts = Arc::new(RequestCounts::default());
-    let settings = StorageSettings::new(warehouse, &properties).unwrap();
+    let settings = StorageSettings::new(&warehouse, &properties).unwrap();
     let files = settings.open(&|_| None, counts.clone()).unwrap().file_io;
 
     let small = format!("{warehouse}/t/metadata/v 1%2F.json");

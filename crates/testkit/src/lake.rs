@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::azurite::Azurite;
+use crate::gcs::Gcs;
 use crate::postgres::{POSTGRES_PASSWORD, Postgres};
 use crate::readers::{Topic, run_with};
 use crate::s3::S3;
@@ -60,6 +62,24 @@ impl Lake {
     pub fn in_s3(store: &S3) -> Self {
         Self {
             warehouse: "s3://lake/warehouse".to_owned(),
+            environment: store.environment(),
+            ..Self::new()
+        }
+    }
+
+    /// Its warehouse is in the bucket of a server that speaks Google's dialect.
+    pub fn in_gcs(store: &Gcs) -> Self {
+        Self {
+            warehouse: "gs://lake/warehouse".to_owned(),
+            environment: store.environment(),
+            ..Self::new()
+        }
+    }
+
+    /// Its warehouse is in the container of what stands for Azure.
+    pub fn in_azure(store: &Azurite) -> Self {
+        Self {
+            warehouse: store.location("warehouse"),
             environment: store.environment(),
             ..Self::new()
         }

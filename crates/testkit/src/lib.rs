@@ -9,11 +9,13 @@
     reason = "test support: a failure is a panic with its reason"
 )]
 
+mod azurite;
 mod broker;
 mod faulty_catalog;
 mod faulty_store;
 mod fixture;
 mod gateway;
+mod gcs;
 mod lake;
 mod lost_answers;
 mod part;
@@ -21,27 +23,33 @@ mod postgres;
 mod postgres_way;
 mod pyiceberg;
 mod readers;
+mod realm;
 mod registry;
 mod s3;
 mod secured;
 mod service;
+mod toxiproxy;
 mod wait;
 mod weather;
 
+pub use azurite::{AZURITE_KEY, Azurite};
 pub use broker::{Broker, WithoutTopicIds};
 pub use faulty_catalog::FaultyCatalog;
 pub use faulty_store::FaultyStore;
 pub use fixture::Fixture;
 pub use gateway::Gateway;
+pub use gcs::Gcs;
 pub use lake::Lake;
 pub use lost_answers::{Lost, LostAnswers};
 pub use postgres::{OverTls, POSTGRES_PASSWORD, Postgres};
 pub use postgres_way::PostgresWay;
 pub use pyiceberg::PyIceberg;
 pub use readers::{Topic, admin, must, produce, python, unique};
+pub use realm::Realm;
 pub use registry::{BehindTls, Registry};
 pub use s3::{S3, S3_KEYS};
 pub use secured::{PASSWORD, SECRET, Secured, USER, certificates};
 pub use service::Service;
+pub use toxiproxy::Toxiproxy;
 pub use wait::{eventually, eventually_within};
 pub use weather::{Luck, Weather};

@@ -79,15 +79,7 @@ impl S3 {
 
     /// Variables of the environment that have clients find the server.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let (key_id, key) = S3_KEYS;
-        [
-            ("AWS_ACCESS_KEY_ID", key_id),
-            ("AWS_SECRET_ACCESS_KEY", key),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec()
+        environment(&self.endpoint)
     }
 
     fn seen(&mut self) -> Value {
@@ -97,4 +89,17 @@ impl S3 {
     fn order(&mut self, words: &str) {
         self.part.order(words);
     }
+}
+
+/// Of clients of a server at this endpoint, with [`S3_KEYS`].
+pub(crate) fn environment(endpoint: &str) -> Vec<(String, String)> {
+    let (key_id, key) = S3_KEYS;
+    [
+        ("AWS_ACCESS_KEY_ID", key_id),
+        ("AWS_SECRET_ACCESS_KEY", key),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ENDPOINT_URL", endpoint),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
 }

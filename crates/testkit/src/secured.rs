@@ -31,7 +31,11 @@ pub struct Secured {
 impl Secured {
     /// Tokens live for so many seconds.
     pub fn start(token_life: u32) -> Self {
-        let certificates = certificates();
+        Self::with_keys(certificates(), token_life)
+    }
+
+    /// In the folder is what the broker needs for its ways: certificates, and what `kdc.py` puts beside them.
+    pub(crate) fn with_keys(certificates: TempDir, token_life: u32) -> Self {
         let life = token_life.to_string();
         let folder = certificates.path();
         let arguments = [folder.as_os_str(), "--secret".as_ref(), SECRET.as_ref()];

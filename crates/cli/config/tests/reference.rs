@@ -142,4 +142,6 @@ fn the_examples_of_the_page_and_of_the_repository_work() {
         let config = Config::load(&login.join(way).with_extension("toml"), &|_| None).unwrap();
         assert!(config.kafka.properties.contains_key("security.protocol"), "{way}");
     }
+    let kerberos = Config::load(&login.join("kerberos.toml"), &|_| None);
+    assert_eq!(kerberos.is_ok(), cfg!(feature = "gssapi"));
 }

@@ -202,7 +202,7 @@ impl Clients {
                 return BrokerError::KeptOut { bootstrap, reason };
             }
             // It may come back by itself.
-            (Some((KeptOut::NoToken, met)), _) => met.clone(),
+            (Some((KeptOut::NoToken | KeptOut::NoTicket, met)), _) => met.clone(),
             (Some((_, reason)), _) => {
                 let reason = reason.clone();
                 return BrokerError::KeptOut { bootstrap, reason };

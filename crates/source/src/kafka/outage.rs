@@ -33,6 +33,10 @@ pub(super) enum KeptOut {
     TokenRefused,
     /// The token endpoint gives no token, and it may some day.
     NoToken,
+    /// There is no Kerberos ticket that is good; the KDC may give one some day.
+    NoTicket,
+    /// Kerberos knows no brokers under the names that are asked for.
+    UnknownService,
     /// The broker refuses the user with the password, or the token.
     Credentials,
     /// The broker refuses the client's certificate, or misses one.
@@ -99,6 +103,13 @@ impl KeptOut {
                     Self::NoToken
                 })
             }
+            Code::Authentication if says(&["GSSAPI Error"]) => {
+                Some(if says(&["not found in Kerberos database"]) {
+                    Self::UnknownService
+                } else {
+                    Self::NoTicket
+                })
+            }
             Code::Authentication
             | Code::SaslAuthenticationFailed
             | Code::UnsupportedSASLMechanism
@@ -133,6 +144,14 @@ impl KeptOut {
             Self::NoToken => {
                 "check that sasl.oauthbearer.token.endpoint.url answers, and https.ca.location if its certificate is \
                  from an authority of your own"
+            }
+            Self::NoTicket => {
+                "check sasl.kerberos.principal and sasl.kerberos.keytab, and that the KDC answers: `kinit`, which has to be \
+                 installed, says beside this what it lacks"
+            }
+            Self::UnknownService => {
+                "check sasl.kerberos.service.name, and write the brokers' hosts in `bootstrap` as their principals have \
+                 them"
             }
             Self::Credentials => {
                 "check sasl.mechanism, sasl.username and sasl.password, or with OAUTHBEARER what the brokers expect \
