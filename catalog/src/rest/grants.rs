@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::RestClient;
 use super::bodies::{StorageCredential, StorageCredentials};
-use crate::{Catalog, CatalogError, Entry, FileAccess, Granted};
+use crate::{CatalogError, Entry, FileAccess, Granted};
 
 /// What the names of properties about stores begin with.
 const OF_STORES: [&str; 4] = ["s3.", "gcs.", "adls.", "client.region"];
@@ -167,7 +167,8 @@ impl RestClient {
     /// New ones for a table, which are noted.
     async fn ask_for_credentials(&self, grant: &Grant) -> Result<(), CatalogError> {
         if !self.gives_credentials {
-            return self.load(&grant.table).await.map(drop);
+            // All of it: they come with the table.
+            return self.load_since(&grant.table, None).await.map(drop);
         }
         let operation = format!("get credentials for {}", Entry::Table(grant.table.clone()));
         let path = self.path(self.paths.table(&grant.table), &operation)?;
