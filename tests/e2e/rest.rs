@@ -467,9 +467,28 @@ fn requests_are_signed_as_aws_expects_it() {
     );
 }
 
-/// Nothing here knows keys for the bucket but what the catalog gives out, and those end while it runs.
 #[test]
 fn files_are_reached_with_credentials_that_the_catalog_gives_out_and_renews() {
+    let seen = reached_with_credentials_of_the_catalog("rest-vended", &[]);
+    let renewed = seen["requests"].as_object().unwrap().keys();
+    assert_eq!(
+        renewed
+            .filter(|request| request.ends_with("/credentials"))
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn credentials_are_renewed_where_the_catalog_has_an_endpoint_for_it() {
+    let seen = reached_with_credentials_of_the_catalog("rest-renewed", &["--credentials"]);
+    let request = "GET /v1/namespaces/shop/tables/orders/credentials";
+    assert!(seen["requests"][request].as_u64() > Some(0), "{seen:#}");
+}
+
+/// Nothing here knows keys for the bucket but what the catalog gives out, and those end while it runs. What the gateway,
+/// with these arguments, has seen.
+fn reached_with_credentials_of_the_catalog(topic: &str, arguments: &[&str]) -> serde_json::Value {
     let mut store = S3::start(0);
     let (key_id, key) = S3_KEYS;
     let place = format!(
@@ -498,10 +517,10 @@ fn files_are_reached_with_credentials_that_the_catalog_gives_out_and_renews() {
         lake,
         _service: service,
     };
-    let mut gateway = Gateway::to(&server.url, &[]);
+    let mut gateway = Gateway::to(&server.url, arguments);
     gateway.vend(key_id, key, 2);
 
-    let topic = Topic::create("rest-vended", 1, &[]);
+    let topic = Topic::create(topic, 1, &[]);
     let config = server.reached_at(&gateway.url, &topic, "");
     let text = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, text.replace("[workers]", &format!("{place}\n[workers]"))).unwrap();
@@ -526,4 +545,5 @@ fn files_are_reached_with_credentials_that_the_catalog_gives_out_and_renews() {
     assert!(!log.contains("other-secret"), "{log}");
     store.change_keys(key_id, key);
     server.lake.holds(&[&before, &after], &["--dead-letters"]);
+    gateway.seen()
 }
