@@ -175,7 +175,8 @@ pub async fn snapshot_branch_tag_and_summary_land_together(catalog: &dyn Catalog
                 snapshot.summary().additional_properties["tabletopic.test"],
                 format!("state {id}")
             );
-            assert_eq!(seen.last_updated_ms(), snapshot.timestamp_ms());
+            // A server may date the table by its own clock.
+            assert!(seen.last_updated_ms() >= snapshot.timestamp_ms());
         }
         assert_eq!(loaded.metadata_location, table.metadata_location);
         assert_eq!(

@@ -66,7 +66,8 @@ pub async fn existing_database(
 /// Somebody else's server.
 pub async fn client(config: &Catalog, settings: &RestSettings) -> anyhow::Result<RestClient> {
     let signer = settings.aws().map(aws_signer).transpose()?;
-    Ok(RestClient::open(&config.name, settings, signer, Arc::new(SystemClock)).await?)
+    let (clock, entropy) = (Arc::new(SystemClock), Arc::new(OsEntropy));
+    Ok(RestClient::open(&config.name, settings, signer, clock, entropy).await?)
 }
 
 fn sqlite_options(config: &Catalog, file: &Path) -> anyhow::Result<SqliteOptions> {

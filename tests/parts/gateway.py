@@ -2,12 +2,16 @@
 """A gateway in front of a REST catalog for a test that starts it as its child: it loses answers, asks for logins that the
 catalog behind it does not know, and keeps account.
 
-  gateway.py URL [--tls DIR] [--clients] [--secret SECRET] [--life SECONDS] [--signed SERVICE]
+  gateway.py URL [--tls DIR] [--clients] [--secret SECRET] [--life SECONDS] [--signed SERVICE] [--keys LIFETIME]
+             [--credentials]
                    answers at the URL that it prints, from the catalog at URL. By TLS with the certificate that
                    `certificates.py DIR` made; with --clients only to those who show one of the same authority. With
                    --secret it gives tokens for the client `lake` at /v1/oauth/tokens, which are good for so many
                    seconds, and answers nobody without one. With --signed it answers only requests that are signed as
                    AWS has it, for this service in the region `us-east-1`, with the keys `test-key` and `test-secret`.
+                   With --keys clients are told that idempotency keys are good for so long, or with `none` that the
+                   catalog takes none, whatever it says itself. With --credentials there is an endpoint that gives new
+                   credentials for a table's files, and says so.
 
 Then it does what standard input says, an order a line, and prints each when it is done:
 
@@ -19,7 +23,8 @@ Then it does what standard input says, an order a line, and prints each when it 
   expire           tokens that were given so far are refused
   vend ID KEY SECONDS
                    from now on tables come with credentials for their files, which end after so many seconds
-  seen             and behind it JSON: requests by method and path, headers of the last one, tokens that were given
+  seen             and behind it JSON: requests by method and path, answers by status, method and path, idempotency keys
+                   with how often each came, headers of the last request, tokens that were given
 
 It ends with standard input, so that it does not outlive a test that panics. Only Python's standard library.
 """
@@ -54,8 +59,11 @@ class State:
         self.late = None
         self.tokens = {}
         self.given = 0
-        self.vended = None
+        self.vended, self.renews = None, options.credentials
         self.requests = collections.Counter()
+        self.answers = collections.Counter()
+        self.lifetime = options.keys
+        self.keys = collections.Counter()
         self.headers = {}
 
     def loss(self, is_commit):
@@ -77,6 +85,17 @@ class State:
         kind, _, token = headers.get("authorization", "").partition(" ")
         with self.lock:
             return kind == "Bearer" and self.tokens.get(token, 0) > time.monotonic()
+
+    def introduced(self, answer):
+        """What the catalog says of itself, and what it is taken for here."""
+        told = json.loads(answer)
+        if self.lifetime is not None:
+            told.pop("idempotency-key-lifetime", None)
+        if self.lifetime not in (None, "none"):
+            told["idempotency-key-lifetime"] = self.lifetime
+        if self.renews:
+            told["endpoints"].append("GET /v1/{prefix}/namespaces/{namespace}/tables/{table}/credentials")
+        return json.dumps(told).encode()
 
     def with_credentials(self, answer):
         """A table, as the catalog has answered it, with credentials for its files."""
@@ -166,11 +185,17 @@ def handler(behind, state):
             with state.lock:
                 state.requests[f"{self.command} {path}"] += 1
                 state.headers = headers
+                if "idempotency-key" in headers:
+                    state.keys[headers["idempotency-key"]] += 1
             if not state.knows(self.command, self.path, headers, body):
                 return self.refuse(401, "NotAuthorizedException", "Not authorized")
             commits = is_commit(self.command, self.path)
             if state.is_busy(commits):
                 return self.refuse(503, "SlowDownException", "Busy", [("Retry-After", "0")])
+            if path.endswith("/credentials") and state.renews:
+                table = ask(behind, "GET", path.removesuffix("/credentials"), {}, b"")
+                given = json.loads(state.with_credentials(table[2]))["storage-credentials"]
+                return self.say(200, {"storage-credentials": given})
             request = (self.command, self.path, dict(self.headers.items()), body)
             loss = state.loss(commits)
             if loss in ("request", "late"):
@@ -183,6 +208,8 @@ def handler(behind, state):
                 return None
             if loss is not None:
                 return self.refuse(int(loss), "GatewayException", "the catalog does not answer")
+            if path == "/v1/config" and status == 200:
+                answer = state.introduced(answer)
             self.send(status, headers, state.with_credentials(answer))
             if self.command == "GET" and state.late and path == urllib.parse.urlsplit(state.late[1]).path:
                 late, state.late = state.late, None
@@ -196,6 +223,8 @@ def handler(behind, state):
             self.send(status, [("Content-Type", "application/json"), *headers], json.dumps(body).encode())
 
         def send(self, status, headers, body):
+            with state.lock:
+                state.answers[f"{status} {self.command} {urllib.parse.urlsplit(self.path).path}"] += 1
             self.send_response_only(status)
             for name, value in headers:
                 if name.lower() not in ("connection", "transfer-encoding", "content-length"):
@@ -235,7 +264,8 @@ def obey(words, state):
             case ["expire"]:
                 state.tokens.clear()
             case ["seen"]:
-                told = {"requests": state.requests, "headers": state.headers, "tokens": state.given}
+                told = {"requests": state.requests, "answers": state.answers, "keys": state.keys,
+                        "headers": state.headers, "tokens": state.given}
                 return "seen " + json.dumps(told)
             case _:
                 sys.exit(f"gateway.py: no such order: {words}")
@@ -250,6 +280,8 @@ def main():
     parser.add_argument("--secret")
     parser.add_argument("--life", type=int, default=3600)
     parser.add_argument("--signed", metavar="SERVICE")
+    parser.add_argument("--keys", metavar="LIFETIME")
+    parser.add_argument("--credentials", action="store_true")
     options = parser.parse_args()
     state = State(options)
     listener = Quiet((HOST, 0), handler(urllib.parse.urlsplit(options.url), state))

@@ -17,6 +17,7 @@ pub async fn served(catalog: &dyn ServedCatalog) {
     a_dropped_table_can_be_registered(catalog).await;
     a_table_can_be_renamed(catalog).await;
     all_tables_change_or_none(catalog).await;
+    a_table_is_dated_as_its_newest_snapshot(catalog).await;
 }
 
 fn properties<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
@@ -300,5 +301,16 @@ fn one(outcome: CommitOutcome<Vec<LoadedTable>>) -> LoadedTable {
     match outcome {
         CommitOutcome::Applied(mut tables) if tables.len() == 1 => tables.remove(0),
         other => panic!("{other:?}"),
+    }
+}
+
+/// By the clock of whoever made the snapshot and not by the host's, which a simulated one would stand before.
+pub async fn a_table_is_dated_as_its_newest_snapshot(catalog: &dyn ServedCatalog) {
+    let mut table = new_table(catalog, "dated").await;
+    for id in [1, 2] {
+        table = applied(catalog, &table, append(&table, id)).await;
+        let loaded = catalog.load(&table.ident).await.unwrap().metadata;
+        let snapshot = loaded.snapshot_by_id(id).unwrap();
+        assert_eq!(loaded.last_updated_ms(), snapshot.timestamp_ms());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Client, Url};
 use serde::de::DeserializeOwned;
@@ -40,19 +40,25 @@ pub(super) struct Asked<'a> {
     pub(super) path: &'a str,
     /// Encoded, without the question mark.
     pub(super) query: Option<&'a str>,
+    /// Beside those of every request.
+    pub(super) headers: HeaderMap,
     /// JSON.
     pub(super) body: Option<Bytes>,
 }
 
 /// A good answer.
 #[derive(Debug)]
-pub(super) struct Answer(Bytes);
+pub(super) struct Answer {
+    pub(super) body: Bytes,
+    /// The tag of the version that it shows.
+    pub(super) etag: Option<HeaderValue>,
+}
 
 impl Answer {
     /// # Errors
     /// It is not what the specification has there; whether it was carried out is not known.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        serde_json::from_slice(&self.0)
+        serde_json::from_slice(&self.body)
             .map_err(|error| Failure::Unanswered(format!("its answer cannot be understood: {error}")))
     }
 }
@@ -102,12 +108,37 @@ impl Connection {
             method: Method::GET,
             path,
             query,
+            headers: HeaderMap::new(),
             body: None,
         };
+        self.patiently(&asked).await
+    }
+
+    /// The same, of something whose version with the tag `known` need not be sent: where it still is that one, this is
+    /// a failure that [says so](Failure::is_unchanged).
+    pub(super) async fn read_since(
+        &self,
+        path: &str,
+        known: Option<&HeaderValue>,
+    ) -> Result<Answer, Failure> {
+        let asked = Asked {
+            method: Method::GET,
+            path,
+            query: None,
+            headers: known
+                .map(|etag| (IF_NONE_MATCH, etag.clone()))
+                .into_iter()
+                .collect(),
+            body: None,
+        };
+        self.patiently(&asked).await
+    }
+
+    async fn patiently(&self, asked: &Asked<'_>) -> Result<Answer, Failure> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let failure = match self.send(&asked).await {
+            let failure = match self.send(asked).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -142,6 +173,7 @@ impl Connection {
         if asked.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
+        headers.extend(asked.headers.clone());
         if let Badge::Aws(signer) = &self.badge {
             headers = signer
                 .sign(&asked.method, &url, &headers, asked.body.as_ref())
@@ -159,7 +191,10 @@ impl Connection {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = body(response, LONGEST_ANSWER).await;
         match body {
-            Ok(body) if status.is_success() => Ok(Answer(body)),
+            Ok(body) if status.is_success() => Ok(Answer {
+                body,
+                etag: headers.get(ETAG).cloned(),
+            }),
             Ok(body) => Err(Failure::Refused(Refused::new(status, &headers, &body))),
             Err(words) if status.is_success() || status == StatusCode::CONFLICT => {
                 Err(Failure::Unanswered(words))

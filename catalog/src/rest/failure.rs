@@ -126,6 +126,11 @@ impl Failure {
         matches!(self, Self::Refused(refused) if refused.is_absence())
     }
 
+    /// What was asked for still is the version that was known.
+    pub(super) fn is_unchanged(&self) -> bool {
+        matches!(self, Self::Refused(refused) if refused.status == StatusCode::NOT_MODIFIED)
+    }
+
     /// There is something else already.
     pub(super) fn is_taken(&self) -> bool {
         matches!(self, Self::Refused(refused) if refused.status == StatusCode::CONFLICT && refused.said.is_some())

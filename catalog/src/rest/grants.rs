@@ -11,13 +11,17 @@ use tokio::sync::Mutex;
 
 use super::RestClient;
 use super::bodies::{StorageCredential, StorageCredentials};
-use crate::{Catalog, CatalogError, Entry, FileAccess, Granted};
+use crate::{CatalogError, Entry, FileAccess, Granted};
 
 /// What the names of properties about stores begin with.
 const OF_STORES: [&str; 4] = ["s3.", "gcs.", "adls.", "client.region"];
 
-/// When temporary credentials end, in milliseconds since the Unix epoch.
-const ENDS: &str = "s3.session-token-expires-at-ms";
+/// What says when temporary credentials end, in milliseconds since the Unix epoch. Behind the last one stands an account.
+const ENDS: [&str; 3] = [
+    "s3.session-token-expires-at-ms",
+    "gcs.oauth2.token-expires-at",
+    "adls.sas-token-expires-at-ms.",
+];
 
 /// Credentials are renewed so long before they end, because an upload has to come to its end with them; but not in the
 /// first half of what was left of their life.
@@ -95,7 +99,7 @@ impl Grants {
 
     fn insert(&self, table: &TableIdent, location: &str, prefix: &str, properties: BTreeMap<String, String>) {
         let now = self.clock.now();
-        let ends: Option<Millis> = properties.get(ENDS).and_then(|ends| ends.parse().ok());
+        let ends = end(&properties);
         let prefix = folder(prefix);
         let grant = Grant {
             table: table.clone(),
@@ -167,7 +171,8 @@ impl RestClient {
     /// New ones for a table, which are noted.
     async fn ask_for_credentials(&self, grant: &Grant) -> Result<(), CatalogError> {
         if !self.gives_credentials {
-            return self.load(&grant.table).await.map(drop);
+            // All of it: they come with the table.
+            return self.load_since(&grant.table, None).await.map(drop);
         }
         let operation = format!("get credentials for {}", Entry::Table(grant.table.clone()));
         let path = self.path(self.paths.table(&grant.table), &operation)?;
@@ -187,6 +192,16 @@ impl RestClient {
             "the catalog has granted nothing there".to_owned(),
         )
     }
+}
+
+/// When the first of the credentials ends, if one does.
+fn end(properties: &BTreeMap<String, String>) -> Option<Millis> {
+    let is_end = |name: &str| {
+        ENDS.iter()
+            .any(|known| name == *known || (known.ends_with('.') && name.starts_with(known)))
+    };
+    let ends = properties.iter().filter(|(name, _)| is_end(name));
+    ends.filter_map(|(_, end)| end.parse().ok()).min()
 }
 
 fn of_stores(properties: BTreeMap<String, String>) -> BTreeMap<String, String> {
@@ -257,7 +272,7 @@ mod tests {
         let clock = Arc::new(ManualClock::at(0));
         let grants = Grants::new(map(&[]), map(&[]), clock.clone());
         let table = TableIdent::from_strs(["shop", "orders"]).unwrap();
-        let note = |ends: &str| grants.note(&table, "s3://b/t", map(&[(ENDS, ends)]), Vec::new());
+        let note = |ends: &str| grants.note(&table, "s3://b/t", map(&[(ENDS[0], ends)]), Vec::new());
         note("3600000");
         let good = |now: Millis| {
             clock.advance(now - clock.now());
@@ -269,5 +284,27 @@ mod tests {
         assert!(good(29_999) && !good(30_000));
         note("tomorrow");
         assert!(good(Millis::MAX));
+    }
+
+    #[test]
+    fn each_store_s_credentials_end_by_a_name_of_their_own() {
+        for (names, expected) in [
+            (&[("s3.session-token-expires-at-ms", "5")][..], Some(5)),
+            (&[("gcs.oauth2.token-expires-at", "5")], Some(5)),
+            (&[("adls.sas-token-expires-at-ms.shop", "5")], Some(5)),
+            (
+                &[
+                    ("adls.sas-token-expires-at-ms.shop.dfs.core.windows.net", "7"),
+                    ("adls.sas-token-expires-at-ms.other", "6"),
+                ],
+                Some(6),
+            ),
+            (
+                &[("gcs.oauth2.token-expires-at.x", "5"), ("gcs.oauth2.token", "5")],
+                None,
+            ),
+        ] {
+            assert_eq!(end(&map(names)), expected, "{names:?}");
+        }
     }
 }

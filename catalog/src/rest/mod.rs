@@ -10,6 +10,8 @@
 //! | `paths`, `bodies` | how tables are named in requests, and what is in these |
 //! | `failure` | what became of a request that was not answered well |
 //! | `tables`, `commits` | the catalog proper |
+//! | `keys` | what lets a commit be sent again |
+//! | `versions` | what need not be sent again, because it has not changed |
 //! | `grants` | what the server says of the tables' files: settings, and credentials that end |
 
 mod aws;
@@ -18,21 +20,25 @@ mod commits;
 mod connection;
 mod failure;
 mod grants;
+mod keys;
 mod login;
 mod negotiation;
 mod paths;
 mod settings;
 mod tables;
 mod tokens;
+mod versions;
 
 use std::sync::Arc;
 
-use tabletopic_clock::Clock;
+use tabletopic_clock::{Clock, Entropy};
 
 use crate::CatalogError;
 use connection::Connection;
 use grants::Grants;
+use keys::Keys;
 use paths::Paths;
+use versions::Versions;
 
 pub use aws::AwsSigner;
 pub use settings::{AwsKeys, AwsLogin, PropertyError, RestSettings};
@@ -43,6 +49,9 @@ pub struct RestClient {
     name: String,
     connection: Connection,
     paths: Paths,
+    /// Of commits, where the server takes them.
+    keys: Option<Keys>,
+    versions: Versions,
     grants: Grants,
     /// Whether there is an endpoint for new credentials of a table.
     gives_credentials: bool,
@@ -60,6 +69,7 @@ impl RestClient {
         settings: &RestSettings,
         signer: Option<AwsSigner>,
         clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
     ) -> Result<Self, CatalogError> {
         let rejected = |reason: String| CatalogError::Rejected {
             catalog: name.to_owned(),
@@ -73,6 +83,10 @@ impl RestClient {
             name: name.to_owned(),
             connection: connection.agreed(agreed.base, agreed.headers),
             paths: agreed.paths,
+            keys: agreed
+                .key_lifetime
+                .map(|lifetime| Keys::new(lifetime, clock.clone(), entropy)),
+            versions: Versions::default(),
             grants: Grants::new(agreed.defaults, agreed.overrides, clock),
             gives_credentials: agreed.gives_credentials,
         })

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 use serde::Deserialize;
+use tabletopic_clock::Millis;
 
 use super::connection::Connection;
+use super::keys::duration;
 use super::paths::{Paths, value};
 use super::settings::{HEADER, RestSettings, parse};
 use crate::CatalogError;
@@ -21,6 +23,8 @@ pub(super) struct Agreed {
     pub(super) defaults: BTreeMap<String, String>,
     pub(super) overrides: BTreeMap<String, String>,
     pub(super) gives_credentials: bool,
+    /// How long a key of a commit is good for; `None` where the server takes none.
+    pub(super) key_lifetime: Option<Millis>,
 }
 
 /// As servers list it.
@@ -34,6 +38,8 @@ struct Said {
     overrides: BTreeMap<String, Option<String>>,
     #[serde(default)]
     endpoints: Vec<String>,
+    #[serde(default, rename = "idempotency-key-lifetime")]
+    key_lifetime: Option<String>,
 }
 
 impl Said {
@@ -81,6 +87,7 @@ pub(super) async fn negotiate(
         headers: headers(settings, &said).map_err(rejected)?,
         paths: Paths::new(prefix, separator),
         gives_credentials: said.endpoints.iter().any(|endpoint| endpoint == CREDENTIALS),
+        key_lifetime: said.key_lifetime.as_deref().and_then(duration),
         defaults: values(said.defaults),
         overrides: values(said.overrides),
     })

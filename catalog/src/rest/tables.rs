@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderMap, Method};
 use iceberg::{NamespaceIdent, TableCreation, TableIdent};
 use serde::Serialize;
 
@@ -14,6 +14,7 @@ use super::bodies::{CreateNamespace, CreateTable, LoadedBody, Namespaces, Tables
 use super::connection::{Answer, Asked};
 use super::failure::Failure;
 use super::paths::value;
+use super::versions::Version;
 use crate::change::check_schema_readable;
 use crate::{Catalog, CatalogError, CommitOutcome, Entry, LoadedTable, TableChange};
 
@@ -82,15 +83,7 @@ impl Catalog for RestClient {
     }
 
     async fn load(&self, table: &TableIdent) -> Result<LoadedTable, CatalogError> {
-        let entry = Entry::Table(table.clone());
-        let operation = format!("load {entry}");
-        let path = self.path(self.paths.table(table), &operation)?;
-        let answer = self.connection.read(&path, None).await;
-        match answer.and_then(|answer| self.loaded(table, &answer)) {
-            Ok(table) => Ok(table),
-            Err(failure) if failure.is_absence() => Err(self.not_found(entry)),
-            Err(failure) => Err(self.failed(failure, operation)),
-        }
+        self.load_since(table, self.versions.of(table)).await
     }
 
     async fn create(
@@ -126,6 +119,7 @@ impl Catalog for RestClient {
             method: Method::DELETE,
             path: &path,
             query: Some("purgeRequested=false"),
+            headers: HeaderMap::new(),
             body: None,
         };
         match self.connection.send(&asked).await {
@@ -137,6 +131,26 @@ impl Catalog for RestClient {
 }
 
 impl RestClient {
+    /// The table as it is now, which is not sent where it still is the version that is `known`. Then nothing comes with it
+    /// of how its files are reached.
+    pub(super) async fn load_since(
+        &self,
+        table: &TableIdent,
+        known: Option<Version>,
+    ) -> Result<LoadedTable, CatalogError> {
+        let entry = Entry::Table(table.clone());
+        let operation = format!("load {entry}");
+        let path = self.path(self.paths.table(table), &operation)?;
+        let etag = known.as_ref().map(|version| &version.etag);
+        let answer = self.connection.read_since(&path, etag).await;
+        match (answer.and_then(|answer| self.loaded(table, &answer)), known) {
+            (Ok(table), _) => Ok(table),
+            (Err(failure), Some(version)) if failure.is_unchanged() => Ok(version.table),
+            (Err(failure), _) if failure.is_absence() => Err(self.not_found(entry)),
+            (Err(failure), _) => Err(self.failed(failure, operation)),
+        }
+    }
+
     /// The namespaces right below another one, or below none.
     async fn namespaces_in(
         &self,
@@ -191,12 +205,14 @@ impl RestClient {
             method,
             path,
             query,
+            headers: HeaderMap::new(),
             body: Some(body),
         };
         Ok(self.connection.send(&asked).await)
     }
 
-    /// The table of an answer. What else it says, of how the table's files are reached, is noted.
+    /// The table of an answer, which is kept as the version that was seen last. What else the answer says, of how the
+    /// table's files are reached, is noted.
     pub(super) fn loaded(&self, table: &TableIdent, answer: &Answer) -> Result<LoadedTable, Failure> {
         let body: LoadedBody = answer.json()?;
         let metadata_location = body.metadata_location.ok_or_else(|| {
@@ -207,11 +223,19 @@ impl RestClient {
         let credentials = body.storage_credentials.unwrap_or_default();
         self.grants
             .note(table, body.metadata.location(), config, credentials);
-        Ok(LoadedTable {
+        let table = LoadedTable {
             ident: table.clone(),
             metadata_location,
             metadata: Arc::new(body.metadata),
-        })
+        };
+        if let Some(etag) = &answer.etag {
+            self.versions.keep(Version {
+                etag: etag.clone(),
+                table: table.clone(),
+                bytes: answer.body.len(),
+            });
+        }
+        Ok(table)
     }
 
     pub(super) fn path(&self, path: Result<String, String>, operation: &str) -> Result<String, CatalogError> {

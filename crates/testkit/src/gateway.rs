@@ -52,7 +52,8 @@ impl Gateway {
         self.seen()["tokens"].as_u64().expect("a number")
     }
 
-    /// Requests by method and path, headers of the last one, and the number of tokens that were given.
+    /// Requests by method and path, answers by status, method and path, idempotency keys with how often each came, headers
+    /// of the last request, and the number of tokens that were given.
     pub fn seen(&mut self) -> Value {
         serde_json::from_str(&self.part.order("seen")).expect("JSON")
     }

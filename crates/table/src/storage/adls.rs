@@ -1,9 +1,10 @@
 //! Azure Data Lake Storage and Blob Storage.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use object_store::ObjectStore;
-use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::azure::{AzureConfigKey, AzureCredential, MicrosoftAzureBuilder};
 
 use super::client::{self, Connector};
 use super::counting::RequestCounts;
@@ -11,6 +12,7 @@ use super::hidden::Hidden;
 use super::object_storage::WriteOptions;
 use super::properties::{ADLS_TAGS, Properties, SettingsError};
 use super::settings::{Environment, OpenError, Place};
+use super::vended::Vended;
 
 /// Those whose blobs can be read at once.
 const TIERS: [&str; 3] = ["Hot", "Cool", "Cold"];
@@ -36,6 +38,9 @@ const FROM_ENVIRONMENT: [(&str, AzureConfigKey); 8] = [
     ("AZURE_FEDERATED_TOKEN_FILE", AzureConfigKey::FederatedTokenFile),
     ("IDENTITY_ENDPOINT", AzureConfigKey::MsiEndpoint),
 ];
+
+/// Behind it stands the account that the token is for, or the account's whole host.
+const VENDED: &str = "adls.sas-token.";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdlsSettings {
@@ -81,8 +86,10 @@ impl AdlsSettings {
         format!("abfss://{}", self.authority)
     }
 
+    /// With tokens that are `vended`, or else as the settings and the environment say.
     pub(super) fn open(
         &self,
+        vended: Option<&Vended>,
         environment: &Environment<'_>,
         counts: Arc<RequestCounts>,
     ) -> Result<Arc<dyn ObjectStore>, OpenError> {
@@ -94,6 +101,12 @@ impl AdlsSettings {
             .with_retry(client::retries());
         if let Some(endpoint) = &self.endpoint {
             builder = builder.with_endpoint(endpoint.clone());
+        }
+        let account = self.account.clone();
+        if let Some(tokens) =
+            vended.and_then(|vended| vended.credentials(move |properties| vended_token(&account, properties)))
+        {
+            return Ok(Arc::new(builder.with_credentials(tokens).build()?));
         }
         if self.login.is_empty() {
             for (name, key) in FROM_ENVIRONMENT {
@@ -107,4 +120,19 @@ impl AdlsSettings {
         }
         Ok(Arc::new(builder.build()?))
     }
+}
+
+/// The shared access signature for an account, as the parameters of a request.
+fn vended_token(account: &str, properties: &BTreeMap<String, String>) -> Option<AzureCredential> {
+    let mut tokens = properties.iter().filter_map(|(name, token)| {
+        let host = name.strip_prefix(VENDED)?;
+        let named = host.split('.').next()?;
+        (named == account).then_some(token)
+    });
+    let token = tokens.next()?.trim_start_matches('?');
+    // A plus in a signature is a plus.
+    let parameters = form_urlencoded::parse(token.replace('+', "%2B").as_bytes())
+        .into_owned()
+        .collect();
+    Some(AzureCredential::SASToken(parameters))
 }

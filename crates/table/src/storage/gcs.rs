@@ -1,5 +1,6 @@
 //! Google Cloud Storage.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
@@ -11,9 +12,12 @@ use super::hidden::Hidden;
 use super::object_storage::WriteOptions;
 use super::properties::{Properties, SettingsError};
 use super::settings::{Environment, OpenError, Place};
+use super::vended::Vended;
 
 /// Those whose objects can be read at once; a table's files have to be.
 const CLASSES: [&str; 4] = ["STANDARD", "NEARLINE", "COLDLINE", "ARCHIVE"];
+
+const TOKEN: &str = "gcs.oauth2.token";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GcsSettings {
@@ -30,7 +34,7 @@ impl GcsSettings {
         Ok(Self {
             bucket: place.authority,
             host: properties.url("gcs.service.host")?.map(str::to_owned),
-            token: properties.text("gcs.oauth2.token")?.map(Hidden::new),
+            token: properties.text(TOKEN)?.map(Hidden::new),
             no_auth: properties.flag("gcs.no-auth")?,
             write: WriteOptions::new(class, &[]),
         })
@@ -40,8 +44,10 @@ impl GcsSettings {
         format!("gs://{}", self.bucket)
     }
 
+    /// With tokens that are `vended`, or else as the settings and the environment say.
     pub(super) fn open(
         &self,
+        vended: Option<&Vended>,
         environment: &Environment<'_>,
         counts: Arc<RequestCounts>,
     ) -> Result<Arc<dyn ObjectStore>, OpenError> {
@@ -52,6 +58,9 @@ impl GcsSettings {
             .with_retry(client::retries());
         if let Some(host) = &self.host {
             builder = builder.with_base_url(host);
+        }
+        if let Some(tokens) = vended.and_then(|vended| vended.credentials(vended_token)) {
+            return Ok(Arc::new(builder.with_credentials(tokens).build()?));
         }
         let token = match (&self.token, self.no_auth) {
             (Some(token), _) => Some(token.reveal()),
@@ -70,4 +79,9 @@ impl GcsSettings {
         }
         Ok(Arc::new(builder.build()?))
     }
+}
+
+fn vended_token(properties: &BTreeMap<String, String>) -> Option<GcpCredential> {
+    let bearer = properties.get(TOKEN)?.clone();
+    Some(GcpCredential { bearer })
 }

@@ -14,6 +14,8 @@ mod adls;
 mod client;
 mod counting;
 mod durable_local;
+#[cfg(test)]
+mod empty_store;
 mod gcs;
 mod hidden;
 mod object_storage;
@@ -24,6 +26,7 @@ mod stores;
 #[cfg(test)]
 mod tests;
 mod uri;
+mod vended;
 mod writer;
 
 use std::sync::Arc;
@@ -35,7 +38,6 @@ pub use counting::{CountingStore, RequestCount, RequestCounts, RequestKind};
 pub use durable_local::DurableLocal;
 use object_storage::{Locate, ObjectStorage, ObjectStorageFactory, OneStore, OpenStore, WriteOptions};
 pub use properties::SettingsError;
-use s3::VendedCredentials;
 pub use s3::{AbandonedUploads, aws_credentials, aws_region};
 pub use settings::{Environment, OpenError, StorageSettings, Store};
 pub use stores::{Lookup, StoresSettings};

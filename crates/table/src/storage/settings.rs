@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use iceberg::io::FileIO;
 use object_store::ObjectStore;
-use object_store::aws::AwsCredentialProvider;
 use object_store::{Attribute, Attributes, TagSet};
 
 use super::adls::AdlsSettings;
@@ -14,6 +13,7 @@ use super::gcs::GcsSettings;
 use super::object_storage::{OneStore, OpenStore, WriteOptions};
 use super::properties::{Properties, SettingsError};
 use super::s3::{AbandonedUploads, S3Settings};
+use super::vended::Vended;
 use super::{DurableLocal, file_io_of, open_store};
 
 /// A variable of the process's environment.
@@ -102,10 +102,10 @@ impl StorageSettings {
         })
     }
 
-    /// `credentials` are for S3, in the place of those that the settings and the environment lead to.
+    /// Credentials that are `vended` stand in the place of those that the settings and the environment lead to.
     pub(super) fn open_store(
         &self,
-        credentials: Option<AwsCredentialProvider>,
+        vended: Option<&Vended>,
         environment: &Environment<'_>,
         counts: Arc<RequestCounts>,
     ) -> Result<(Arc<OpenStore>, Option<AbandonedUploads>), OpenError> {
@@ -118,18 +118,18 @@ impl StorageSettings {
                 (opened(store, "file:///", WriteOptions::default()), None)
             }
             Self::S3(settings) => {
-                let (store, abandoned) = settings.open(credentials, environment, counts.clone())?;
+                let (store, abandoned) = settings.open(vended, environment, counts.clone())?;
                 (
                     opened(store, &settings.root(), settings.write.clone()),
                     Some(abandoned),
                 )
             }
             Self::Gcs(settings) => {
-                let store = settings.open(environment, counts.clone())?;
+                let store = settings.open(vended, environment, counts.clone())?;
                 (opened(store, &settings.root(), settings.write.clone()), None)
             }
             Self::Adls(settings) => {
-                let store = settings.open(environment, counts.clone())?;
+                let store = settings.open(vended, environment, counts.clone())?;
                 (opened(store, &settings.root(), settings.write.clone()), None)
             }
         })

@@ -6,7 +6,6 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use iceberg::{Error, ErrorKind};
-use object_store::aws::AwsCredentialProvider;
 use object_store::path::Path;
 use tabletopic_catalog::{FileAccess, Granted};
 
@@ -15,7 +14,8 @@ use super::hidden::Hidden;
 use super::object_storage::{Locate, OpenStore};
 use super::properties::{SettingsError, check_known};
 use super::settings::{StorageSettings, Store};
-use super::{VendedCredentials, file_io_of, uri};
+use super::vended::Vended;
+use super::{file_io_of, uri};
 
 /// A variable of the process's environment.
 pub type Lookup = fn(&str) -> Option<String>;
@@ -139,23 +139,24 @@ impl fmt::Debug for Stores {
 }
 
 impl Stores {
-    fn store(&self, root: &str, granted: Option<&Granted>) -> Result<Arc<OpenStore>, String> {
-        let key = (granted.map(|granted| granted.prefix.clone()), root.to_owned());
+    fn store(&self, root: &str, granted: Option<Arc<Granted>>) -> Result<Arc<OpenStore>, String> {
+        let prefix = granted.as_ref().map(|granted| granted.prefix.clone());
+        let key = (prefix, root.to_owned());
         if let Some(store) = self.open.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(store.clone());
         }
         let settings = self
             .settings
-            .of(root, granted)
+            .of(root, granted.as_deref())
             .map_err(|error| match error.property {
                 Some(property) => format!("{property} {}", error.message),
                 None => error.message,
             })?;
-        let credentials = granted.and_then(|granted| {
-            let vended = VendedCredentials::of(self.access.clone(), &granted.prefix, &granted.properties)?;
-            Some(Arc::new(vended) as AwsCredentialProvider)
+        let vended = granted.map(|granted| Vended {
+            access: self.access.clone(),
+            granted,
         });
-        let opened = settings.open_store(credentials, &self.environment, self.counts.clone());
+        let opened = settings.open_store(vended.as_ref(), &self.environment, self.counts.clone());
         let (store, _) = opened.map_err(|error| error.to_string())?;
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         Ok(open.entry(key).or_insert(store).clone())
@@ -169,7 +170,7 @@ impl Locate for Stores {
             Error::new(ErrorKind::DataInvalid, words)
         })?;
         let granted = self.access.granted(location);
-        let store = self.store(&root, granted.as_deref()).map_err(|problem| {
+        let store = self.store(&root, granted).map_err(|problem| {
             let words = format!("cannot open the store {root}, which holds {location}: {problem}");
             Error::new(ErrorKind::Unexpected, words)
         })?;

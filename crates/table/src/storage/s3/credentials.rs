@@ -9,6 +9,7 @@
 //!
 //! The order is that of AWS's own clients.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use object_store::StaticCredentialProvider;
@@ -18,6 +19,10 @@ use super::super::hidden::Hidden;
 use super::super::properties::{Properties, SettingsError};
 use super::super::settings::{Environment, OpenError};
 use super::profile::{ProfileCredentials, SharedFiles};
+
+const KEY_ID: &str = "s3.access-key-id";
+const SECRET: &str = "s3.secret-access-key";
+const TOKEN: &str = "s3.session-token";
 
 /// What the properties say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +37,7 @@ pub(super) enum Login {
 
 impl Login {
     pub(super) fn new(properties: &Properties<'_>) -> Result<Option<Self>, SettingsError> {
-        let names = ["s3.access-key-id", "s3.secret-access-key", "s3.session-token"];
-        let [key_id, secret, token] = names.map(|name| properties.text(name));
+        let [key_id, secret, token] = [KEY_ID, SECRET, TOKEN].map(|name| properties.text(name));
         let profile = properties.text("s3.profile-name")?;
         match (key_id?, secret?, token?, profile) {
             (None, None, None, profile) => Ok(profile.map(|profile| Self::Profile(profile.to_owned()))),
@@ -47,11 +51,20 @@ impl Login {
                 "stands beside keys; write keys or the name of a profile",
             )),
             (given, _, _, None) => Err(SettingsError::of(
-                if given.is_some() { names[0] } else { names[1] },
+                if given.is_some() { KEY_ID } else { SECRET },
                 "is one of two; write s3.access-key-id and s3.secret-access-key, or neither",
             )),
         }
     }
+}
+
+/// What a catalog gives out.
+pub(super) fn vended_keys(properties: &BTreeMap<String, String>) -> Option<AwsCredential> {
+    Some(AwsCredential {
+        key_id: properties.get(KEY_ID)?.clone(),
+        secret_key: properties.get(SECRET)?.clone(),
+        token: properties.get(TOKEN).cloned(),
+    })
 }
 
 /// What the client itself knows to use, in its own order, which is the one above.

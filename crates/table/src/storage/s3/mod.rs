@@ -3,14 +3,13 @@
 mod abandoned;
 mod credentials;
 mod profile;
-mod vended;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ObjectStore;
-use object_store::aws::{AmazonS3Builder, AwsCredentialProvider};
+use object_store::aws::AmazonS3Builder;
 use object_store::client::HttpConnector;
 
 use super::client::{self, Connector};
@@ -18,11 +17,11 @@ use super::counting::RequestCounts;
 use super::object_storage::WriteOptions;
 use super::properties::{Properties, S3_TAGS, SettingsError};
 use super::settings::{Environment, OpenError, Place};
+use super::vended::Vended;
 pub use abandoned::AbandonedUploads;
 use abandoned::Bucket;
-use credentials::{Login, log_in};
+use credentials::{Login, log_in, vended_keys};
 pub use credentials::{aws_credentials, aws_region};
-pub(super) use vended::VendedCredentials;
 
 /// Those whose objects can be read at once: a table in an archive could not be committed to.
 const CLASSES: [&str; 6] = [
@@ -74,10 +73,10 @@ impl S3Settings {
         format!("s3://{}", self.place.authority)
     }
 
-    /// With `credentials`, or those that the settings and the environment lead to.
+    /// With credentials that are `vended`, or else those that the settings and the environment lead to.
     pub(super) fn open(
         &self,
-        credentials: Option<AwsCredentialProvider>,
+        vended: Option<&Vended>,
         environment: &Environment<'_>,
         counts: Arc<RequestCounts>,
     ) -> Result<(Arc<dyn ObjectStore>, AbandonedUploads), OpenError> {
@@ -112,9 +111,15 @@ impl S3Settings {
                 builder = builder.with_config("aws_sse_kms_key_id".parse()?, key);
             }
         }
-        let s3 = match credentials {
-            Some(credentials) => builder.with_credentials(credentials),
-            None => log_in(builder, self.login.as_ref(), environment)?,
+        let s3 = match (
+            vended.and_then(|vended| vended.credentials(vended_keys)),
+            &self.login,
+        ) {
+            (Some(credentials), _) => builder.with_credentials(credentials),
+            (None, None) if vended.is_some_and(wants_to_sign) => {
+                return Err(OpenError(NOT_SIGNED.to_owned()));
+            }
+            (None, login) => log_in(builder, login.as_ref(), environment)?,
         };
         let s3 = s3.build()?;
         let bucket = Bucket {
@@ -158,6 +163,16 @@ fn host_named(endpoint: &str) -> Result<(&str, &str), &'static str> {
     }
     Ok((scheme, host))
 }
+
+/// Whether the catalog gives out signatures in the place of keys.
+fn wants_to_sign(vended: &Vended) -> bool {
+    let said = vended.granted.properties.get("s3.remote-signing-enabled");
+    said.is_some_and(|said| said.eq_ignore_ascii_case("true"))
+}
+
+const NOT_SIGNED: &str = "the catalog wants to sign each request to it (s3.remote-signing-enabled), which is not done \
+                          here; have it give out credentials, or write s3.access-key-id and s3.secret-access-key, or \
+                          s3.profile-name, in [storage]";
 
 fn encryption(properties: &Properties<'_>) -> Result<Option<(&'static str, Option<String>)>, SettingsError> {
     let key = properties.text("s3.sse.key")?.map(str::to_owned);
