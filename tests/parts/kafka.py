@@ -177,7 +177,7 @@ class Broker:
             # A session of its own: Ctrl-C on a test stops the broker through `down`, not in the midst of it.
             process = subprocess.Popen(
                 [
-                    *java("-Xms64m", "-Xmx512m", *secured.java_options(self.folder), more=self.folder),
+                    *java("-Xms64m", "-Xmx1536m", *secured.java_options(self.folder), more=self.folder),
                     "kafka.Kafka", self.properties,
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -325,8 +325,10 @@ def main():
         case "with":
             with tempfile.TemporaryDirectory(prefix="kafka-") as folder:
                 broker = Broker(folder)
+                # Many tests share it, and none ends it: on a busy machine it is slow, and not dead.
+                properties = ["broker.session.timeout.ms=60000", *options.property]
                 try:
-                    bootstrap = broker.up(options.port, options.property, options.secured, options.tiered)
+                    bootstrap = broker.up(options.port, properties, options.secured, options.tiered)
                     environment = os.environ | {"TABLETOPIC_TEST_BOOTSTRAP": bootstrap}
                     code = subprocess.run(options.cmd, env=environment).returncode
                 finally:
