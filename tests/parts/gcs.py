@@ -17,17 +17,14 @@ import hashlib
 import hmac
 import http.client
 import http.server
-import pathlib
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 import urllib.parse
 
 from kafka import HOST
-from s3 import KEYS, Server
+from s3 import KEYS, serving
 
 REGION = "us-east-1"
 KEPT = ("content-length", "content-type", "range", "if-match", "if-none-match", "content-md5")
@@ -108,17 +105,9 @@ def main():
     parser.add_argument("token")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="gcs-"))
-    server = Server(folder)
-    try:
-        server.up()
+    with serving() as server:
         print(f"http://{HOST}:{door(server, options.token)}", f"http://{HOST}:{server.port}", sep="\n", flush=True)
         sys.stdin.read()
-    finally:
-        if server.process:
-            server.down()
-        with contextlib.suppress(OSError):
-            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

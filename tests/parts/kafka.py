@@ -177,7 +177,7 @@ class Broker:
             # A session of its own: Ctrl-C on a test stops the broker through `down`, not in the midst of it.
             process = subprocess.Popen(
                 [
-                    *java("-Xms64m", "-Xmx1536m", *secured.java_options(self.folder), more=self.folder),
+                    *java("-Xms64m", "-Xmx512m", *secured.java_options(self.folder), more=self.folder),
                     "kafka.Kafka", self.properties,
                 ],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,

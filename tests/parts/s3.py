@@ -232,6 +232,21 @@ def environment(server):
     }
 
 
+@contextlib.contextmanager
+def serving():
+    """A server with an empty bucket, whose folder goes with it."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="s3-"))
+    server = Server(folder)
+    try:
+        server.up()
+        yield server
+    finally:
+        if server.process:
+            server.down()
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
@@ -239,21 +254,14 @@ def main():
     parser.add_argument("cmd", nargs="*")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="s3-"))
-    server, trouble = Server(folder), Trouble(options.seed)
-    try:
-        server.up()
+    with serving() as server:
         if options.mode:
             sys.exit(subprocess.run(options.cmd, env=os.environ | environment(server)).returncode)
+        trouble = Trouble(options.seed)
         port = proxy(server, trouble)
         print(f"http://{HOST}:{server.port}", f"http://{HOST}:{port}", server.bucket, sep="\n", flush=True)
         for line in sys.stdin:
             print(obey(line.split(), server, trouble), flush=True)
-    finally:
-        if server.process:
-            server.down()
-        with contextlib.suppress(OSError):
-            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
