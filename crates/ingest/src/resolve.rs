@@ -189,7 +189,11 @@ impl Step<'_> {
                 removed: change.files.remove.len() as u64,
                 written: change.rewrites.len() as u64,
             };
-            (self.effects(base.state(), &change.state), files, None)
+            let effects = change
+                .state
+                .as_ref()
+                .map(|after| self.effects(base.state(), after));
+            (effects.unwrap_or_default(), files, None)
         }))
     }
 

@@ -474,8 +474,8 @@ async fn a_second_rewind_goes_back_beyond_the_first() {
     table.foreign_snapshot(FileChange::default()).await;
     let head = table.base().await.head().unwrap().snapshot_id();
     let change = FileChange {
-        add: Vec::new(),
         remove: table.files_but_of(first).await,
+        ..FileChange::default()
     };
     assert_eq!(change.remove.len(), 2);
     table.roll_back_and_expire(head, change).await;
@@ -494,7 +494,7 @@ async fn rows_that_no_state_of_ours_had_are_not_guessed_at() {
     table.drain().await;
     let some_rows_again = FileChange {
         add: vec![(0, table.file(&read(0, 12, 15)).await)],
-        remove: BTreeSet::new(),
+        ..FileChange::default()
     };
     table.roll_back_and_expire(first, some_rows_again).await;
     let words = table.refused().await;
@@ -518,7 +518,7 @@ async fn rows_that_no_state_of_ours_had_are_not_guessed_at() {
     table.append(&[read(0, 10, 20)]).await;
     let the_same_again = FileChange {
         add: vec![(0, table.file(&cut).await)],
-        remove: BTreeSet::new(),
+        ..FileChange::default()
     };
     table.roll_back_and_expire(first, the_same_again).await;
     let words = table.refused().await;

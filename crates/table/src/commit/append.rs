@@ -5,7 +5,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use iceberg::TableIdent;
-use iceberg::spec::Schema;
+use iceberg::spec::{Schema, TableMetadata};
 use tabletopic_clock::Millis;
 use tabletopic_offsets::{
     Fenced, Follower, FollowerPosition, Kind, Outbox, OutboxLimits, PendingFile, TableState,
@@ -87,7 +87,7 @@ pub(super) async fn fits(
     base: &Base<TableState>,
     unit: &Unit,
 ) -> Result<Result<(), Dropped>, CommitError> {
-    if let Err(why) = fits_table(base, &unit.schema, unit.spec_id) {
+    if let Err(why) = fits_table(base.metadata(), &unit.schema, unit.spec_id) {
         return Ok(Err(Dropped::Incompatible(why)));
     }
     let age = lake.clock.now() - unit.created;
@@ -109,8 +109,7 @@ pub(super) async fn fits(
 
 /// Section 3.3: every field id written must still exist with a type that it may be promoted to, and the spec must
 /// exist.
-fn fits_table(base: &Base<TableState>, written: &Schema, spec_id: i32) -> Result<(), String> {
-    let metadata = base.metadata();
+pub(super) fn fits_table(metadata: &TableMetadata, written: &Schema, spec_id: i32) -> Result<(), String> {
     if written.schema_id() != metadata.current_schema_id() {
         compatible(written, metadata.current_schema()).map_err(|error| error.to_string())?;
     }

@@ -1,6 +1,6 @@
 //! What one commit is to do, decided on a base; and the body that asks the catalog for it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use iceberg::TableRequirement;
 use iceberg::spec::{
@@ -21,7 +21,8 @@ use crate::truncated::{self, Rewrite};
 #[derive(Debug, Clone)]
 pub struct Change<S> {
     pub operation: Operation,
-    pub state: S,
+    /// What our tag is to carry. `None` for a table that is not fed from here: it gets no tag.
+    pub state: Option<S>,
     pub note: Note,
     pub files: FileChange,
     /// Removed files whose other rows are to be written again: when the commit is made, not when it is planned.
@@ -47,7 +48,7 @@ impl<S> Change<S> {
     pub fn empty(state: S, note: Note) -> Self {
         Self {
             operation: Operation::Append,
-            state,
+            state: Some(state),
             note,
             files: FileChange::default(),
             rewrites: Vec::new(),
@@ -84,17 +85,17 @@ pub(super) async fn body<S: TagState>(
         schema_id: under.current_schema_id(),
         ..at
     };
-    let state = change
-        .state
-        .encode(at, &change.note)
-        .map_err(CommitError::Encode)?;
+    let state = match &change.state {
+        Some(state) => state.encode(at, &change.note).map_err(CommitError::Encode)?,
+        None => BTreeMap::new(),
+    };
     let mut files = change.files.clone();
     files
         .add
         .extend(truncated::write(lake, &under, &change.rewrites).await?);
-    let expired = match &change.leaving {
-        Leaving::Expired => expire::expired(base, &change.state, &state, at)?,
-        Leaving::Abandoned(_) => Vec::new(),
+    let expired = match (&change.leaving, &change.state) {
+        (Leaving::Expired, Some(carried)) => expire::expired(base, carried, &state, at)?,
+        (Leaving::Expired, None) | (Leaving::Abandoned(_), _) => Vec::new(),
     };
     let leaving = match &change.leaving {
         Leaving::Expired => expired.iter().map(|snapshot| snapshot.snapshot_id()).collect(),
@@ -111,16 +112,18 @@ pub(super) async fn body<S: TagState>(
     )
     .await?;
 
-    let tag = SnapshotReference::new(
-        at.snapshot_id,
-        SnapshotRetention::Tag {
-            max_ref_age_ms: Some(i64::MAX),
-        },
-    );
     let mut builder = with_schema_and_spec(metadata, change)?
         .set_branch_snapshot(snapshot, MAIN_BRANCH)?
-        .set_ref(TAG, tag)?
         .remove_snapshots(&leaving);
+    if change.state.is_some() {
+        let tag = SnapshotReference::new(
+            at.snapshot_id,
+            SnapshotRetention::Tag {
+                max_ref_age_ms: Some(i64::MAX),
+            },
+        );
+        builder = builder.set_ref(TAG, tag)?;
+    }
     for snapshot_id in leaving {
         if metadata.statistics_for_snapshot(snapshot_id).is_some() {
             builder = builder.remove_statistics(snapshot_id);
@@ -129,7 +132,7 @@ pub(super) async fn body<S: TagState>(
             builder = builder.remove_partition_statistics(snapshot_id);
         }
     }
-    if base.tagged.is_none() {
+    if base.tagged.is_none() && change.state.is_some() {
         builder = builder.set_properties(HashMap::from([(WITNESS.to_owned(), "1".to_owned())]))?;
     }
     let change = TableChange {

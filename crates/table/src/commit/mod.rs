@@ -2,7 +2,7 @@
 //!
 //! [`commit`] is the one loop that talks to the catalog. What a commit does is a [`Plan`], decided again on every
 //! base: [`Append`] for units, [`Anchor`] for starts, [`ChangeSchema`] for columns, [`ChangePartitions`] for the spec,
-//! [`Redrive`] for dead letters, [`Renew`] for the tag, and one plan for each command of `resolve`.
+//! [`Redrive`] for dead letters, [`Renew`] for the tag, [`Replace`] for rewritten files, and one plan for each command of `resolve`.
 
 mod anchor;
 mod append;
@@ -20,6 +20,7 @@ mod look;
 mod redrive;
 mod refs;
 mod renew;
+mod replace;
 pub mod resolve;
 mod standing;
 mod tag_state;
@@ -38,6 +39,7 @@ pub use halt::Halt;
 pub use look::Look;
 pub use redrive::{LettersOf, Redrive, open_letters};
 pub use renew::Renew;
+pub use replace::{Lost, Maintained, Replace, Replacement};
 pub use standing::{Counted, Walk, check as check_standing, walk};
 pub use tag_state::{Note, SnapshotAt, TagState};
 pub use unit::{DeadLetterFile, Unit};

@@ -37,6 +37,8 @@ pub struct FileWriter {
     parquet: ArrowWriter<Sink>,
     nan_counts: NanCounts,
     rows: u64,
+    /// Bytes that were taken before the end.
+    taken: usize,
 }
 
 impl FileWriter {
@@ -73,6 +75,7 @@ impl FileWriter {
             path,
             parquet,
             rows: 0,
+            taken: 0,
         })
     }
 
@@ -106,7 +109,15 @@ impl FileWriter {
         self.parquet.bytes_written() + self.parquet.in_progress_size()
     }
 
-    /// Closes the file.
+    /// What is encoded so far and was not taken yet: finished row groups. A file that is larger than memory is put
+    /// bit by bit.
+    pub fn take_encoded(&mut self) -> PutPayload {
+        let encoded = std::mem::take(self.parquet.inner_mut());
+        self.taken += encoded.len();
+        encoded.into_payload()
+    }
+
+    /// Closes the file. The payload is the rest of it, if some was taken before.
     pub fn finish(mut self) -> Result<EncodedFile, FileError> {
         let metadata = self.parquet.finish().map_err(|source| self.failed(source))?;
         let metrics = Metrics::new(&metadata, self.schema.schema(), self.nan_counts.by_field_id());
@@ -121,7 +132,7 @@ impl FileWriter {
             .partition(self.partition)
             .partition_spec_id(self.schema.spec().spec_id())
             .record_count(self.rows)
-            .file_size_in_bytes(payload.content_length() as u64);
+            .file_size_in_bytes((self.taken + payload.content_length()) as u64);
         metrics.describe(&mut data_file);
         let data_file = data_file.build().map_err(|error| FileError::DataFile {
             path: path.clone(),

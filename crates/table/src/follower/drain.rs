@@ -5,7 +5,6 @@
 //! last snapshot that is missing from it. `sql/audit_gaps.sql` finds that.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use iceberg::spec::{DataFile, Operation, TableMetadata};
@@ -163,7 +162,7 @@ impl Drain<'_> {
                 let file = write::store(self.lake, under, &ledger::batch(&rows)?).await?;
                 Ok(FileChange {
                     add: vec![(0, file)],
-                    remove: BTreeSet::new(),
+                    ..FileChange::default()
                 })
             }
         }

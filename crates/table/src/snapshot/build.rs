@@ -6,10 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use futures::StreamExt;
 use futures::future::try_join_all;
+use futures::stream::iter;
 use iceberg::spec::{
     DataFile, ManifestContentType, ManifestFile, ManifestListWriter, ManifestWriter, ManifestWriterBuilder,
-    Operation, Snapshot, SnapshotRef, Summary, TableMetadata,
+    Operation, PartitionSpec, SchemaRef, Snapshot, SnapshotRef, Summary, TableMetadata,
 };
 
 use super::live::{self, LiveFile};
@@ -23,9 +25,23 @@ use crate::lake::Lake;
 pub struct FileChange {
     /// New data files, each with the id of the partition spec that it was written under.
     pub add: Vec<(i32, DataFile)>,
-    /// Paths of live data files that go.
+    /// New data files that hold the rows of removed ones.
+    pub rewritten: Vec<Rewritten>,
+    /// Paths of live data and delete files that go.
     pub remove: BTreeSet<String>,
 }
+
+/// A data file with rows that were in the table before.
+#[derive(Debug, Clone)]
+pub struct Rewritten {
+    pub spec_id: i32,
+    pub file: DataFile,
+    /// The data sequence number that its rows have: deletes of values with a higher one apply to them.
+    pub sequence_number: i64,
+}
+
+/// Manifests that are read at a time.
+const AT_ONCE: usize = 8;
 
 /// Builds the snapshot `at` on top of `parent`, its manifests and manifest list written.
 ///
@@ -55,12 +71,13 @@ pub async fn build(
         true => merge::due(lake, metadata, &mut kept, adds).await?,
         false => None,
     };
-    let added = write_added(lake, metadata, at, &change.add, merge).await?;
+    let added = write_added(lake, metadata, at, change, merge).await?;
 
     let manifests = added.into_iter().chain(rewritten).chain(kept).collect();
     let manifest_list = write_list(lake, metadata, parent, at, manifests).await?;
 
-    let files: Vec<&DataFile> = change.add.iter().map(|(_, file)| file).collect();
+    let rewritten = change.rewritten.iter().map(|rewritten| &rewritten.file);
+    let files: Vec<&DataFile> = change.add.iter().map(|(_, file)| file).chain(rewritten).collect();
     let removed: Vec<&DataFile> = removed.iter().map(|live| &live.file).collect();
     let before = parent.map(|parent| &parent.summary().additional_properties);
     let mut properties: HashMap<String, String> =
@@ -81,28 +98,47 @@ pub async fn build(
         .build())
 }
 
+/// What one new manifest holds.
+#[derive(Default)]
+struct Added<'a> {
+    new: Vec<&'a DataFile>,
+    rewritten: Vec<&'a Rewritten>,
+    merged: Vec<LiveFile>,
+}
+
 /// One new manifest for each partition spec among the added files, and for the merge.
 async fn write_added(
     lake: &Lake,
     metadata: &TableMetadata,
     at: SnapshotAt,
-    add: &[(i32, DataFile)],
+    change: &FileChange,
     merge: Option<Merge>,
 ) -> Result<Vec<ManifestFile>, CommitError> {
-    let mut by_spec = BTreeMap::<i32, (Vec<&DataFile>, Vec<LiveFile>)>::new();
-    for (spec_id, file) in add {
-        by_spec.entry(*spec_id).or_default().0.push(file);
+    let mut by_spec = BTreeMap::<i32, Added<'_>>::new();
+    for (spec_id, file) in &change.add {
+        by_spec.entry(*spec_id).or_default().new.push(file);
+    }
+    for rewritten in &change.rewritten {
+        by_spec
+            .entry(rewritten.spec_id)
+            .or_default()
+            .rewritten
+            .push(rewritten);
     }
     if let Some(merge) = merge {
-        by_spec.entry(merge.spec_id).or_default().1 = merge.files;
+        by_spec.entry(merge.spec_id).or_default().merged = merge.files;
     }
-    let manifests = by_spec.into_iter().map(|(spec_id, (added, merged))| async move {
-        let mut writer = manifest_writer(lake, metadata, at, spec_id, &format!("a{spec_id}"))?;
-        for file in added {
+    let manifests = by_spec.into_iter().map(|(spec_id, added)| async move {
+        let under = Under::now(metadata, at, spec_id)?;
+        let mut writer = manifest_writer(lake, metadata, at, under, &format!("a{spec_id}"))?;
+        for file in added.new {
             // Unassigned: the file inherits the sequence number of this snapshot.
             writer.add_file(file.clone(), -1)?;
         }
-        for live in merged {
+        for rewritten in added.rewritten {
+            writer.add_file(rewritten.file.clone(), rewritten.sequence_number)?;
+        }
+        for live in added.merged {
             let (sequence, file_sequence) = (live.sequence_number, live.file_sequence_number);
             writer.add_existing_file(live.file, live.snapshot_id, sequence, file_sequence)?;
         }
@@ -120,26 +156,34 @@ async fn without_removed(
     manifests: Vec<ManifestFile>,
     remove: &BTreeSet<String>,
 ) -> Result<(Vec<ManifestFile>, Vec<ManifestFile>, Vec<LiveFile>), CommitError> {
+    if remove.is_empty() {
+        return Ok((manifests, Vec::new(), Vec::new()));
+    }
     let mut kept = Vec::new();
     let mut rewritten = Vec::new();
     let mut removed = Vec::new();
-    for (number, manifest) in manifests.into_iter().enumerate() {
-        if remove.is_empty() || manifest.content != ManifestContentType::Data {
-            kept.push(manifest);
-            continue;
-        }
-        let files = live::files(lake, &manifest).await?;
+    let reading: Vec<_> = manifests
+        .into_iter()
+        .map(|manifest| async move {
+            Ok::<_, CommitError>((manifest.load_manifest(&lake.file_io).await?, manifest))
+        })
+        .collect();
+    let mut reading = iter(reading).buffered(AT_ONCE).enumerate();
+    while let Some((number, read)) = reading.next().await {
+        let (loaded, manifest) = read?;
+        let files = live::of(&loaded, &manifest);
         if !files.iter().any(|live| remove.contains(live.file.file_path())) {
             kept.push(manifest);
             continue;
         }
-        let mut writer = manifest_writer(
-            lake,
-            metadata,
-            at,
-            manifest.partition_spec_id,
-            &format!("r{number}"),
-        )?;
+        // Just as it was: the partition columns may have had other types when it was written.
+        let (schema, spec) = (loaded.metadata().schema(), loaded.metadata().partition_spec());
+        let under = Under {
+            schema: schema.clone(),
+            spec: spec.clone(),
+            content: manifest.content,
+        };
+        let mut writer = manifest_writer(lake, metadata, at, under, &format!("r{number}"))?;
         for live in files {
             let (sequence, file_sequence) = (live.sequence_number, live.file_sequence_number);
             if remove.contains(live.file.file_path()) {
@@ -161,28 +205,41 @@ async fn without_removed(
     Ok((kept, rewritten, removed))
 }
 
+/// What a manifest is written under.
+struct Under {
+    schema: SchemaRef,
+    spec: PartitionSpec,
+    content: ManifestContentType,
+}
+
+impl Under {
+    /// A manifest of new data files.
+    fn now(metadata: &TableMetadata, at: SnapshotAt, spec_id: i32) -> Result<Self, CommitError> {
+        let spec = metadata.partition_spec_by_id(spec_id);
+        let unknown = || CommitError::Encode(format!("partition spec {spec_id} is not in the table"));
+        let schema = metadata.schema_by_id(at.schema_id);
+        Ok(Self {
+            schema: schema.unwrap_or_else(|| metadata.current_schema()).clone(),
+            spec: spec.ok_or_else(unknown)?.as_ref().clone(),
+            content: ManifestContentType::Data,
+        })
+    }
+}
+
 fn manifest_writer(
     lake: &Lake,
     metadata: &TableMetadata,
     at: SnapshotAt,
-    spec_id: i32,
+    under: Under,
     name: &str,
 ) -> Result<ManifestWriter, CommitError> {
-    let spec = metadata
-        .partition_spec_by_id(spec_id)
-        .ok_or_else(|| CommitError::Encode(format!("partition spec {spec_id} is not in the table")))?;
     let path = format!("{}/metadata/{}-{name}.avro", metadata.location(), at.snapshot_id);
-    let schema = metadata
-        .schema_by_id(at.schema_id)
-        .unwrap_or_else(|| metadata.current_schema());
     let output = lake.file_io.new_output(path)?;
-    let writer = ManifestWriterBuilder::new(
-        output,
-        Some(at.snapshot_id),
-        schema.clone(),
-        spec.as_ref().clone(),
-    );
-    Ok(writer.build_v2_data())
+    let writer = ManifestWriterBuilder::new(output, Some(at.snapshot_id), under.schema, under.spec);
+    Ok(match under.content {
+        ManifestContentType::Data => writer.build_v2_data(),
+        ManifestContentType::Deletes => writer.build_v2_deletes(),
+    })
 }
 
 async fn write_list(

@@ -6,12 +6,66 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use iceberg::spec::{DataFile, Struct};
+use iceberg::spec::{DataContentType, DataFile, Struct};
 
 /// What is counted of a file.
 type Measure = fn(&DataFile) -> u64;
 
-/// Properties for a snapshot that adds `added` and removes `removed` data files on top of `parent`.
+/// A kind of files or rows that is counted: under which names, and what of a file.
+struct Counter {
+    added: &'static str,
+    removed: &'static str,
+    total: &'static str,
+    of: Measure,
+}
+
+const COUNTERS: [Counter; 6] = [
+    Counter {
+        added: "added-data-files",
+        removed: "deleted-data-files",
+        total: "total-data-files",
+        of: |file| u64::from(file.content_type() == DataContentType::Data),
+    },
+    Counter {
+        added: "added-records",
+        removed: "deleted-records",
+        total: "total-records",
+        of: |file| rows(file, DataContentType::Data),
+    },
+    Counter {
+        added: "added-files-size",
+        removed: "removed-files-size",
+        total: "total-files-size",
+        of: DataFile::file_size_in_bytes,
+    },
+    Counter {
+        added: "added-delete-files",
+        removed: "removed-delete-files",
+        total: "total-delete-files",
+        of: |file| u64::from(file.content_type() != DataContentType::Data),
+    },
+    Counter {
+        added: "added-position-deletes",
+        removed: "removed-position-deletes",
+        total: "total-position-deletes",
+        of: |file| rows(file, DataContentType::PositionDeletes),
+    },
+    Counter {
+        added: "added-equality-deletes",
+        removed: "removed-equality-deletes",
+        total: "total-equality-deletes",
+        of: |file| rows(file, DataContentType::EqualityDeletes),
+    },
+];
+
+fn rows(file: &DataFile, content: DataContentType) -> u64 {
+    match file.content_type() == content {
+        true => file.record_count(),
+        false => 0,
+    }
+}
+
+/// Properties for a snapshot that adds the files `added` and removes `removed` on top of `parent`.
 pub fn counters(
     parent: Option<&HashMap<String, String>>,
     added: &[&DataFile],
@@ -20,50 +74,17 @@ pub fn counters(
     let mut properties = BTreeMap::new();
     let changed: HashSet<&Struct> = added.iter().chain(removed).map(|file| file.partition()).collect();
     properties.insert("changed-partition-count".to_owned(), changed.len().to_string());
-
-    let measures: [(&str, &str, &str, Measure); 3] = [
-        (
-            "added-data-files",
-            "deleted-data-files",
-            "total-data-files",
-            |_| 1,
-        ),
-        (
-            "added-records",
-            "deleted-records",
-            "total-records",
-            DataFile::record_count,
-        ),
-        (
-            "added-files-size",
-            "removed-files-size",
-            "total-files-size",
-            DataFile::file_size_in_bytes,
-        ),
-    ];
-    for (add, remove, total, measure) in measures {
-        let plus: u64 = added.iter().map(|file| measure(file)).sum();
-        let minus: u64 = removed.iter().map(|file| measure(file)).sum();
-        if !added.is_empty() {
-            properties.insert(add.to_owned(), plus.to_string());
+    for counter in COUNTERS {
+        let plus: u64 = added.iter().map(|file| (counter.of)(file)).sum();
+        let minus: u64 = removed.iter().map(|file| (counter.of)(file)).sum();
+        for (name, count) in [(counter.added, plus), (counter.removed, minus)] {
+            if count > 0 {
+                properties.insert(name.to_owned(), count.to_string());
+            }
         }
-        if !removed.is_empty() {
-            properties.insert(remove.to_owned(), minus.to_string());
-        }
-        if let Some(before) = total_of(parent, total) {
-            properties.insert(
-                total.to_owned(),
-                (before + plus).saturating_sub(minus).to_string(),
-            );
-        }
-    }
-    for total in [
-        "total-delete-files",
-        "total-position-deletes",
-        "total-equality-deletes",
-    ] {
-        if let Some(before) = total_of(parent, total) {
-            properties.insert(total.to_owned(), before.to_string());
+        if let Some(before) = total_of(parent, counter.total) {
+            let total = (before + plus).saturating_sub(minus);
+            properties.insert(counter.total.to_owned(), total.to_string());
         }
     }
     properties

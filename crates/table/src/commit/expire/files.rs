@@ -1,4 +1,5 @@
-//! Manifest lists and manifests that only expired snapshots led to are deleted once the commit is known to be applied.
+//! What only expired snapshots led to is deleted once the commit is known to be applied: manifest lists, manifests, and
+//! data and delete files.
 //!
 //! A manifest enters the table with one snapshot, is carried on by its descendants, and is gone for good in all
 //! descendants of the one that replaced it. So on the way between two snapshots that share a manifest, all have it; and
@@ -6,10 +7,14 @@
 //! - at snapshots that are newer than all that went and whose parent is gone: their lists are read;
 //! - at snapshots that are older (a tag's, or those from before our time): nothing that is as old as them is deleted.
 //!
-//! What stays behind (data files, what a crash or an outage left, files as old as a kept snapshot) is for the removal of
-//! orphans to find.
+//! The same holds for data files, but to compare what two snapshots hold would be to read all of their manifests. So
+//! those are looked at that say what a snapshot removed, where one line leads through all that expired into what is kept:
+//! what was removed on it is in nothing that is kept. Most expiries read none.
+//!
+//! What stays behind (what a crash or an outage left, files as old as a kept snapshot, all data files where history is no
+//! line) is for the removal of orphans to find.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use futures::stream::iter;
 use futures::{FutureExt, StreamExt};
@@ -34,9 +39,13 @@ pub async fn delete_unreachable(lake: &Lake, expired: &[SnapshotRef], now: &Tabl
     match unreachable(lake, expired, now).await {
         Ok(files) => {
             tracing::debug!(table, snapshots, files = files.len(), "expired");
-            iter(files)
-                .for_each_concurrent(AT_ONCE, |file| delete(lake, file))
-                .await;
+            if let Err(error) = lake.file_io.delete_stream(iter(files)).await {
+                tracing::warn!(
+                    table,
+                    snapshots,
+                    "some files of expired snapshots are left: {error}"
+                );
+            }
         }
         Err(error) => {
             tracing::warn!(
@@ -45,12 +54,6 @@ pub async fn delete_unreachable(lake: &Lake, expired: &[SnapshotRef], now: &Tabl
                 "the files of expired snapshots are left: {error}"
             );
         }
-    }
-}
-
-async fn delete(lake: &Lake, file: String) {
-    if let Err(error) = lake.file_io.delete(&file).await {
-        tracing::warn!(file, "a file of an expired snapshot is left: {error}");
     }
 }
 
@@ -67,9 +70,24 @@ async fn unreachable(
         let words = format!("{count} manifest lists would have to be read");
         return Err(CommitError::Encode(words));
     }
+    let line: HashSet<i64> = border.line(expired).iter().map(|at| at.snapshot_id()).collect();
     let mut reachable = HashSet::new();
-    for manifests in lists(lake, now, border.entrances).await {
-        reachable.extend(manifests?.into_iter().map(|manifest| manifest.manifest_path));
+    let mut removals = Vec::new();
+    let mut note = |of: &SnapshotRef, manifest: &ManifestFile| {
+        let removes = manifest.deleted_files_count.is_none_or(|count| count > 0);
+        if line.contains(&of.snapshot_id()) && manifest.added_snapshot_id == of.snapshot_id() && removes {
+            removals.push(manifest.clone());
+        }
+    };
+    for (snapshot, manifests) in border
+        .entrances
+        .iter()
+        .zip(lists(lake, now, border.entrances.clone()).await)
+    {
+        for manifest in manifests? {
+            note(snapshot, &manifest);
+            reachable.insert(manifest.manifest_path);
+        }
     }
     let mut gone = HashSet::new();
     for (snapshot, manifests) in expired
@@ -79,6 +97,7 @@ async fn unreachable(
         match manifests {
             Ok(manifests) => {
                 gone.insert(snapshot.manifest_list().to_owned());
+                manifests.iter().for_each(|manifest| note(snapshot, manifest));
                 let younger = manifests
                     .into_iter()
                     .filter(|manifest| manifest.sequence_number > border.older);
@@ -89,10 +108,37 @@ async fn unreachable(
             Err(_) => {}
         }
     }
+    for manifest in removals {
+        gone.extend(removed(lake, &manifest, border.older).await?);
+    }
     let own = format!("{}/", now.location());
     gone.retain(|path| !reachable.contains(path) && path.starts_with(&own));
     Ok(gone.into_iter().collect())
 }
+
+/// Paths of the files that the snapshot of a manifest removed, if no snapshot up to `older` can hold them.
+async fn removed(lake: &Lake, manifest: &ManifestFile, older: i64) -> Result<Vec<String>, CommitError> {
+    let loaded = match manifest
+        .load_manifest(&lake.file_io)
+        .await
+        .map_err(CommitError::from)
+    {
+        Ok(loaded) => loaded,
+        Err(error) if error.is_transient() => return Err(error),
+        // Somebody else's expiry was quicker.
+        Err(_) => return Ok(Vec::new()),
+    };
+    let removed = loaded.entries().iter().filter(|entry| {
+        let added = entry.file_sequence_number;
+        !entry.is_alive()
+            && entry.snapshot_id() == Some(manifest.added_snapshot_id)
+            && added.is_some_and(|added| added > older)
+    });
+    Ok(removed.map(|entry| entry.file_path().to_owned()).collect())
+}
+
+/// A snapshot's property: it holds what another one added, which is no ancestor of it.
+const CHERRY_PICKED: &str = "source-snapshot-id";
 
 /// Where what is kept may lead to what an expired snapshot led to.
 struct Border<'a> {
@@ -100,6 +146,8 @@ struct Border<'a> {
     entrances: Vec<&'a SnapshotRef>,
     /// Manifests up to this sequence number may be an older snapshot's that is kept.
     older: i64,
+    /// Whether files are only ever added by one snapshot.
+    plain: bool,
 }
 
 impl<'a> Border<'a> {
@@ -112,6 +160,10 @@ impl<'a> Border<'a> {
             let parent = snapshot.parent_snapshot_id();
             parent.is_none_or(|parent| !ids.contains(&parent))
         };
+        let picked = |snapshot: &SnapshotRef| {
+            let summary = &snapshot.summary().additional_properties;
+            summary.contains_key(CHERRY_PICKED)
+        };
         Self {
             entrances: newer.into_iter().filter(enters).collect(),
             older: older
@@ -119,7 +171,23 @@ impl<'a> Border<'a> {
                 .map(|snapshot| snapshot.sequence_number())
                 .max()
                 .unwrap_or(0),
+            plain: !kept.iter().chain(expired).any(picked),
         }
+    }
+
+    /// The one entrance and the expired ones before it, newest first, as far as their parents expired with them: what
+    /// such a snapshot removed is in none that is kept. Empty where there are several ways into what is kept.
+    fn line(&self, expired: &'a [SnapshotRef]) -> Vec<&'a SnapshotRef> {
+        let by_id: HashMap<i64, &SnapshotRef> = expired.iter().map(|at| (at.snapshot_id(), at)).collect();
+        let mut line = Vec::new();
+        if let (true, [entrance]) = (self.plain, self.entrances.as_slice()) {
+            let mut at = *entrance;
+            while let Some(parent) = at.parent_snapshot_id().and_then(|parent| by_id.get(&parent)) {
+                line.push(at);
+                at = parent;
+            }
+        }
+        line
     }
 }
 
@@ -146,13 +214,16 @@ mod tests {
 
     use super::*;
 
-    /// A table's snapshots; manifests are the sequence numbers that they were written with.
+    /// A table's snapshots; manifests, and data files likewise, are the sequence numbers that they were written with.
     #[derive(Debug, Default)]
     struct Tree {
         snapshots: BTreeMap<i64, SnapshotRef>,
         /// By snapshot, also of those that are gone.
         lists: BTreeMap<i64, BTreeSet<i64>>,
+        /// What each snapshot took out of its parent's list.
+        removed: BTreeMap<i64, BTreeSet<i64>>,
         deleted: BTreeSet<i64>,
+        deleted_files: BTreeSet<i64>,
         main: i64,
         named: BTreeSet<i64>,
     }
@@ -161,13 +232,16 @@ mod tests {
         /// Carries on the manifests of `main`, one of them or all replaced by a new one, or none.
         fn commit(&mut self, replaced: u8) {
             let id = self.lists.len() as i64 + 1;
-            let mut list = self.lists.get(&self.main).cloned().unwrap_or_default();
+            let before = self.lists.get(&self.main).cloned().unwrap_or_default();
+            let mut list = before.clone();
             match replaced % 4 {
                 0 => list.clear(),
                 1 => drop(list.pop_first()),
                 2 => drop(list.pop_last()),
                 _ => {}
             }
+            self.removed
+                .insert(id, before.difference(&list).copied().collect());
             list.insert(id);
             let parent = (self.main > 0).then_some(self.main);
             self.snapshots.insert(id, snapshot(id, parent));
@@ -220,11 +294,16 @@ mod tests {
                 .difference(&reachable)
                 .filter(|manifest| **manifest > border.older);
             self.deleted.extend(gone);
+            let line = border.line(&expired);
+            let removed = line.iter().flat_map(|at| &self.removed[&at.snapshot_id()]);
+            let files: Vec<i64> = removed.copied().filter(|file| *file > border.older).collect();
+            self.deleted_files.extend(files);
         }
 
         fn missing(&self) -> Option<(i64, i64)> {
             self.snapshots.keys().find_map(|id| {
-                let missing = self.lists[id].intersection(&self.deleted).next()?;
+                let gone = &self.deleted | &self.deleted_files;
+                let missing = self.lists[id].intersection(&gone).next()?;
                 Some((*id, *missing))
             })
         }
@@ -271,5 +350,26 @@ mod tests {
         (0..40).for_each(|_| tree.commit(1));
         tree.expire_below(30);
         assert_eq!(tree.deleted.len(), 29, "{tree:?}");
+        assert_eq!(tree.deleted_files, tree.deleted, "{tree:?}");
+    }
+
+    #[test]
+    fn files_stay_where_a_snapshot_was_cherry_picked() {
+        let expired = [snapshot(1, None), snapshot(2, Some(1))];
+        let kept = [snapshot(3, Some(2))];
+        assert_eq!(Border::of(&expired, &kept).line(&expired).len(), 2);
+        let mut summary = kept[0].summary().clone();
+        summary
+            .additional_properties
+            .insert(CHERRY_PICKED.to_owned(), "7".to_owned());
+        let picked = Snapshot::builder()
+            .with_snapshot_id(3)
+            .with_parent_snapshot_id(Some(2))
+            .with_sequence_number(3)
+            .with_timestamp_ms(3)
+            .with_manifest_list("")
+            .with_summary(summary)
+            .build();
+        assert_eq!(Border::of(&expired, &[Arc::new(picked)]).line(&expired).len(), 0);
     }
 }

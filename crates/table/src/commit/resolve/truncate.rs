@@ -143,8 +143,8 @@ fn without(found: Found, state: TableState, note: Note) -> Change<TableState> {
     let mut change = Change::empty(state, note);
     let mixed = found.mixed.iter().map(|rewrite| rewrite.path().to_owned());
     change.files = FileChange {
-        add: Vec::new(),
         remove: mixed.chain(found.whole).collect(),
+        ..FileChange::default()
     };
     change.operation = match (change.files.remove.is_empty(), found.mixed.is_empty()) {
         (true, _) => Operation::Append,

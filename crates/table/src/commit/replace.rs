@@ -1,0 +1,260 @@
+//! Puts rewritten data files in the place of those whose rows they hold (commit protocol, section 8).
+//!
+//! The files were read at one snapshot, and `main` may have gone on since. It is dropped, never forced, where it would
+//! take something back that happened meanwhile: one of the files is no longer live, or rows of it were deleted by
+//! position. Deletes of values that came meanwhile still apply, because the new files carry the data sequence number of
+//! what was read.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+
+use async_trait::async_trait;
+use futures::stream::iter;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use iceberg::spec::{
+    DataContentType, DataFile, ManifestContentType, ManifestFile, Operation, SchemaRef, TableMetadata,
+};
+use tabletopic_offsets::{Kind, TableState};
+
+use super::append::fits_table;
+use super::base::Base;
+use super::change::{Change, Leaving};
+use super::engine::Plan;
+use super::error::CommitError;
+use super::tag_state::{Note, SnapshotAt, TagState};
+use crate::follower::FollowerState;
+use crate::lake::Lake;
+use crate::snapshot::build::{FileChange, Rewritten};
+use crate::snapshot::deletes::{DeleteIndex, Place};
+use crate::snapshot::live::{self, LiveFile};
+
+/// Manifests that are read at a time.
+const AT_ONCE: usize = 8;
+
+/// A state that stays what it is while files are rewritten.
+pub trait Maintained: TagState {
+    /// The state of the snapshot that does so.
+    fn maintained(&self) -> Self;
+}
+
+impl Maintained for TableState {
+    fn maintained(&self) -> Self {
+        self.next(Kind::Maintenance)
+    }
+}
+
+impl Maintained for FollowerState {
+    fn maintained(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Files, and what takes their place.
+#[derive(Debug, Clone)]
+pub struct Replacement {
+    /// The sequence number of the snapshot that was read.
+    pub read_at: i64,
+    /// What the new files were written under.
+    pub schema: SchemaRef,
+    /// The files that go, by path.
+    pub removed: HashMap<String, Place>,
+    /// With the id of the partition spec of each.
+    pub written: Vec<(i32, DataFile)>,
+    /// For the ledger.
+    pub reason: String,
+}
+
+/// Why a replacement was dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lost {
+    Gone { path: String },
+    Deleted { path: String, by: String },
+    Incompatible(String),
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone { path } => write!(f, "{path} is no longer in the table"),
+            Self::Deleted { path, by } => write!(f, "rows of {path} were deleted meanwhile, by {by}"),
+            Self::Incompatible(why) => write!(f, "the table changed meanwhile: {why}"),
+        }
+    }
+}
+
+/// A plan that puts new files in the place of others.
+#[derive(Debug)]
+pub struct Replace<'a> {
+    lake: &'a Lake,
+    replacement: &'a Replacement,
+    lost: Option<Lost>,
+}
+
+impl<'a> Replace<'a> {
+    pub fn new(lake: &'a Lake, replacement: &'a Replacement) -> Self {
+        Self {
+            lake,
+            replacement,
+            lost: None,
+        }
+    }
+
+    /// Valid once the commit has ended: why nothing was committed.
+    pub fn into_lost(self) -> Option<Lost> {
+        self.lost
+    }
+}
+
+#[async_trait]
+impl<S: Maintained> Plan<S> for Replace<'_> {
+    async fn plan(&mut self, base: &Base<S>, _at: SnapshotAt) -> Result<Option<Change<S>>, CommitError> {
+        let remove = match self.removals(base).await? {
+            Ok(remove) => remove,
+            Err(lost) => {
+                self.lost = Some(lost);
+                return Ok(None);
+            }
+        };
+        let rewritten = self.replacement.written.iter().map(|(spec_id, file)| Rewritten {
+            spec_id: *spec_id,
+            file: file.clone(),
+            sequence_number: self.replacement.read_at,
+        });
+        Ok(Some(Change {
+            operation: Operation::Replace,
+            state: base.state().map(S::maintained),
+            note: Note {
+                actor: self.lake.actor.to_string(),
+                reason: self.replacement.reason.clone(),
+                ..Note::default()
+            },
+            files: FileChange {
+                rewritten: rewritten.collect(),
+                remove,
+                ..FileChange::default()
+            },
+            rewrites: Vec::new(),
+            schema: None,
+            spec: None,
+            leaving: Leaving::Expired,
+        }))
+    }
+}
+
+impl Replace<'_> {
+    /// The paths of all that goes from this base: the files, and deletes that apply to nothing without them.
+    async fn removals<S: TagState>(
+        &self,
+        base: &Base<S>,
+    ) -> Result<Result<BTreeSet<String>, Lost>, CommitError> {
+        let removed = &self.replacement.removed;
+        let metadata = base.metadata();
+        let specs = self.replacement.written.iter().map(|(spec_id, _)| *spec_id);
+        for spec_id in specs.collect::<BTreeSet<_>>() {
+            if let Err(why) = fits_table(metadata, &self.replacement.schema, spec_id) {
+                return Ok(Err(Lost::Incompatible(why)));
+            }
+        }
+        let manifests = match base.head() {
+            Some(head) => live::manifests(self.lake, metadata, head).await?,
+            None => Vec::new(),
+        };
+        let (data, deletes): (Vec<_>, Vec<_>) = manifests
+            .into_iter()
+            .filter(|manifest| manifest.has_added_files() || manifest.has_existing_files())
+            .partition(|manifest| manifest.content == ManifestContentType::Data);
+        let deletes = self.deletes(metadata, deletes).await?;
+        if let Some(lost) = self.deleted(&deletes) {
+            return Ok(Err(lost));
+        }
+        let mut missing: HashSet<&str> = removed.keys().map(String::as_str).collect();
+        let mut needed = HashSet::new();
+        for (spec_id, file) in &self.replacement.written {
+            let place = (*spec_id, file.partition().clone());
+            needed.extend(paths(
+                &deletes,
+                &place,
+                file.file_path(),
+                self.replacement.read_at,
+            ));
+        }
+        let reading: Vec<_> = data
+            .iter()
+            .map(|manifest| live::files(self.lake, manifest).boxed())
+            .collect();
+        let mut reading = iter(reading).buffer_unordered(AT_ONCE);
+        while let Some(files) = reading.try_next().await? {
+            for live in files {
+                if missing.remove(live.file.file_path()) || deletes.is_empty() {
+                    continue;
+                }
+                let place = (live.spec_id, live.file.partition().clone());
+                needed.extend(paths(
+                    &deletes,
+                    &place,
+                    live.file.file_path(),
+                    live.sequence_number,
+                ));
+            }
+            // Without deletes nothing else is wanted of the rest.
+            if missing.is_empty() && deletes.is_empty() {
+                break;
+            }
+        }
+        if let Some(path) = missing.into_iter().next() {
+            let path = path.to_owned();
+            return Ok(Err(Lost::Gone { path }));
+        }
+        let unneeded = deletes
+            .all()
+            .map(|(_, delete)| delete.file.file_path())
+            .filter(|path| !needed.contains(*path));
+        Ok(Ok(removed
+            .keys()
+            .map(String::as_str)
+            .chain(unneeded)
+            .map(str::to_owned)
+            .collect()))
+    }
+
+    async fn deletes(
+        &self,
+        metadata: &TableMetadata,
+        manifests: Vec<ManifestFile>,
+    ) -> Result<DeleteIndex, CommitError> {
+        let mut all: Vec<LiveFile> = Vec::new();
+        for manifest in &manifests {
+            all.extend(live::files(self.lake, manifest).await?);
+        }
+        Ok(DeleteIndex::new(metadata, all))
+    }
+
+    /// Whether rows of the files were deleted after they were read, in a way that their successors do not inherit.
+    fn deleted(&self, deletes: &DeleteIndex) -> Option<Lost> {
+        let Replacement {
+            read_at,
+            removed,
+            written,
+            ..
+        } = self.replacement;
+        removed.iter().find_map(|(path, place)| {
+            // Deletes of values in one partition do not follow rows into another.
+            let stays = written.iter().all(|(spec_id, _)| *spec_id == place.0);
+            let by = deletes
+                .of(place, path, *read_at)
+                .filter(|delete| delete.sequence_number > *read_at)
+                .find(|delete| !stays || delete.file.content_type() != DataContentType::EqualityDeletes)?;
+            Some(Lost::Deleted {
+                path: path.clone(),
+                by: by.file.file_path().to_owned(),
+            })
+        })
+    }
+}
+
+fn paths(deletes: &DeleteIndex, place: &Place, path: &str, sequence_number: i64) -> Vec<String> {
+    deletes
+        .of(place, path, sequence_number)
+        .map(|delete| delete.file.file_path().to_owned())
+        .collect()
+}
