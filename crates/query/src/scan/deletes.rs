@@ -9,9 +9,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::datatypes::{FieldRef, Int64Type};
+use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, Int64Type};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
+use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use futures::TryStreamExt;
@@ -202,7 +202,7 @@ impl DeleteFiles {
         let mut keys = HashSet::new();
         let mut batches = opened.read(&roots, None)?;
         while let Some(batch) = batches.try_next().await? {
-            let rows = converter.convert_columns(&make.make(batch.columns(), batch.num_rows())?)?;
+            let rows = keys_of(&converter, make.make(batch.columns(), batch.num_rows())?)?;
             memory.try_grow(rows.size() + batch.num_rows() * size_of::<Box<[u8]>>())?;
             keys.extend(rows.iter().map(|row| Box::<[u8]>::from(row.data())));
         }
@@ -240,13 +240,33 @@ impl Values {
     ///
     /// # Errors
     /// None in practice: the columns have the types of the keys.
-    pub fn keep(&self, columns: &[ArrayRef]) -> Result<BooleanArray, ArrowError> {
-        let rows = self.converter.convert_columns(columns)?;
+    pub fn keep(&self, columns: Vec<ArrayRef>) -> Result<BooleanArray, ArrowError> {
+        let rows = keys_of(&self.converter, columns)?;
         Ok(rows
             .iter()
             .map(|row| Some(!self.keys.contains(row.data())))
             .collect())
     }
+}
+
+/// The rows of key columns as bytes that are equal where the rows are. The specification lets no float be compared, but
+/// Iceberg's Java library, by which such files are written all the same, compares floats as `Float.compare` does: one
+/// NaN equals all others, and -0.0 is not 0.0. It is not for us to delete more than was meant.
+fn keys_of(converter: &RowConverter, mut columns: Vec<ArrayRef>) -> Result<Rows, ArrowError> {
+    for column in &mut columns {
+        match column.data_type() {
+            DataType::Float32 => {
+                let of = |x: f32| if x.is_nan() { f32::NAN } else { x };
+                *column = Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(of));
+            }
+            DataType::Float64 => {
+                let of = |x: f64| if x.is_nan() { f64::NAN } else { x };
+                *column = Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(of));
+            }
+            _ => {}
+        }
+    }
+    converter.convert_columns(&columns)
 }
 
 /// Walks over the rows of the row groups that are read, and tells which of them are deleted by position.
@@ -288,8 +308,8 @@ impl Positions {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, RecordBatchOptions, StringArray};
-    use arrow::datatypes::{DataType, Schema};
+    use arrow::array::{Float32Array, Float64Array, Int64Array, RecordBatchOptions, StringArray};
+    use arrow::datatypes::Schema;
     use datafusion::execution::memory_pool::UnboundedMemoryPool;
 
     use super::*;
@@ -301,22 +321,25 @@ mod tests {
         ]
     }
 
-    /// In Iceberg a null equals a null here, and nothing else.
-    #[test]
-    fn a_row_is_deleted_where_all_values_are_equal() {
-        let types = [DataType::Int64, DataType::Utf8];
-        let converter = RowConverter::new(types.map(SortField::new).into()).unwrap();
-        let deleted = converter
-            .convert_columns(&columns(&[(1, Some("a")), (2, None)]))
-            .unwrap();
-        let keys = deleted.iter().map(|row| row.data().into()).collect();
+    fn values(types: &[DataType], deleted: Vec<ArrayRef>) -> Values {
+        let fields = types.iter().cloned().map(SortField::new);
+        let converter = RowConverter::new(fields.collect()).unwrap();
+        let rows = keys_of(&converter, deleted).unwrap();
+        let keys = rows.iter().map(|row| row.data().into()).collect();
         let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
-        let values = Values {
+        Values {
             columns: Vec::new(),
             converter,
             keys,
             _memory: MemoryConsumer::new("test").register(&pool),
-        };
+        }
+    }
+
+    /// In Iceberg a null equals a null here, and nothing else.
+    #[test]
+    fn a_row_is_deleted_where_all_values_are_equal() {
+        let types = [DataType::Int64, DataType::Utf8];
+        let values = values(&types, columns(&[(1, Some("a")), (2, None)]));
         let rows = [
             (1, Some("a")),
             (1, None),
@@ -324,8 +347,25 @@ mod tests {
             (2, Some("a")),
             (3, Some("a")),
         ];
-        let kept = values.keep(&columns(&rows)).unwrap();
+        let kept = values.keep(columns(&rows)).unwrap();
         assert_eq!(kept, BooleanArray::from(vec![false, true, false, true, true]));
+    }
+
+    /// As Java's `Float.compare` and `Double.compare` have it.
+    #[test]
+    fn a_nan_deletes_all_nans_and_a_zero_none_of_the_other_sign() {
+        let doubles =
+            |values: &[f64]| -> Vec<ArrayRef> { vec![Arc::new(Float64Array::from(values.to_vec()))] };
+        let values64 = values(&[DataType::Float64], doubles(&[f64::NAN, 0.0]));
+        let other_nan = f64::from_bits(0xfff8_0000_0000_0001);
+        let kept = values64.keep(doubles(&[other_nan, 0.0, -0.0, 1.0])).unwrap();
+        assert_eq!(kept, BooleanArray::from(vec![false, false, true, true]));
+
+        let floats =
+            |values: &[f32]| -> Vec<ArrayRef> { vec![Arc::new(Float32Array::from(values.to_vec()))] };
+        let values32 = values(&[DataType::Float32], floats(&[-f32::NAN, -0.0]));
+        let kept = values32.keep(floats(&[f32::NAN, 0.0, -0.0, 1.0])).unwrap();
+        assert_eq!(kept, BooleanArray::from(vec![false, true, false, true]));
     }
 
     fn rows(count: usize) -> RecordBatch {

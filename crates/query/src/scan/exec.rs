@@ -24,6 +24,7 @@ use iceberg::io::FileIO;
 use super::columns::column_id;
 use super::deletes::DeleteFiles;
 use super::file::OpenFile;
+use super::floats::Floats;
 use super::plan::{Planned, Task, spread};
 use super::row_groups::RowGroups;
 
@@ -159,6 +160,7 @@ impl ExecutionPlan for IcebergScan {
                 .map(|at| self.shared.fields[*at].clone())
                 .collect(),
             schema: self.schema(),
+            floats: Arc::new(Floats::of(&self.schema())),
             context,
             row_groups_pruned: MetricBuilder::new(&self.metrics).counter("row_groups_pruned", partition),
             row_groups_scanned: MetricBuilder::new(&self.metrics).counter("row_groups_scanned", partition),
@@ -211,6 +213,7 @@ struct Reader {
     shared: Arc<Shared>,
     wanted: Vec<FieldRef>,
     schema: SchemaRef,
+    floats: Arc<Floats>,
     context: Arc<TaskContext>,
     row_groups_pruned: Count,
     row_groups_scanned: Count,
@@ -240,6 +243,8 @@ impl Reader {
         let keep = row_groups.keep(shared.predicate.as_ref());
         self.row_groups_pruned.add(all - keep.len());
         self.row_groups_scanned.add(keep.len());
-        Ok(file.rows(&self.wanted, self.schema.clone(), keep, deletes)?)
+        let floats = self.floats.clone();
+        let rows = file.rows(&self.wanted, self.schema.clone(), keep, deletes)?;
+        Ok(rows.map(move |rows| Ok(floats.in_one_form(rows?)?)).boxed())
     }
 }

@@ -185,7 +185,7 @@ impl Rows {
         let rows = read.num_rows();
         let mut keep: Option<BooleanArray> = self.positions.as_mut().map(|positions| positions.keep(read));
         for (columns, values) in &self.values {
-            let these = values.keep(&columns.make(read.columns(), rows)?)?;
+            let these = values.keep(columns.make(read.columns(), rows)?)?;
             keep = Some(match keep {
                 Some(keep) => and(&keep, &these)?,
                 None => these,

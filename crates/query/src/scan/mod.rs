@@ -12,6 +12,7 @@ mod columns;
 mod deletes;
 mod exec;
 mod file;
+mod floats;
 mod plan;
 mod predicate;
 mod provider;
