@@ -20,13 +20,13 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use iceberg::io::FileIO;
+use tabletopic_table::read::{DeleteFiles, OpenFile, column_id};
 
-use super::columns::column_id;
-use super::deletes::DeleteFiles;
-use super::file::OpenFile;
 use super::floats::Floats;
+use super::memory::Pool;
 use super::plan::{Planned, Task, spread};
 use super::row_groups::RowGroups;
+use crate::error::QueryError;
 
 /// What all readers of a scan share.
 #[derive(Debug)]
@@ -225,11 +225,11 @@ impl Reader {
         task: Task,
     ) -> Result<BoxStream<'static, Result<arrow::array::RecordBatch>>, DataFusionError> {
         let shared = &self.shared;
-        let deletes = shared
-            .deletes
-            .of(&task.path, &task.deletes, self.context.memory_pool())
-            .await?;
-        let file = OpenFile::open(&shared.file_io, &task.path, task.size).await?;
+        let memory = Pool(self.context.memory_pool().clone());
+        let deletes = shared.deletes.of(&task.path, &task.deletes, &memory).await;
+        let deletes = deletes.map_err(QueryError::from)?;
+        let file = OpenFile::open(&shared.file_io, &task.path, task.size).await;
+        let file = file.map_err(QueryError::from)?;
         let row_groups = RowGroups {
             file: &file.metadata,
             table: &shared.table,
@@ -244,7 +244,8 @@ impl Reader {
         self.row_groups_pruned.add(all - keep.len());
         self.row_groups_scanned.add(keep.len());
         let floats = self.floats.clone();
-        let rows = file.rows(&self.wanted, self.schema.clone(), keep, deletes)?;
+        let rows = file.rows(&self.wanted, self.schema.clone(), keep, deletes);
+        let rows = rows.map_err(QueryError::from)?.map_err(QueryError::from);
         Ok(rows.map(move |rows| Ok(floats.in_one_form(rows?)?)).boxed())
     }
 }

@@ -12,13 +12,14 @@ use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::Schema;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
-use crate::error::QueryError;
+use super::ReadError;
 
-/// The Arrow schema of a table, without the field ids in it: they are not part of what a query sees.
+/// The Arrow schema of a table's rows as they are read: without the field ids, which
+/// [`arrow_schema`](crate::schema::arrow_schema) has.
 ///
 /// # Errors
 /// Types that only later versions of the format have.
-pub fn arrow_schema(schema: &Schema) -> Result<SchemaRef, iceberg::Error> {
+pub fn row_schema(schema: &Schema) -> Result<SchemaRef, iceberg::Error> {
     let with_ids = schema_to_arrow_schema(schema)?;
     Ok(Arc::new(ArrowSchema::new(plain_fields(with_ids.fields()))))
 }
@@ -84,7 +85,7 @@ impl Columns {
     ///
     /// # Errors
     /// A column whose type in the file is none that it can be promoted from.
-    pub fn new(wanted: &[FieldRef], read: &[FieldRef], path: &str) -> Result<Self, QueryError> {
+    pub fn new(wanted: &[FieldRef], read: &[FieldRef], path: &str) -> Result<Self, ReadError> {
         let (_, children) = children(wanted, read, path)?;
         Ok(Self(children))
     }
@@ -103,7 +104,7 @@ impl Columns {
 
 type Children = (Fields, Vec<(Option<usize>, Make)>);
 
-fn children(wanted: &[FieldRef], read: &[FieldRef], path: &str) -> Result<Children, QueryError> {
+fn children(wanted: &[FieldRef], read: &[FieldRef], path: &str) -> Result<Children, ReadError> {
     let by_id: HashMap<i32, usize> = read
         .iter()
         .enumerate()
@@ -118,10 +119,10 @@ fn children(wanted: &[FieldRef], read: &[FieldRef], path: &str) -> Result<Childr
         Ok((at, make))
     });
     let fields = wanted.iter().map(plain).collect();
-    Ok((fields, made.collect::<Result<_, QueryError>>()?))
+    Ok((fields, made.collect::<Result<_, ReadError>>()?))
 }
 
-fn make(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, QueryError> {
+fn make(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, ReadError> {
     Ok(match (wanted.data_type(), read.data_type()) {
         (DataType::Struct(wanted), DataType::Struct(read)) => {
             let (fields, children) = children(wanted, read, path)?;
@@ -137,7 +138,7 @@ fn make(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, QueryErr
         ),
         (wanted_type, read_type) if promotes(read_type, wanted_type) => Make::Cast(wanted_type.clone()),
         (wanted_type, read_type) => {
-            return Err(QueryError::ColumnType {
+            return Err(ReadError::ColumnType {
                 file: path.to_owned(),
                 column: wanted.name().clone(),
                 found: read_type.to_string(),
@@ -148,7 +149,7 @@ fn make(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, QueryErr
 }
 
 /// Key and value of a map are found by their place: writers differ in whether the entries have ids.
-fn make_entries(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, QueryError> {
+fn make_entries(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, ReadError> {
     let (DataType::Struct(wanted_fields), DataType::Struct(read_fields)) =
         (wanted.data_type(), read.data_type())
     else {
@@ -158,7 +159,7 @@ fn make_entries(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, 
     let made = entries.map(|(at, (wanted, read))| Ok((Some(at), make(wanted, read, path)?)));
     Ok(Make::Struct(
         plain_fields(wanted_fields),
-        made.collect::<Result<_, QueryError>>()?,
+        made.collect::<Result<_, ReadError>>()?,
     ))
 }
 
