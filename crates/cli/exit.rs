@@ -8,6 +8,7 @@ use tabletopic_ingest::dead_letters::DeadLettersError;
 use tabletopic_ingest::observe::look::LookError;
 use tabletopic_ingest::prepare::PrepareError;
 use tabletopic_ingest::run::RunError;
+use tabletopic_maintain::MaintainError;
 use tabletopic_query::QueryError;
 use tabletopic_query::script::ScriptError;
 use tabletopic_registry::SettingsError;
@@ -75,11 +76,15 @@ impl Exit {
                 Some(DeadLettersError::Commit(error)) => error.is_transient(),
                 _ => false,
             };
-        let halted = matches!(
-            error.downcast_ref(),
-            Some(DeadLettersError::Commit(CommitError::Halt(_)))
-        );
+        let maintained = error.downcast_ref::<MaintainError>();
+        let unavailable = unavailable || maintained.is_some_and(MaintainError::is_transient);
+        let halted = maintained.is_some_and(MaintainError::is_halt)
+            || matches!(
+                error.downcast_ref(),
+                Some(DeadLettersError::Commit(CommitError::Halt(_)))
+            );
         let misconfigured = error.is::<ConfigError>()
+            || maintained.is_some_and(MaintainError::is_no_such_table)
             || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))
             || error.is::<UsageError>()
             || error.is::<SettingsError>()

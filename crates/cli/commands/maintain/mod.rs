@@ -32,6 +32,7 @@ async fn tables(config: &Config, names: &[String]) -> anyhow::Result<(Lake, Vec<
     Ok((lake, tables))
 }
 
-fn memory(config: &Config) -> Allowance {
+/// For what delete files say.
+pub fn memory(config: &Config) -> Allowance {
     Allowance::new(usize::try_from(config.memory_budget / DELETES).unwrap_or(usize::MAX))
 }
