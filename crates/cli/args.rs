@@ -69,6 +69,10 @@ pub enum Command {
     #[command(after_help = COMPACT_EXAMPLE)]
     Compact(Compact),
 
+    /// Have old snapshots leave, with the files that only they lead to
+    #[command(after_help = EXPIRE_EXAMPLE)]
+    Expire(Expire),
+
     /// The catalog, for engines beside this one
     Catalog(Catalog),
 }
@@ -355,6 +359,33 @@ pub struct Compact {
     pub output: Output,
 }
 
+#[derive(Debug, Arguments)]
+pub struct Expire {
+    /// A table of the catalog, whoever writes to it; several are done one after the other
+    #[arg(required = true)]
+    pub table: Vec<String>,
+
+    /// How old a snapshot has to be, such as 5d; by default what the table's `history.expire.max-snapshot-age-ms` says
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub older_than: Option<Duration>,
+
+    /// So many of the newest stay; by default what the table's `history.expire.min-snapshots-to-keep` says
+    #[arg(long, value_name = "NUMBER")]
+    pub keep: Option<usize>,
+
+    /// Say what would leave, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+
+    /// How to print what is done
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
 fn size(text: &str) -> Result<u64, String> {
     Size::try_from(text.to_owned()).map(|Size(bytes)| bytes)
 }
@@ -464,6 +495,19 @@ snapshots lead to it. docs/maintenance.md says what is chosen.
 
 Exit codes: 0 done; 1 failed, or some files can't be rewritten; 2 configuration or usage; 4 the table is halted; 5
 something cannot be reached now";
+
+const EXPIRE_EXAMPLE: &str = "\
+Examples:
+  tabletopic expire shop.orders --dry-run
+  tabletopic expire shop.orders --older-than 2d --keep 100
+  tabletopic expire shop.customers --yes --output json
+
+Nobody can travel to a snapshot that has left, nor roll back to it. What tags and branches lead to stays; of a table that
+a topic feeds, the newest ten do as well, and what its ledger does not hold yet. `run` does the same with each commit, by
+the limits in the table's properties: docs/operations.md has them.
+
+Exit codes: 0 done; 1 failed, or not confirmed; 2 configuration or usage; 4 the table is halted; 5 something cannot be
+reached now";
 
 const CATALOG_SERVE_EXAMPLE: &str = "\
 Examples:

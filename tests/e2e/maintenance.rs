@@ -1,11 +1,13 @@
 //! Maintenance beside the ingest: files are merged and history expires while records come in and processes are killed,
-//! and a reader that looks all the time misses none.
+//! and a reader that looks all the time misses none. And expiry by hand.
 
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::TABLETOPIC;
 use crate::feed::{Feed, POISON, never_halted};
 
 /// More than a query takes, and few enough to expire in a test: a snapshot a second.
@@ -88,4 +90,59 @@ fn ingest_and_kill(feed: &Feed) -> String {
     }
     feed.catch_up();
     log
+}
+
+#[test]
+fn snapshots_leave_by_hand_with_the_files_that_only_they_led_to() {
+    let feed = Feed::new("expired", 2);
+    feed.commit_often();
+    many_commits(&feed);
+    let table = feed.lake.table.clone();
+    let ran = |arguments: &[&str]| -> Value {
+        let output = Command::new(TABLETOPIC)
+            .args(arguments)
+            .args(["--output", "json", "--config"])
+            .arg(&feed.config)
+            .output()
+            .expect("tabletopic starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{said}"))[0].clone()
+    };
+    ran(&["compact", &table]);
+    many_commits(&feed);
+    let before = feed.snapshots().len() as u64;
+    let merged = feed.lake.must("files", &[]);
+    let expire = ["expire", &table, "--older-than", "0s", "--keep", "1"];
+    let would = ran(&[&expire[..], &["--dry-run"]].concat());
+    assert_eq!(feed.snapshots().len() as u64, before, "a dry run: {would:#}");
+
+    let did = ran(&[&expire[..], &["--yes"]].concat());
+    assert_eq!(did["snapshots"], would["snapshots"], "{did:#}");
+    // The newest ten of a table that a topic feeds.
+    assert_eq!(
+        (&did["stay"], feed.snapshots().len()),
+        (&json!(10), 10),
+        "{did:#}"
+    );
+    let files = feed.lake.must("files", &[]);
+    println!("{files:#}");
+    assert_eq!(files["unneeded_data_files"], json!(0), "{files:#}");
+    assert!(
+        files["data_files"].as_u64() < merged["data_files"].as_u64(),
+        "{merged:#}"
+    );
+    feed.holds(&[]);
+    feed.produce(200, POISON);
+    feed.catch_up();
+    feed.holds(&[]);
+    feed.lake.is_sound();
+}
+
+fn many_commits(feed: &Feed) {
+    let service = feed.run();
+    let rows = feed.produce(1000, &[POISON, &["--rate", "500"]].concat());
+    feed.wait_for_rows(&service, rows);
+    // It drains the ledger as it leaves: nothing that is not in there expires.
+    never_halted(&service.terminate());
 }

@@ -10,6 +10,7 @@
 pub mod background;
 pub mod compact;
 mod error;
+pub mod expire;
 mod memory;
 mod owner;
 pub mod pace;

@@ -1,6 +1,7 @@
 //! What keeps tables fast, by hand.
 
 pub mod compact;
+pub mod expire;
 
 use anyhow::Context;
 use iceberg::TableIdent;

@@ -112,9 +112,8 @@ pub(super) async fn body<S: TagState>(
     )
     .await?;
 
-    let mut builder = with_schema_and_spec(metadata, change)?
-        .set_branch_snapshot(snapshot, MAIN_BRANCH)?
-        .remove_snapshots(&leaving);
+    let builder = with_schema_and_spec(metadata, change)?.set_branch_snapshot(snapshot, MAIN_BRANCH)?;
+    let mut builder = without(builder, metadata, &leaving);
     if change.state.is_some() {
         let tag = SnapshotReference::new(
             at.snapshot_id,
@@ -124,14 +123,6 @@ pub(super) async fn body<S: TagState>(
         );
         builder = builder.set_ref(TAG, tag)?;
     }
-    for snapshot_id in leaving {
-        if metadata.statistics_for_snapshot(snapshot_id).is_some() {
-            builder = builder.remove_statistics(snapshot_id);
-        }
-        if metadata.partition_statistics_for_snapshot(snapshot_id).is_some() {
-            builder = builder.remove_partition_statistics(snapshot_id);
-        }
-    }
     if base.tagged.is_none() && change.state.is_some() {
         builder = builder.set_properties(HashMap::from([(WITNESS.to_owned(), "1".to_owned())]))?;
     }
@@ -140,6 +131,24 @@ pub(super) async fn body<S: TagState>(
         updates: builder.build()?.changes,
     };
     Ok(Body { change, expired })
+}
+
+/// Removes snapshots, with the statistics that were made of them.
+pub(super) fn without(
+    builder: TableMetadataBuilder,
+    metadata: &TableMetadata,
+    leaving: &[i64],
+) -> TableMetadataBuilder {
+    let mut builder = builder.remove_snapshots(leaving);
+    for snapshot_id in leaving {
+        if metadata.statistics_for_snapshot(*snapshot_id).is_some() {
+            builder = builder.remove_statistics(*snapshot_id);
+        }
+        if metadata.partition_statistics_for_snapshot(*snapshot_id).is_some() {
+            builder = builder.remove_partition_statistics(*snapshot_id);
+        }
+    }
+    builder
 }
 
 fn with_schema_and_spec<S>(

@@ -12,7 +12,7 @@ mod change_partitions;
 mod change_schema;
 mod engine;
 mod error;
-mod expire;
+pub mod expire;
 mod halt;
 #[cfg(test)]
 mod history;

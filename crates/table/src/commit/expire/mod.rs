@@ -5,6 +5,7 @@
 //! ours whose ledger rows are not in the ledger yet; and what was there before our first snapshot. The tag moves to the
 //! new head in the same commit, so that nothing can go between the two.
 
+pub mod by_hand;
 mod files;
 mod retention;
 mod size;
