@@ -7,6 +7,7 @@ use iceberg::spec::{Schema, SortOrder, TableMetadata, TableProperties, UnboundPa
 use iceberg::{TableCreation, TableRequirement, TableUpdate};
 use serde::{Deserialize, Serialize};
 
+use super::signing::SigningConfig;
 use crate::TableChange;
 use crate::serve::Identifier;
 
@@ -102,6 +103,8 @@ pub(super) struct LoadedBody {
     pub(super) config: Option<BTreeMap<String, String>>,
     #[serde(default)]
     pub(super) storage_credentials: Option<Vec<StorageCredential>>,
+    #[serde(default)]
+    pub(super) remote_signing_config: Option<SigningConfig>,
 }
 
 /// What is good for the files below a place.
