@@ -22,7 +22,7 @@ mod staged;
 
 pub use catalog::{Catalog, CommitOutcome, LoadedTable, TableChange};
 pub use error::{CatalogError, Entry};
-pub use file_access::{FileAccess, Granted};
+pub use file_access::{FileAccess, Granted, Signature, StoreRequest};
 pub use memory::MemoryCatalog;
 pub use properties::unknown_property;
 pub use rest::{AwsKeys, AwsLogin, AwsSigner, PropertyError, RestClient, RestSettings};

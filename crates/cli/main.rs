@@ -14,6 +14,7 @@ mod logging;
 mod maintenance;
 mod parts;
 mod progress;
+mod sentence;
 mod when;
 
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ use clap::Parser;
 
 use args::Args;
 use exit::Exit;
+use sentence::sentence;
 
 fn main() -> ExitCode {
     match commands::run(&Args::parse()) {
@@ -38,16 +40,4 @@ fn main() -> ExitCode {
 fn is_unread(error: &anyhow::Error) -> bool {
     let written = error.downcast_ref::<std::io::Error>();
     written.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-}
-
-/// The error and its causes, without those that the words before them tell already.
-fn sentence(error: &anyhow::Error) -> String {
-    error
-        .chain()
-        .map(ToString::to_string)
-        .fold(String::new(), |told, cause| match told.as_str() {
-            "" => cause,
-            _ if told.contains(&cause) => told,
-            _ => format!("{told}: {cause}"),
-        })
 }

@@ -44,6 +44,7 @@ mod rest;
 mod rollback;
 mod s3;
 mod shape;
+mod signed_files;
 mod sparse_logs;
 mod status;
 mod upkeep;

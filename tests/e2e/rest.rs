@@ -20,10 +20,17 @@ use crate::feed::{JSON, never_halted};
 const TOKEN: &str = "a-token-of-this-test";
 const SECRET: &str = "staple-of-the-client";
 
+/// An environment in which nothing knows credentials of AWS.
+pub const NOBODY: [(&str, &str); 3] = [
+    ("AWS_EC2_METADATA_DISABLED", "true"),
+    ("AWS_CONFIG_FILE", "/nowhere"),
+    ("HOME", "/nowhere"),
+];
+
 /// A catalog server of ours, over a lake of its own.
-struct Server {
-    lake: Lake,
-    url: String,
+pub struct Server {
+    pub lake: Lake,
+    pub url: String,
     _service: Service,
 }
 
@@ -38,9 +45,22 @@ impl Server {
         }
     }
 
+    /// Over a lake in the bucket of a store, with these lines of `[storage]` and variables of the environment.
+    pub fn over(store: &S3, storage: &str, variables: &[(&str, &str)]) -> Self {
+        let lake = Lake::in_s3(store);
+        let config = configured(&lake, "");
+        with_storage(&config, &(place_of(store) + storage));
+        let service = Service::serve_catalog_with(TABLETOPIC, &config, variables);
+        Self {
+            url: url(&service),
+            lake,
+            _service: service,
+        }
+    }
+
     /// Writes a configuration that reaches the server at `url`, with further lines of `[catalog]`, and another commit
     /// every tenth of a second.
-    fn reached_at(&self, url: &str, topic: &Topic, more: &str) -> PathBuf {
+    pub fn reached_at(&self, url: &str, topic: &Topic, more: &str) -> PathBuf {
         let config = self.lake.configure("rest", topic, "", JSON);
         let text = std::fs::read_to_string(&config).expect("it was written");
         let (before, rest) = text.split_once("[catalog]").expect("it has one");
@@ -51,7 +71,7 @@ impl Server {
         config
     }
 
-    fn produce(&self, topic: &Topic, name: &str, count: &str) -> String {
+    pub fn produce(&self, topic: &Topic, name: &str, count: &str) -> String {
         let produced = self.lake.file(&format!("{name}.parquet"));
         let arguments = [
             "--count",
@@ -68,8 +88,23 @@ impl Server {
     }
 }
 
+/// Where the store's bucket is, and not who asks.
+pub fn place_of(store: &S3) -> String {
+    format!(
+        "s3.endpoint = \"{}\"\ns3.path-style-access = true\ns3.region = \"us-east-1\"\n",
+        store.proxy
+    )
+}
+
+/// Adds lines of `[storage]` to a configuration.
+pub fn with_storage(config: &PathBuf, lines: &str) {
+    let text = std::fs::read_to_string(config).expect("it was written");
+    let text = text.replace("[workers]", &format!("[storage]\n{lines}\n[workers]"));
+    std::fs::write(config, text).expect("it is written");
+}
+
 /// The client of the catalog at `url`.
-fn client(url: &str, properties: &[(&str, &str)], tls: Tls) -> Result<RestClient, CatalogError> {
+pub fn client(url: &str, properties: &[(&str, &str)], tls: Tls) -> Result<RestClient, CatalogError> {
     let properties = properties
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -79,7 +114,7 @@ fn client(url: &str, properties: &[(&str, &str)], tls: Tls) -> Result<RestClient
     runtime().block_on(RestClient::open("lake", &settings, None, clock, entropy))
 }
 
-fn runtime() -> Runtime {
+pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -88,7 +123,7 @@ fn runtime() -> Runtime {
 }
 
 /// Exit code, and all that it prints.
-fn tabletopic(config: &PathBuf, arguments: &[&str]) -> (Option<i32>, String) {
+pub fn tabletopic(config: &PathBuf, arguments: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(TABLETOPIC)
         .args(arguments)
         .arg("--config")
@@ -491,46 +526,30 @@ fn credentials_are_renewed_where_the_catalog_has_an_endpoint_for_it() {
 fn reached_with_credentials_of_the_catalog(topic: &str, arguments: &[&str]) -> serde_json::Value {
     let mut store = S3::start(0);
     let (key_id, key) = S3_KEYS;
-    let place = format!(
-        "[storage]\ns3.endpoint = \"{}\"\ns3.path-style-access = true\ns3.region = \"us-east-1\"\n",
-        store.proxy
-    );
     // The catalog's server follows the keys of a file.
-    let lake = Lake::in_s3(&store);
-    let file = lake.file("credentials");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("credentials");
     let know = |key_id: &str, key: &str| {
         let profile = format!("[lake]\naws_access_key_id = {key_id}\naws_secret_access_key = {key}\n");
         std::fs::write(&file, profile).expect("it is written");
     };
     know(key_id, key);
-    let of_server = configured(&lake, "");
-    let text = std::fs::read_to_string(&of_server).unwrap();
-    let stored = format!("{place}s3.profile-name = \"lake\"\n\n[workers]");
-    std::fs::write(&of_server, text.replace("[workers]", &stored)).unwrap();
     let files = [
-        ("AWS_SHARED_CREDENTIALS_FILE", file.as_str()),
+        (
+            "AWS_SHARED_CREDENTIALS_FILE",
+            file.to_str().expect("a UTF-8 path"),
+        ),
         ("AWS_CONFIG_FILE", "/nowhere"),
     ];
-    let service = Service::serve_catalog_with(TABLETOPIC, &of_server, &files);
-    let server = Server {
-        url: url(&service),
-        lake,
-        _service: service,
-    };
+    let server = Server::over(&store, "s3.profile-name = \"lake\"\n", &files);
     let mut gateway = Gateway::to(&server.url, arguments);
     gateway.vend(key_id, key, 2);
 
     let topic = Topic::create(topic, 1, &[]);
     let config = server.reached_at(&gateway.url, &topic, "");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.replace("[workers]", &format!("{place}\n[workers]"))).unwrap();
+    with_storage(&config, &place_of(&store));
     let before = server.produce(&topic, "1", "100");
-    let nobody = [
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("AWS_CONFIG_FILE", "/nowhere"),
-        ("HOME", "/nowhere"),
-    ];
-    let service = Service::run_with(TABLETOPIC, &config, &[], &nobody);
+    let service = Service::run_with(TABLETOPIC, &config, &[], &NOBODY);
     eventually("a first commit", || (service.commits() > 0).then_some(()));
     store.change_keys("other-key", "other-secret");
     know("other-key", "other-secret");

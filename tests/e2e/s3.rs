@@ -78,6 +78,13 @@ fn a_topic_becomes_a_table_in_a_bucket_that_other_engines_read() {
         said.contains("ok    warehouse s3://lake/warehouse: a file was written, read and deleted"),
         "{said}"
     );
+    let text = std::fs::read_to_string(&config).expect("it was written");
+    std::fs::write(&config, text.replace(S3_KEYS.1, "another-secret")).expect("it is written");
+    let (code, said) = run(&["check"]);
+    assert_eq!(code, Some(1), "{said}");
+    // Once, however many causes the error has.
+    assert_eq!(said.matches("<Code>SignatureDoesNotMatch<").count(), 1, "{said}");
+    std::fs::write(&config, text).expect("it is written");
     Service::run(TABLETOPIC, &config, &["--until-end"]).succeed();
     lake.holds(&[&produced], &[]);
     lake.is_sound();

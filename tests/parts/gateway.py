@@ -23,8 +23,13 @@ Then it does what standard input says, an order a line, and prints each when it 
   expire           tokens that were given so far are refused
   vend ID KEY SECONDS
                    from now on tables come with credentials for their files, which end after so many seconds
+  sign ID KEY WAY  from now on they come with the offer to sign each request for their files with this key instead, and
+                   with a ticket to show, in the place of earlier ones. WAY says how: `endpoint` (at a path with the ticket
+                   in it, as s3-signer-open-api.yaml had it) or `table` (at the table's own endpoint, with the ticket in a
+                   header and a property, as `remote-signing-config` tells)
+  refuse TEXT      requests whose URI has this in it are not signed; `refuse -` is none of them
   seen             and behind it JSON: requests by method and path, answers by status, method and path, idempotency keys
-                   with how often each came, headers of the last request, tokens that were given
+                   with how often each came, headers of the last request, tokens that were given, methods that were signed
 
 It ends with standard input, so that it does not outlive a test that panics. Only Python's standard library.
 """
@@ -32,7 +37,6 @@ It ends with standard input, so that it does not outlive a test that panics. Onl
 import argparse
 import collections
 import hashlib
-import hmac
 import http.client
 import http.server
 import json
@@ -43,9 +47,12 @@ import threading
 import time
 import urllib.parse
 
+from signer import Signer
+from sigv4 import authorization, encode
+
 HOST = "127.0.0.1"
 CLIENT = "lake"
-REGION, KEY_ID, KEY = "us-east-1", "test-key", "test-secret"
+KEYS = ("test-key", "test-secret")
 
 
 class State:
@@ -60,6 +67,7 @@ class State:
         self.tokens = {}
         self.given = 0
         self.vended, self.renews = None, options.credentials
+        self.signer, self.tickets = None, 0
         self.requests = collections.Counter()
         self.answers = collections.Counter()
         self.lifetime = options.keys
@@ -98,8 +106,12 @@ class State:
         return json.dumps(told).encode()
 
     def with_credentials(self, answer):
-        """A table, as the catalog has answered it, with credentials for its files."""
-        if self.vended is None or b'"metadata-location"' not in answer:
+        """A table, as the catalog has answered it, with what its files are to be reached by."""
+        if b'"metadata-location"' not in answer:
+            return answer
+        if self.signer is not None:
+            return json.dumps(self.signer.offered(json.loads(answer))).encode()
+        if self.vended is None:
             return answer
         key_id, key, seconds = self.vended
         table = json.loads(answer)
@@ -122,34 +134,18 @@ class State:
 
 
 def signature(service, method, path, headers, body):
-    """What AWS expects as the header `Authorization`
-    (https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html)."""
-    encode = lambda text: urllib.parse.quote(text, safe="-_.~")
+    """What AWS expects as the header `Authorization`; nothing where not all is signed that has to be."""
     parts = urllib.parse.urlsplit(path)
-    query = sorted(urllib.parse.parse_qsl(parts.query, keep_blank_values=True))
-    told = headers.get("authorization", "").partition("SignedHeaders=")[2].partition(",")[0]
+    told = headers.get("authorization", "").partition("SignedHeaders=")[2].partition(",")[0].split(";")
     values = {name: " ".join(value.split()) for name, value in headers.items()}
-    date, digest = values.get("x-amz-date", ""), hashlib.sha256(body).hexdigest()
     needed = {"host", "x-amz-date"} | {name for name in values if name.startswith("x-amz-")}
-    if not needed <= set(told.split(";")):
+    if not needed <= set(told):
         return None
-    request = "\n".join([
-        method,
-        # Encoded once more than it is sent, as for all services but S3.
-        "/".join(encode(name) for name in parts.path.split("/")),
-        "&".join(f"{encode(name)}={encode(value)}" for name, value in query),
-        *(f"{name}:{values.get(name, '')}" for name in told.split(";")),
-        "",
-        told,
-        digest,
-    ])
-    scope = f"{date[:8]}/{REGION}/{service}/aws4_request"
-    text = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(request.encode()).hexdigest()])
-    key = f"AWS4{KEY}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signed = hmac.new(key, text.encode(), "sha256").hexdigest()
-    return f"AWS4-HMAC-SHA256 Credential={KEY_ID}/{scope}, SignedHeaders={told}, Signature={signed}"
+    signed = {name: values.get(name, "") for name in told}
+    # Encoded once more than it is sent, as for all services but S3.
+    canonical = "/".join(encode(name) for name in parts.path.split("/"))
+    digest = hashlib.sha256(body).hexdigest()
+    return authorization(KEYS, service, method, canonical, parts.query, signed, digest)
 
 
 def is_commit(method, path):
@@ -192,6 +188,10 @@ def handler(behind, state):
             commits = is_commit(self.command, self.path)
             if state.is_busy(commits):
                 return self.refuse(503, "SlowDownException", "Busy", [("Retry-After", "0")])
+            if state.signer is not None and state.signer.is_asked(self.command, path):
+                with state.lock:
+                    status, cached, said = state.signer.answer(self.path, headers, body)
+                return self.say(status, said, [("Cache-Control", cached)])
             if path.endswith("/credentials") and state.renews:
                 table = ask(behind, "GET", path.removesuffix("/credentials"), {}, b"")
                 given = json.loads(state.with_credentials(table[2]))["storage-credentials"]
@@ -261,11 +261,17 @@ def obey(words, state):
                 state.busy = int(count)
             case ["vend", key_id, key, seconds]:
                 state.vended = (key_id, key, int(seconds))
+            case ["sign", key_id, key, way]:
+                state.tickets += 1
+                state.signer = Signer(f"ticket-{state.tickets}", (key_id, key), way)
+            case ["refuse", text]:
+                state.signer.refused = None if text == "-" else text
             case ["expire"]:
                 state.tokens.clear()
             case ["seen"]:
                 told = {"requests": state.requests, "answers": state.answers, "keys": state.keys,
-                        "headers": state.headers, "tokens": state.given}
+                        "headers": state.headers, "tokens": state.given,
+                        "signed": state.signer.signed if state.signer else {}}
                 return "seen " + json.dumps(told)
             case _:
                 sys.exit(f"gateway.py: no such order: {words}")

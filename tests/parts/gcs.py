@@ -13,49 +13,18 @@ installs; only Python's standard library.
 
 import argparse
 import contextlib
-import hashlib
-import hmac
 import http.client
 import http.server
 import signal
 import sys
 import threading
-import time
-import urllib.parse
 
 from kafka import HOST
 from s3 import KEYS, serving
+from sigv4 import signed_for_s3
 
-REGION = "us-east-1"
 KEPT = ("content-length", "content-type", "range", "if-match", "if-none-match", "content-md5")
 HOP = ("connection", "transfer-encoding", "content-length")
-
-
-def encode(text, safe=""):
-    return urllib.parse.quote(text, safe=f"{safe}-_.~")
-
-
-def signed(method, host, path, now):
-    """Headers with AWS's signature, version 4, for a request whose body nobody looks at."""
-    address, _, query = path.partition("?")
-    parameters = sorted((encode(name), encode(value)) for name, value in urllib.parse.parse_qsl(query, True))
-    date = time.strftime("%Y%m%dT%H%M%SZ", now)
-    headers = {"host": host, "x-amz-content-sha256": "UNSIGNED-PAYLOAD", "x-amz-date": date}
-    names = ";".join(headers)
-    request = "\n".join([
-        method, encode(urllib.parse.unquote(address), "/"), "&".join(f"{name}={value}" for name, value in parameters),
-        *(f"{name}:{value}" for name, value in headers.items()), "", names, headers["x-amz-content-sha256"],
-    ])
-    scope = f"{date[:8]}/{REGION}/s3/aws4_request"
-    key = f"AWS4{KEYS[1]}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    text = "\n".join(["AWS4-HMAC-SHA256", date, scope, hashlib.sha256(request.encode()).hexdigest()])
-    signature = hmac.new(key, text.encode(), "sha256").hexdigest()
-    headers["Authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={KEYS[0]}/{scope}, SignedHeaders={names}, Signature={signature}"
-    )
-    return headers
 
 
 def door(server, token):
@@ -72,7 +41,7 @@ def door(server, token):
                 return self.send(401, [("Content-Type", "application/xml")], b"<Error><Code>InvalidToken</Code></Error>")
             kept = {name: value for name, value in self.headers.items() if name.lower() in KEPT}
             behind = http.client.HTTPConnection(HOST, server.port, timeout=60)
-            headers = signed(self.command, f"{HOST}:{server.port}", self.path, time.gmtime())
+            headers = signed_for_s3(KEYS, self.command, f"{HOST}:{server.port}", self.path)
             behind.request(self.command, self.path, body or None, kept | headers)
             with contextlib.closing(behind):
                 response = behind.getresponse()

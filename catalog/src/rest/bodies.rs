@@ -7,6 +7,7 @@ use iceberg::spec::{Schema, SortOrder, TableMetadata, TableProperties, UnboundPa
 use iceberg::{TableCreation, TableRequirement, TableUpdate};
 use serde::{Deserialize, Serialize};
 
+use super::signing::SigningConfig;
 use crate::TableChange;
 use crate::serve::Identifier;
 
@@ -57,14 +58,22 @@ impl From<TableCreation> for CreateTable {
         Self {
             name: creation.name,
             location: creation.location,
+            partition_spec: creation
+                .partition_spec
+                .map(|spec| numbered(spec, &creation.schema)),
             schema: creation.schema,
-            // Iceberg's Java implementation reads none without an id.
-            partition_spec: creation.partition_spec.map(|spec| spec.with_spec_id(FIRST_SPEC)),
             write_order: creation.sort_order,
             stage_create: false,
             properties,
         }
     }
+}
+
+/// Iceberg's Java implementation reads no spec without an id, and Nessie no field without one. What does not fit the schema
+/// is the server's to refuse.
+fn numbered(spec: UnboundPartitionSpec, schema: &Schema) -> UnboundPartitionSpec {
+    let bound = spec.clone().bind(schema.clone());
+    bound.map_or(spec, Into::into).with_spec_id(FIRST_SPEC)
 }
 
 #[derive(Serialize)]
@@ -94,6 +103,8 @@ pub(super) struct LoadedBody {
     pub(super) config: Option<BTreeMap<String, String>>,
     #[serde(default)]
     pub(super) storage_credentials: Option<Vec<StorageCredential>>,
+    #[serde(default)]
+    pub(super) remote_signing_config: Option<SigningConfig>,
 }
 
 /// What is good for the files below a place.
@@ -115,4 +126,29 @@ pub(super) fn json(body: &impl Serialize) -> Result<Bytes, String> {
     serde_json::to_vec(body)
         .map(Bytes::from)
         .map_err(|error| format!("the request cannot be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use iceberg::spec::{NestedField, PrimitiveType, Transform, Type};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn partition_fields_are_sent_with_ids() {
+        let id = NestedField::required(1, "id", Type::Primitive(PrimitiveType::Long));
+        let spec = UnboundPartitionSpec::builder()
+            .add_partition_field(1, "id", Transform::Identity)
+            .and_then(|spec| spec.add_partition_field(1, "bucket", Transform::Bucket(4)));
+        let creation = TableCreation::builder()
+            .name("orders".to_owned())
+            .schema(Schema::builder().with_fields([id.into()]).build().unwrap())
+            .partition_spec(spec.unwrap().build())
+            .build();
+        let body = serde_json::to_value(CreateTable::from(creation)).unwrap();
+        let field = |id: i32, name: &str, transform: &str| json!({ "source-id": 1, "field-id": id, "name": name, "transform": transform });
+        let fields = [field(1000, "id", "identity"), field(1001, "bucket", "bucket[4]")];
+        assert_eq!(body["partition-spec"], json!({ "spec-id": 0, "fields": fields }));
+    }
 }

@@ -23,8 +23,7 @@ impl RestClient {
         let keyed = self.keys.as_ref().and_then(|keys| Some((keys, keys.next()?)));
         let asked = Asked {
             method: Method::POST,
-            path: &path,
-            query: None,
+            url: self.connection.url(&path, None),
             headers: keyed
                 .iter()
                 .map(|(_, key)| (keys::HEADER, key.value.clone()))

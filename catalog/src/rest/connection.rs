@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{Client, Url};
 use serde::de::DeserializeOwned;
@@ -34,12 +34,9 @@ pub(super) struct Connection {
 
 /// What is asked.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct Asked {
     pub(super) method: Method,
-    /// Below the catalog's URI, encoded.
-    pub(super) path: &'a str,
-    /// Encoded, without the question mark.
-    pub(super) query: Option<&'a str>,
+    pub(super) url: Url,
     /// Beside those of every request.
     pub(super) headers: HeaderMap,
     /// JSON.
@@ -49,9 +46,8 @@ pub(super) struct Asked<'a> {
 /// A good answer.
 #[derive(Debug)]
 pub(super) struct Answer {
+    pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// The tag of the version that it shows.
-    pub(super) etag: Option<HeaderValue>,
 }
 
 impl Answer {
@@ -98,16 +94,27 @@ impl Connection {
         }
     }
 
+    /// What its paths are below.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
+    }
+
     pub(super) fn uri(&self) -> &str {
         shown(&self.base)
+    }
+
+    /// Both below the catalog's URI and encoded, the query without its question mark.
+    pub(super) fn url(&self, path: &str, query: Option<&str>) -> Url {
+        let mut url = under(&self.base, path);
+        url.set_query(query);
+        url
     }
 
     /// Asks for something that is there, again and again for a while.
     pub(super) async fn read(&self, path: &str, query: Option<&str>) -> Result<Answer, Failure> {
         let asked = Asked {
             method: Method::GET,
-            path,
-            query,
+            url: self.url(path, query),
             headers: HeaderMap::new(),
             body: None,
         };
@@ -123,8 +130,7 @@ impl Connection {
     ) -> Result<Answer, Failure> {
         let asked = Asked {
             method: Method::GET,
-            path,
-            query: None,
+            url: self.url(path, None),
             headers: known
                 .map(|etag| (IF_NONE_MATCH, etag.clone()))
                 .into_iter()
@@ -134,7 +140,8 @@ impl Connection {
         self.patiently(&asked).await
     }
 
-    async fn patiently(&self, asked: &Asked<'_>) -> Result<Answer, Failure> {
+    /// Sends what changes nothing, again and again for a while.
+    pub(super) async fn patiently(&self, asked: &Asked) -> Result<Answer, Failure> {
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -150,7 +157,7 @@ impl Connection {
     }
 
     /// Sends a request: once, or once more with a new token when the server takes the old one for ended.
-    pub(super) async fn send(&self, asked: &Asked<'_>) -> Result<Answer, Failure> {
+    pub(super) async fn send(&self, asked: &Asked) -> Result<Answer, Failure> {
         let shown = self.badge.show().await?;
         match self.exchange(asked, shown.as_ref()).await {
             Err(Failure::Refused(refused)) if matches!(refused.status.as_u16(), 401 | 419) => {
@@ -163,9 +170,7 @@ impl Connection {
         }
     }
 
-    async fn exchange(&self, asked: &Asked<'_>, shown: Option<&HeaderValue>) -> Result<Answer, Failure> {
-        let mut url = under(&self.base, asked.path);
-        url.set_query(asked.query);
+    async fn exchange(&self, asked: &Asked, shown: Option<&HeaderValue>) -> Result<Answer, Failure> {
         let mut headers = self.headers.clone();
         if let Some(shown) = shown {
             headers.insert(AUTHORIZATION, shown.clone());
@@ -176,10 +181,11 @@ impl Connection {
         headers.extend(asked.headers.clone());
         if let Badge::Aws(signer) = &self.badge {
             headers = signer
-                .sign(&asked.method, &url, &headers, asked.body.as_ref())
+                .sign(&asked.method, &asked.url, &headers, asked.body.as_ref())
                 .await?;
         }
-        let request = self.client.request(asked.method.clone(), url).headers(headers);
+        let request = self.client.request(asked.method.clone(), asked.url.clone());
+        let request = request.headers(headers);
         let request = match &asked.body {
             Some(body) => request.body(body.clone()),
             None => request,
@@ -191,10 +197,7 @@ impl Connection {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = body(response, LONGEST_ANSWER).await;
         match body {
-            Ok(body) if status.is_success() => Ok(Answer {
-                body,
-                etag: headers.get(ETAG).cloned(),
-            }),
+            Ok(body) if status.is_success() => Ok(Answer { headers, body }),
             Ok(body) => Err(Failure::Refused(Refused::new(status, &headers, &body))),
             Err(words) if status.is_success() || status == StatusCode::CONFLICT => {
                 Err(Failure::Unanswered(words))

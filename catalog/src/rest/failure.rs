@@ -30,6 +30,8 @@ pub(super) enum Failure {
     },
     /// There was no connection: the server knows nothing of it.
     NotSent(String),
+    /// What the server wants to be sent can't be. Nothing was.
+    Unusable(String),
     /// It may have been carried out, or still be.
     Unanswered(String),
     Refused(Refused),
@@ -112,9 +114,10 @@ impl fmt::Display for Refused {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoToken { words, .. } | Self::NotSent(words) | Self::Unanswered(words) => {
-                f.write_str(words)
-            }
+            Self::NoToken { words, .. }
+            | Self::NotSent(words)
+            | Self::Unusable(words)
+            | Self::Unanswered(words) => f.write_str(words),
             Self::Refused(refused) => refused.fmt(f),
         }
     }
@@ -141,19 +144,26 @@ impl Failure {
         matches!(self, Self::Refused(refused) if matches!(refused.status.as_u16(), 400 | 406 | 422 | 501))
     }
 
+    /// The server has understood the request, and will not carry it out as it is.
+    pub(super) fn is_refusal(&self) -> bool {
+        let passing = [408, 425, 429];
+        matches!(self, Self::Refused(refused)
+            if refused.status.is_client_error() && !passing.contains(&refused.status.as_u16()))
+    }
+
     /// Credentials that are no good now.
     pub(super) fn is_denial(&self) -> bool {
         match self {
             Self::NoToken { refused, .. } => *refused,
             Self::Refused(refused) => refused.is_denial(),
-            Self::NotSent(_) | Self::Unanswered(_) => false,
+            Self::NotSent(_) | Self::Unusable(_) | Self::Unanswered(_) => false,
         }
     }
 
     /// How long to wait before what changes nothing is asked again, for the `attempt`th time. `None`: no more.
     pub(super) fn pause(&self, attempt: u32) -> Option<Duration> {
         let said = match self {
-            Self::NoToken { .. } => return None,
+            Self::NoToken { .. } | Self::Unusable(_) => return None,
             Self::NotSent(_) | Self::Unanswered(_) => None,
             Self::Refused(refused) => match refused.status.as_u16() {
                 429 | 502 | 503 | 504 => refused.retry_after,
@@ -173,6 +183,11 @@ impl Failure {
                 operation,
                 reason: refused.to_string(),
             },
+            Self::Unusable(words) => CatalogError::Rejected {
+                catalog,
+                operation,
+                reason: words,
+            },
             passing => CatalogError::Unavailable {
                 catalog,
                 operation,
@@ -190,6 +205,7 @@ impl Failure {
         let words = self.to_string();
         match self {
             Self::NoToken { .. } | Self::NotSent(_) => CommitOutcome::Unavailable(words),
+            Self::Unusable(_) => CommitOutcome::Rejected(words),
             Self::Unanswered(_) => CommitOutcome::Unknown(words),
             Self::Refused(refused) => match refused.status.as_u16() {
                 429 => CommitOutcome::Unavailable(words),

@@ -11,10 +11,11 @@ use tokio::sync::Mutex;
 
 use super::RestClient;
 use super::bodies::{StorageCredential, StorageCredentials};
-use crate::{CatalogError, Entry, FileAccess, Granted};
+use super::signing::SigningConfig;
+use crate::{CatalogError, Entry, FileAccess, Granted, Signature, StoreRequest};
 
 /// What the names of properties about stores begin with.
-const OF_STORES: [&str; 4] = ["s3.", "gcs.", "adls.", "client.region"];
+const OF_STORES: [&str; 5] = ["s3.", "gcs.", "adls.", "client.region", "signer."];
 
 /// What says when temporary credentials end, in milliseconds since the Unix epoch. Behind the last one stands an account.
 const ENDS: [&str; 3] = [
@@ -43,13 +44,22 @@ pub(super) struct Grants {
 }
 
 #[derive(Debug, Clone)]
-struct Grant {
-    table: TableIdent,
+pub(super) struct Grant {
+    pub(super) table: TableIdent,
     /// Of the table.
     location: String,
-    granted: Arc<Granted>,
+    pub(super) granted: Arc<Granted>,
+    pub(super) signing: Arc<SigningConfig>,
     /// When its credentials are renewed, and when they end.
     lasts: Option<(Millis, Millis)>,
+}
+
+/// What a server says with a table of how its files are reached.
+#[derive(Default)]
+pub(super) struct Said {
+    pub(super) config: BTreeMap<String, String>,
+    pub(super) credentials: Vec<StorageCredential>,
+    pub(super) signing: Arc<SigningConfig>,
 }
 
 impl Grants {
@@ -69,13 +79,12 @@ impl Grants {
     }
 
     /// Remembers what came with a table.
-    pub(super) fn note(
-        &self,
-        table: &TableIdent,
-        location: &str,
-        config: BTreeMap<String, String>,
-        mut credentials: Vec<StorageCredential>,
-    ) {
+    pub(super) fn note(&self, table: &TableIdent, location: &str, said: Said) {
+        let Said {
+            config,
+            mut credentials,
+            signing,
+        } = said;
         let mut of_table = self.overrides.clone();
         of_table.extend(of_stores(config));
         // Of several that are good for one place, the longest prefix counts.
@@ -88,16 +97,23 @@ impl Grants {
             }
         }
         if !(self.defaults.is_empty() && of_table.is_empty()) {
-            self.insert(table, location, location, of_table.clone());
+            self.insert(table, location, location, of_table.clone(), &signing);
         }
         for (prefix, config) in elsewhere {
             let mut properties = of_table.clone();
             properties.extend(of_stores(config));
-            self.insert(table, location, &prefix, properties);
+            self.insert(table, location, &prefix, properties, &signing);
         }
     }
 
-    fn insert(&self, table: &TableIdent, location: &str, prefix: &str, properties: BTreeMap<String, String>) {
+    fn insert(
+        &self,
+        table: &TableIdent,
+        location: &str,
+        prefix: &str,
+        properties: BTreeMap<String, String>,
+        signing: &Arc<SigningConfig>,
+    ) {
         let now = self.clock.now();
         let ends = end(&properties);
         let prefix = folder(prefix);
@@ -110,6 +126,7 @@ impl Grants {
                 defaults: self.defaults.clone(),
                 properties,
             }),
+            signing: signing.clone(),
         };
         let mut grants = self.grants.write().unwrap_or_else(PoisonError::into_inner);
         grants.insert(prefix, grant);
@@ -143,27 +160,28 @@ impl FileAccess for RestClient {
     }
 
     async fn renewed(&self, prefix: &str) -> Result<Arc<Granted>, CatalogError> {
-        let grant = self.grants.at(prefix).ok_or_else(|| self.ungranted(prefix))?;
+        let grant = self.grant_at(prefix)?;
         if self.grants.is_good(&grant) {
             return Ok(grant.granted);
         }
         let _one = self.grants.asking.lock().await;
-        let grant = self.grants.at(prefix).ok_or_else(|| self.ungranted(prefix))?;
+        let grant = self.grant_at(prefix)?;
         if self.grants.is_good(&grant) {
             return Ok(grant.granted);
         }
         let asked = self.ask_for_credentials(&grant).await;
         match (asked, grant.lasts) {
-            (Ok(()), _) => {
-                let grant = self.grants.at(prefix).ok_or_else(|| self.ungranted(prefix))?;
-                Ok(grant.granted)
-            }
+            (Ok(()), _) => Ok(self.grant_at(prefix)?.granted),
             (Err(error), Some((_, ends))) if self.grants.clock.now() < ends => {
                 tracing::warn!("going on with credentials for {prefix} that end soon: {error}");
                 Ok(grant.granted)
             }
             (Err(error), _) => Err(error),
         }
+    }
+
+    async fn sign(&self, prefix: &str, request: &StoreRequest) -> Result<Signature, CatalogError> {
+        self.signature(prefix, request).await
     }
 }
 
@@ -180,17 +198,34 @@ impl RestClient {
         let given: Result<StorageCredentials, _> = answer.and_then(|answer| answer.json());
         let given = given.map_err(|failure| self.failed(failure, operation))?;
         // What else was said of the table's files stays.
-        let config = grant.granted.properties.clone();
-        self.grants
-            .note(&grant.table, &grant.location, config, given.storage_credentials);
+        let said = Said {
+            config: grant.granted.properties.clone(),
+            credentials: given.storage_credentials,
+            signing: grant.signing.clone(),
+        };
+        self.grants.note(&grant.table, &grant.location, said);
         Ok(())
     }
 
-    fn ungranted(&self, prefix: &str) -> CatalogError {
-        self.rejected(
-            format!("reach files in {prefix}"),
-            "the catalog has granted nothing there".to_owned(),
-        )
+    pub(super) fn grant_at(&self, prefix: &str) -> Result<Grant, CatalogError> {
+        self.grants.at(prefix).ok_or_else(|| {
+            self.rejected(
+                format!("reach files in {prefix}"),
+                "the catalog has granted nothing there".to_owned(),
+            )
+        })
+    }
+
+    /// The grant of this prefix that came after `known`: one that others got meanwhile, or else one that is asked for now.
+    pub(super) async fn granted_since(&self, known: &Grant, prefix: &str) -> Result<Grant, CatalogError> {
+        let _one = self.grants.asking.lock().await;
+        let grant = self.grant_at(prefix)?;
+        if !Arc::ptr_eq(&grant.granted, &known.granted) {
+            return Ok(grant);
+        }
+        // All of it: what comes with a table does not come with the answer that it has not changed.
+        self.load_since(&known.table, None).await?;
+        self.grant_at(prefix)
     }
 }
 
@@ -246,7 +281,12 @@ mod tests {
             credential("s3://other/", "other"),
         ];
         let config = map(&[("s3.endpoint", "http://one"), ("write.x", "no")]);
-        grants.note(&table, "s3://bucket/shop/orders", config, credentials);
+        let said = Said {
+            config,
+            credentials,
+            ..Said::default()
+        };
+        grants.note(&table, "s3://bucket/shop/orders", said);
         for (location, key) in [
             ("s3://bucket/shop/orders/metadata/1.json", Some("table")),
             ("s3://bucket/shop/orders/data/hot/1.parquet", Some("part")),
@@ -272,7 +312,13 @@ mod tests {
         let clock = Arc::new(ManualClock::at(0));
         let grants = Grants::new(map(&[]), map(&[]), clock.clone());
         let table = TableIdent::from_strs(["shop", "orders"]).unwrap();
-        let note = |ends: &str| grants.note(&table, "s3://b/t", map(&[(ENDS[0], ends)]), Vec::new());
+        let note = |ends: &str| {
+            let said = Said {
+                config: map(&[(ENDS[0], ends)]),
+                ..Said::default()
+            };
+            grants.note(&table, "s3://b/t", said);
+        };
         note("3600000");
         let good = |now: Millis| {
             clock.advance(now - clock.now());

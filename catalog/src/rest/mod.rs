@@ -13,6 +13,7 @@
 //! | `keys` | what lets a commit be sent again |
 //! | `versions` | what need not be sent again, because it has not changed |
 //! | `grants` | what the server says of the tables' files: settings, and credentials that end |
+//! | `signing` | requests to stores that the server signs |
 
 mod aws;
 mod bodies;
@@ -25,6 +26,7 @@ mod login;
 mod negotiation;
 mod paths;
 mod settings;
+mod signing;
 mod tables;
 mod tokens;
 mod versions;

@@ -33,6 +33,7 @@ const KNOWN: [&str; 18] = [
 
 pub(super) const HEADER: &str = "header.";
 const ACCESS_DELEGATION: HeaderName = HeaderName::from_static("x-iceberg-access-delegation");
+const DELEGATION: &str = "vended-credentials,remote-signing";
 const SIGV4: &str = "rest.sigv4-enabled";
 const SIGNING_NAME: &str = "rest.signing-name";
 const SIGNING_REGION: &str = "rest.signing-region";
@@ -353,10 +354,9 @@ impl Proxy {
     }
 }
 
-/// The headers that properties ask for, and that credentials for the tables' files are welcome.
+/// The headers that properties ask for, and that credentials for the tables' files are welcome, or else signatures.
 fn headers(properties: &BTreeMap<String, String>) -> Result<HeaderMap, PropertyError> {
-    let mut headers =
-        HeaderMap::from_iter([(ACCESS_DELEGATION, HeaderValue::from_static("vended-credentials"))]);
+    let mut headers = HeaderMap::from_iter([(ACCESS_DELEGATION, HeaderValue::from_static(DELEGATION))]);
     for (property, value) in properties {
         let Some(name) = property.strip_prefix(HEADER) else {
             continue;

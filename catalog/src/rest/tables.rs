@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::header::ETAG;
 use http::{HeaderMap, Method};
 use iceberg::{NamespaceIdent, TableCreation, TableIdent};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use super::RestClient;
 use super::bodies::{CreateNamespace, CreateTable, LoadedBody, Namespaces, Tables, json};
 use super::connection::{Answer, Asked};
 use super::failure::Failure;
+use super::grants::Said;
 use super::paths::value;
 use super::versions::Version;
 use crate::change::check_schema_readable;
@@ -117,8 +119,7 @@ impl Catalog for RestClient {
         let path = self.path(self.paths.table(table), &operation)?;
         let asked = Asked {
             method: Method::DELETE,
-            path: &path,
-            query: Some("purgeRequested=false"),
+            url: self.connection.url(&path, Some("purgeRequested=false")),
             headers: HeaderMap::new(),
             body: None,
         };
@@ -203,8 +204,7 @@ impl RestClient {
         let body: Bytes = json(body).map_err(|words| self.rejected(operation.to_owned(), words))?;
         let asked = Asked {
             method,
-            path,
-            query,
+            url: self.connection.url(path, query),
             headers: HeaderMap::new(),
             body: Some(body),
         };
@@ -219,16 +219,18 @@ impl RestClient {
             let words = "its answer names no metadata file, as if the table were only staged";
             Failure::Unanswered(words.to_owned())
         })?;
-        let config = body.config.unwrap_or_default();
-        let credentials = body.storage_credentials.unwrap_or_default();
-        self.grants
-            .note(table, body.metadata.location(), config, credentials);
+        let said = Said {
+            config: body.config.unwrap_or_default(),
+            credentials: body.storage_credentials.unwrap_or_default(),
+            signing: Arc::new(body.remote_signing_config.unwrap_or_default()),
+        };
+        self.grants.note(table, body.metadata.location(), said);
         let table = LoadedTable {
             ident: table.clone(),
             metadata_location,
             metadata: Arc::new(body.metadata),
         };
-        if let Some(etag) = &answer.etag {
+        if let Some(etag) = answer.headers.get(ETAG) {
             self.versions.keep(Version {
                 etag: etag.clone(),
                 table: table.clone(),

@@ -219,14 +219,20 @@ fn allowed(
         }
         all.properties.insert(name.clone(), read);
     }
-    if let (Err(error), Some(protocol)) = (all.can_log_in(), properties.0.get("security.protocol")) {
-        return Err(document.problem_at(protocol.span(), error.to_string()));
+    if let (Err(error), Some(place)) = (all.can_log_in(), login_of(&properties)) {
+        return Err(document.problem_at(place.span(), error.to_string()));
     }
     let placed = properties.0.into_iter().map(|(name, value)| {
         let placed = in_folder(&name, value.get_ref().reveal(), folder);
         (name, Secret::new(&placed))
     });
     Ok(placed.collect())
+}
+
+/// What says how to log in: the mechanism, or, where none is said, what asks for one.
+fn login_of(properties: &Secrets) -> Option<&Spanned<Secret>> {
+    let places = ["sasl.mechanism", "sasl.mechanisms", "security.protocol"];
+    places.iter().find_map(|name| properties.0.get(*name))
 }
 
 /// The value, or the path that it is: relative ones start at the configuration file's folder.

@@ -48,12 +48,28 @@ impl Gateway {
         self.part.order(&format!("vend {key_id} {key} {seconds}"));
     }
 
+    /// From now on tables come with the offer to sign each request for their files with these keys instead; what was
+    /// offered before is refused. `way` is `endpoint` or `table`.
+    pub fn sign(&mut self, key_id: &str, key: &str, way: &str) {
+        self.part.order(&format!("sign {key_id} {key} {way}"));
+    }
+
+    /// Requests to the store whose URI has this in it are not signed from now on; `None`: all are.
+    pub fn refuse_to_sign(&mut self, text: Option<&str>) {
+        self.part.order(&format!("refuse {}", text.unwrap_or("-")));
+    }
+
+    /// How many requests to the store by this method were signed; `POST delete` are those that delete several files.
+    pub fn signed(&mut self, method: &str) -> u64 {
+        self.seen()["signed"][method].as_u64().unwrap_or(0)
+    }
+
     pub fn tokens(&mut self) -> u64 {
         self.seen()["tokens"].as_u64().expect("a number")
     }
 
     /// Requests by method and path, answers by status, method and path, idempotency keys with how often each came, headers
-    /// of the last request, and the number of tokens that were given.
+    /// of the last request, the number of tokens that were given, and what was signed by method.
     pub fn seen(&mut self) -> Value {
         serde_json::from_str(&self.part.order("seen")).expect("JSON")
     }

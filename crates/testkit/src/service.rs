@@ -104,6 +104,12 @@ impl Service {
         self.log().matches(" committed table=").count()
     }
 
+    /// The variables of the environment that it has started with.
+    pub fn environment(&self) -> String {
+        let variables = std::fs::read(format!("/proc/{}/environ", self.pid())).expect("it runs");
+        String::from_utf8_lossy(&variables).replace('\0', "\n")
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -7,6 +7,7 @@ use tabletopic_table::storage::OpenError;
 
 use super::finding::Finding;
 use crate::exit::Exit;
+use crate::sentence::sentence;
 
 /// A store that lacks something before anything can be sent to it.
 pub fn unopened(warehouse: &str, error: &OpenError) -> Finding {
@@ -21,7 +22,11 @@ pub async fn probe(file_io: &FileIO, warehouse: &str) -> Finding {
         Err(error) => Finding::fail(
             Exit::Failed,
             subject,
-            format!("cannot be used: {error:#}; check {}", advice(warehouse)),
+            format!(
+                "cannot be used: {}; check {}",
+                sentence(&error),
+                advice(warehouse)
+            ),
         ),
     }
 }

@@ -3,6 +3,7 @@
 mod abandoned;
 mod credentials;
 mod profile;
+mod remote_signing;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub use abandoned::AbandonedUploads;
 use abandoned::Bucket;
 use credentials::{Login, log_in, vended_keys};
 pub use credentials::{aws_credentials, aws_region};
+use remote_signing::SigningConnector;
 
 /// Those whose objects can be read at once: a table in an archive could not be committed to.
 const CLASSES: [&str; 6] = [
@@ -73,7 +75,8 @@ impl S3Settings {
         format!("s3://{}", self.place.authority)
     }
 
-    /// With credentials that are `vended`, or else those that the settings and the environment lead to.
+    /// With credentials that are `vended`, or else those of the settings, or else signatures of the catalog where it wants
+    /// to sign, or else credentials that the environment leads to.
     pub(super) fn open(
         &self,
         vended: Option<&Vended>,
@@ -111,15 +114,19 @@ impl S3Settings {
                 builder = builder.with_config("aws_sse_kms_key_id".parse()?, key);
             }
         }
-        let s3 = match (
-            vended.and_then(|vended| vended.credentials(vended_keys)),
-            &self.login,
-        ) {
-            (Some(credentials), _) => builder.with_credentials(credentials),
-            (None, None) if vended.is_some_and(wants_to_sign) => {
-                return Err(OpenError(NOT_SIGNED.to_owned()));
+        let credentials = vended.and_then(|vended| vended.credentials(vended_keys));
+        let signer = vended.filter(|vended| remote_signing::is_asked_for(vended));
+        let s3 = match (credentials, &self.login, signer) {
+            (Some(credentials), _, _) => builder.with_credentials(credentials),
+            (None, None, Some(signer)) => {
+                let connector = SigningConnector {
+                    connector: Connector(counts.clone()),
+                    vended: signer.clone(),
+                    region: region.clone(),
+                };
+                builder.with_skip_signature(true).with_http_connector(connector)
             }
-            (None, login) => log_in(builder, login.as_ref(), environment)?,
+            (None, login, _) => log_in(builder, login.as_ref(), environment)?,
         };
         let s3 = s3.build()?;
         let bucket = Bucket {
@@ -163,16 +170,6 @@ fn host_named(endpoint: &str) -> Result<(&str, &str), &'static str> {
     }
     Ok((scheme, host))
 }
-
-/// Whether the catalog gives out signatures in the place of keys.
-fn wants_to_sign(vended: &Vended) -> bool {
-    let said = vended.granted.properties.get("s3.remote-signing-enabled");
-    said.is_some_and(|said| said.eq_ignore_ascii_case("true"))
-}
-
-const NOT_SIGNED: &str = "the catalog wants to sign each request to it (s3.remote-signing-enabled), which is not done \
-                          here; have it give out credentials, or write s3.access-key-id and s3.secret-access-key, or \
-                          s3.profile-name, in [storage]";
 
 fn encryption(properties: &Properties<'_>) -> Result<Option<(&'static str, Option<String>)>, SettingsError> {
     let key = properties.text("s3.sse.key")?.map(str::to_owned);
