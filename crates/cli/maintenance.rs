@@ -10,12 +10,13 @@ use tabletopic_maintain::compact::{Done, Options};
 use tabletopic_maintain::pace::Share;
 use tabletopic_maintain::survey::Tally;
 use tabletopic_offsets::Follower;
-use tabletopic_table::Lake;
 use tabletopic_table::follower::ident;
+use tabletopic_table::storage::RequestCounts;
 use tokio::sync::oneshot;
 
 use crate::commands::maintain::memory;
 use crate::config::Config;
+use crate::parts;
 
 /// Bytes that one file may save at least: see `docs/maintenance.md`.
 const BYTES_PER_FILE: u64 = 32 << 20;
@@ -31,7 +32,11 @@ impl Maintenance {
     ///
     /// # Errors
     /// Those of making a thread.
-    pub fn start(config: &Config, lake: Lake, observed: Arc<Observed>) -> anyhow::Result<Option<Self>> {
+    pub fn start(
+        config: &Config,
+        requests: Arc<RequestCounts>,
+        observed: Arc<Observed>,
+    ) -> anyhow::Result<Option<Self>> {
         let Some(wanted) = &config.maintenance else {
             return Ok(None);
         };
@@ -48,6 +53,7 @@ impl Maintenance {
             },
             memory: memory(config),
         };
+        let config = config.clone();
         let (leave, told) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -60,9 +66,16 @@ impl Maintenance {
                     let Tally { files, bytes } = done.read;
                     observed.compacted(table, done.outcome.as_str(), files, bytes);
                 };
+                let work = async {
+                    // Connections of its own: those that are opened here wait while there is something to encode.
+                    match parts::lake(&config, requests).await {
+                        Ok(lake) => keep_up(&lake, &settings, &tables, &compacted).await,
+                        Err(error) => tracing::warn!("tables are not maintained: {error:#}"),
+                    }
+                };
                 runtime.block_on(async {
                     tokio::select! {
-                        () = keep_up(&lake, &settings, &tables, &compacted) => {}
+                        () = work => {}
                         _ = told => {}
                     }
                 });

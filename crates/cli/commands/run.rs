@@ -49,7 +49,7 @@ async fn serve(config: Config, run: &Run, progress: Progress, resolve: String) -
     };
     let parts = parts(&config, &jobs, &instruments).await?;
     let shown = tokio::spawn(progress.show(observed.clone(), parts.broker.clone()));
-    let maintenance = Maintenance::start(&config, parts.lake.clone(), observed.clone())?;
+    let maintenance = Maintenance::start(&config, instruments.requests.clone(), observed.clone())?;
     let ended = service::run(parts, named, settings, stop_on_signals()?).await;
     if let Some(maintenance) = maintenance {
         maintenance.end();

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use iceberg::TableIdent;
@@ -10,7 +10,7 @@ use tabletopic_table::Lake;
 use tabletopic_table::commit::LogWaiting;
 use tokio::time::Instant;
 
-use crate::compact::{Done, Means, Options, Outcome, Round, carry_out};
+use crate::compact::{Done, Known, Means, Options, Outcome, Round, carry_out};
 use crate::pace::Share;
 use crate::{Allowance, MaintainError};
 
@@ -27,6 +27,18 @@ pub struct Settings {
     pub memory: Allowance,
 }
 
+/// For so long a file is left alone that could not be rewritten: an outage may have been the cause.
+const UNFIT_FOR: Duration = Duration::from_secs(60 * 60);
+
+/// What earlier rounds have found of a table.
+#[derive(Debug, Default)]
+struct Found {
+    /// Where nothing was left to do until somebody commits, or where it went wrong.
+    settled_at: Option<String>,
+    /// Files that could not be rewritten.
+    unfit: HashMap<String, Instant>,
+}
+
 /// Goes on until it is dropped. `tables` says which there are by now; `told` hears of each piece.
 pub async fn keep_up(
     lake: &Lake,
@@ -34,17 +46,26 @@ pub async fn keep_up(
     tables: &(dyn Fn() -> Vec<TableIdent> + Sync),
     told: &(dyn Fn(&TableIdent, &Done) + Sync),
 ) {
-    // Where tables stand that nothing is to be done for until somebody commits to them.
-    let mut quiet = HashMap::<TableIdent, String>::new();
-    let mut rest = settings.interval;
+    let mut found = HashMap::<TableIdent, Found>::new();
+    let mut looked = Duration::ZERO;
     loop {
-        tokio::time::sleep(rest).await;
-        rest = settings.interval;
+        tokio::time::sleep(settings.interval.max(looked * LOOKING)).await;
+        looked = Duration::ZERO;
         for table in tables() {
             let began = Instant::now();
-            let round = match Round::of(lake, &table, &settings.options, quiet.get(&table), &LogWaiting).await
-            {
-                Ok(round) => round,
+            let found = found.entry(table.clone()).or_default();
+            found.unfit.retain(|_, since| since.elapsed() < UNFIT_FOR);
+            let round = {
+                let known = Known {
+                    settled_at: found.settled_at.as_ref(),
+                    unfit: &|path| found.unfit.contains_key(path),
+                };
+                Round::of(lake, &table, &settings.options, &known, &LogWaiting).await
+            };
+            looked += began.elapsed();
+            let round = match round {
+                Ok(Some(round)) => round,
+                Ok(None) => continue,
                 // A follower that nothing was written to yet.
                 Err(error) if error.is_no_such_table() => continue,
                 Err(error) => {
@@ -52,15 +73,30 @@ pub async fn keep_up(
                     continue;
                 }
             };
-            rest = rest.max(began.elapsed() * LOOKING);
-            let Some(round) = round else { continue };
-            if round.pieces.is_empty() && !round.waits {
-                quiet.insert(table, round.survey.table.metadata_location.clone());
+            let location = &round.survey.table.metadata_location;
+            if round.pieces.is_empty() {
+                found.settled_at = (!round.waits).then(|| location.clone());
                 continue;
             }
-            if let Err(error) = one(lake, settings, &round, &|done| told(&table, &done)).await {
+            let unfit = Mutex::new(Vec::new());
+            let done = |done: Done| {
+                if let Outcome::Skipped { file: Some(file), .. } = &done.outcome {
+                    unfit
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(file.clone());
+                }
+                told(&table, &done);
+            };
+            if let Err(error) = one(lake, settings, &round, &done).await {
                 tell(&table, &error);
+                // The same would go wrong again.
+                found.settled_at = (!error.is_transient()).then(|| location.clone());
             }
+            let unfit = unfit.into_inner().unwrap_or_else(PoisonError::into_inner);
+            found
+                .unfit
+                .extend(unfit.into_iter().map(|file| (file, Instant::now())));
         }
     }
 }
@@ -86,7 +122,7 @@ async fn one(
                 tracing::info!(%table, partition, files, bytes, into, snapshot_id, "compacted");
             }
             Outcome::Dropped { why } => tracing::debug!(%table, partition, files, "not compacted: {why}"),
-            Outcome::Skipped { why } => {
+            Outcome::Skipped { why, .. } => {
                 tracing::warn!(%table, partition, files, "cannot be compacted: {why}")
             }
             Outcome::Planned { .. } => {}

@@ -19,6 +19,9 @@ pub enum MaintainError {
     /// Something that is not done here: which, and who does it.
     #[error("{0}")]
     Unsupported(String),
+    /// One file, because of which those with it are not rewritten either.
+    #[error("{why}")]
+    Unfit { file: String, why: String },
 }
 
 impl MaintainError {
@@ -27,7 +30,7 @@ impl MaintainError {
         match self {
             Self::Commit(error) => error.is_transient(),
             Self::Store(error) | Self::Read(ReadError::Iceberg(error)) => error.retryable(),
-            Self::Read(_) | Self::Write(_) | Self::Unsupported(_) => false,
+            Self::Read(_) | Self::Write(_) | Self::Unsupported(_) | Self::Unfit { .. } => false,
         }
     }
 

@@ -5,7 +5,7 @@ use tabletopic_catalog::LoadedTable;
 use tabletopic_offsets::TableState;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{
-    CommitError, Committed, Lost, Replace, Replacement, TAG, TagState, Waiting, commit,
+    Base, CommitError, Committed, Lost, Replace, Replacement, TAG, TagState, Waiting, check_standing, commit,
 };
 use tabletopic_table::follower::FollowerState;
 
@@ -33,6 +33,19 @@ impl Owner {
             Self::Main
         } else {
             Self::Others
+        }
+    }
+
+    /// Whether a commit could be made now: nothing is to be rewritten for a table that is halted.
+    ///
+    /// # Errors
+    /// The halt; and those of finding it out.
+    pub async fn check(self, lake: &Lake, table: &LoadedTable) -> Result<(), CommitError> {
+        match self {
+            Self::Follower => check_standing(lake, &Base::<FollowerState>::read(table.clone())?).await,
+            Self::Main | Self::Others => {
+                check_standing(lake, &Base::<TableState>::read(table.clone())?).await
+            }
         }
     }
 

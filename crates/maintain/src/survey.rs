@@ -11,7 +11,7 @@ use tabletopic_clock::Millis;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::partition::partition_path;
-use tabletopic_table::snapshot::deletes::{Data, DeleteIndex, Place};
+use tabletopic_table::snapshot::deletes::{Data, DeleteIndex, Place, place};
 use tabletopic_table::snapshot::live;
 
 /// Manifests that are read at a time.
@@ -107,7 +107,7 @@ impl Survey {
                 continue;
             }
             for live in files {
-                let place = (live.spec_id, live.file.partition().clone());
+                let place = place(&metadata, live.spec_id, live.file.partition())?;
                 partitions.entry(place).or_default().files.push(FileEntry {
                     path: live.file.file_path().to_owned(),
                     bytes: live.file.file_size_in_bytes(),
@@ -126,7 +126,7 @@ impl Survey {
                 .sort_unstable_by(|a, b| (a.sequence_number, &a.path).cmp(&(b.sequence_number, &b.path)));
         }
         Ok(Some(Self {
-            deletes: DeleteIndex::new(&metadata, deletes),
+            deletes: DeleteIndex::new(&metadata, deletes)?,
             table,
             snapshot,
             partitions,

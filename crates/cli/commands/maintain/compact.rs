@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytesize::ByteSize;
 use iceberg::TableIdent;
 use serde::Serialize;
-use tabletopic_maintain::compact::{self, Done, Means, Options, Outcome, Round};
+use tabletopic_maintain::compact::{self, Done, Known, Means, Options, Outcome, Round};
 use tabletopic_maintain::pace::Unbounded;
 use tabletopic_maintain::survey::Tally;
 use tabletopic_table::Lake;
@@ -78,7 +78,7 @@ async fn one(
         before: Tally::default(),
         pieces: Vec::new(),
     };
-    let Some(round) = Round::of(lake, table, &options, None, &LogWaiting).await? else {
+    let Some(round) = Round::of(lake, table, &options, &Known::NOTHING, &LogWaiting).await? else {
         return Ok(compacted);
     };
     compacted.before = round.survey.tally();
@@ -166,7 +166,7 @@ fn text(compacted: &Compacted) -> String {
             }
             Outcome::Planned { written } => format!("about {}", files(written.files)),
             Outcome::Dropped { why } => format!("nothing, for now: {why}"),
-            Outcome::Skipped { why } => format!("nothing: {why}"),
+            Outcome::Skipped { why, .. } => format!("nothing: {why}"),
         };
         lines.push(vec![
             Cell::word(match done.partition.as_str() {

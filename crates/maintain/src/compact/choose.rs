@@ -1,7 +1,8 @@
 //! Which files are worth merging: pure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use iceberg::spec::DataFileFormat;
 use tabletopic_clock::Millis;
 use tabletopic_table::snapshot::deletes::{DeleteIndex, Place};
 
@@ -56,12 +57,12 @@ impl Piece {
     }
 }
 
-/// What is worth doing, what saves most for each byte first.
-pub fn choose(survey: &Survey, policy: &Policy) -> Vec<Piece> {
+/// What is worth doing, what saves most for each byte first. `without` are files that cannot be rewritten.
+pub fn choose(survey: &Survey, policy: &Policy, without: &dyn Fn(&str) -> bool) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = survey
         .partitions
         .iter()
-        .flat_map(|(place, partition)| of_partition(place, partition, &survey.deletes, policy))
+        .flat_map(|(place, partition)| of_partition(place, partition, &survey.deletes, policy, without))
         .collect();
     // Saved files for each byte, compared without dividing; then by name, so that the order is always the same.
     pieces.sort_by(|a, b| {
@@ -76,12 +77,26 @@ pub fn choose(survey: &Survey, policy: &Policy) -> Vec<Piece> {
     pieces
 }
 
-fn of_partition(place: &Place, partition: &Partition, deletes: &DeleteIndex, policy: &Policy) -> Vec<Piece> {
+fn of_partition(
+    place: &Place,
+    partition: &Partition,
+    deletes: &DeleteIndex,
+    policy: &Policy,
+    without: &dyn Fn(&str) -> bool,
+) -> Vec<Piece> {
+    // Some tables have a file twice.
+    let mut times = HashMap::<&str, u32>::new();
+    for file in &partition.files {
+        *times.entry(&file.path).or_default() += 1;
+    }
     let has_deletes = |file: &FileEntry| deletes.of(file.data(place)).next().is_some();
     let small = policy.target / 4 * SMALL_QUARTERS;
     let candidates = partition
         .files
         .iter()
+        .filter(|file| {
+            file.format == DataFileFormat::Parquet && times[&*file.path] == 1 && !without(&file.path)
+        })
         .filter(|file| file.bytes < small || has_deletes(file));
     let groups: Vec<Vec<&FileEntry>> = match policy.is_hot(partition) {
         true => alike(candidates)
@@ -154,7 +169,7 @@ fn piece(place: &Place, files: Vec<FileEntry>, deletes: &DeleteIndex, target: u6
 
 #[cfg(test)]
 mod tests {
-    use iceberg::spec::{DataFileFormat, Struct};
+    use iceberg::spec::Struct;
     use proptest::prelude::*;
 
     use super::*;
@@ -193,7 +208,7 @@ mod tests {
         let partition = Partition {
             files: files.collect(),
         };
-        of_partition(&place(), &partition, &DeleteIndex::default(), policy)
+        of_partition(&place(), &partition, &DeleteIndex::default(), policy, &|_| false)
             .into_iter()
             .map(|piece| (piece.files.len(), piece.saves))
             .collect()
@@ -243,7 +258,7 @@ mod tests {
             let partition = Partition {
                 files: files.collect(),
             };
-            for piece in of_partition(&place(), &partition, &DeleteIndex::default(), &POLICY) {
+            for piece in of_partition(&place(), &partition, &DeleteIndex::default(), &POLICY, &|_| false) {
                 written += piece.bytes;
                 let gone: HashSet<usize> = piece
                     .files
@@ -273,7 +288,7 @@ mod tests {
         ) {
             let files = sizes.iter().enumerate().map(|(number, bytes)| file(number, *bytes, age));
             let partition = Partition { files: files.collect() };
-            let pieces = of_partition(&place(), &partition, &DeleteIndex::default(), &POLICY);
+            let pieces = of_partition(&place(), &partition, &DeleteIndex::default(), &POLICY, &|_| false);
             let mut seen = HashSet::new();
             for piece in &pieces {
                 prop_assert!(piece.saves > 0 && piece.files.len() > 1);

@@ -19,6 +19,7 @@ use tabletopic_table::read::{DeleteFiles, Memory};
 use tokio::sync::Mutex;
 
 pub use choose::{Piece, Policy, choose};
+use output::discard;
 use rewrite::{Rewrite, settings, target};
 
 use crate::MaintainError;
@@ -52,8 +53,9 @@ pub enum Outcome {
     Dropped {
         why: String,
     },
-    /// It can't be rewritten here.
+    /// It can't be rewritten here: because of one file, where one is to blame.
     Skipped {
+        file: Option<String>,
         why: String,
     },
 }
@@ -80,6 +82,22 @@ pub struct Done {
     pub outcome: Outcome,
 }
 
+/// What is known of a table from earlier rounds.
+pub struct Known<'a> {
+    /// The metadata location at which nothing was left to do.
+    pub settled_at: Option<&'a String>,
+    /// Files that could not be rewritten.
+    pub unfit: &'a dyn Fn(&str) -> bool,
+}
+
+impl Known<'_> {
+    /// Of a table that is looked at for the first time.
+    pub const NOTHING: Known<'static> = Known {
+        settled_at: None,
+        unfit: &|_| false,
+    };
+}
+
 /// What a round works on: the table as it was surveyed, and what is worth doing.
 #[derive(Debug)]
 pub struct Round {
@@ -91,7 +109,7 @@ pub struct Round {
 }
 
 impl Round {
-    /// Looks at a table. `None`: it has no snapshot yet, or is still what it was at the metadata location `seen`.
+    /// Looks at a table. `None`: it has no snapshot yet, or nothing has come since nothing was left to do.
     ///
     /// # Errors
     /// Those of reading the table.
@@ -99,11 +117,11 @@ impl Round {
         lake: &Lake,
         table: &TableIdent,
         options: &Options,
-        seen: Option<&String>,
+        known: &Known<'_>,
         waiting: &dyn Waiting,
     ) -> Result<Option<Self>, MaintainError> {
         let table = load_patiently(lake, table, waiting).await?;
-        if seen == Some(&table.metadata_location) {
+        if known.settled_at == Some(&table.metadata_location) {
             return Ok(None);
         }
         let version = table.metadata.format_version();
@@ -114,6 +132,7 @@ impl Round {
                 table.ident
             )));
         }
+        Owner::of(&table).check(lake, &table).await?;
         let target = options
             .target
             .unwrap_or_else(|| target(table.metadata.properties()));
@@ -127,7 +146,7 @@ impl Round {
             bytes_per_file: options.bytes_per_file,
         };
         Ok(Some(Self {
-            pieces: choose(&survey, &policy),
+            pieces: choose(&survey, &policy, known.unfit),
             waits: survey
                 .partitions
                 .values()
@@ -170,7 +189,11 @@ pub struct Means<'a> {
     pub pace: Arc<dyn Pace>,
 }
 
-/// Rewrites the pieces of a round, each with a commit of its own; `done` hears of each.
+/// Pieces that are committed together at most: each commit is a snapshot more.
+const MOST_IN_BATCH: usize = 64;
+
+/// Rewrites the pieces of a round, each with a commit of its own, or with others where they are small; `done` hears of
+/// each.
 ///
 /// # Errors
 /// Outages that last, and a halt of the table. What was committed before stays.
@@ -180,71 +203,122 @@ pub async fn carry_out(
     jobs: NonZeroUsize,
     done: &(dyn Fn(Done) + Sync),
 ) -> Result<(), MaintainError> {
-    let metadata = &round.survey.table.metadata;
-    let deletes = DeleteFiles::new(means.lake.file_io.clone(), metadata.clone());
-    let rewrite = Rewrite {
-        lake: means.lake,
-        survey: &round.survey,
-        settings: settings(metadata, round.target),
-        deletes: &deletes,
-        memory: means.memory,
-        pace: means.pace.as_ref(),
-    };
     // Two at once would only make one of them begin again.
-    let turn = Mutex::new(());
-    let (rewrite, turn) = (&rewrite, &turn);
-    let pieces: Vec<_> = round
-        .pieces
-        .iter()
-        .map(|piece| async move { told(round, piece, one(means, rewrite, round, piece, turn).await) }.boxed())
+    let turn = &Mutex::new(());
+    let batches: Vec<_> = batches(&round.pieces, round.target)
+        .into_iter()
+        .map(|batch| together(means, round, batch, turn).boxed())
         .collect();
-    let mut pieces = iter(pieces).buffer_unordered(jobs.get());
-    while let Some(piece) = pieces.next().await {
-        done(piece?);
+    let mut batches = iter(batches).buffer_unordered(jobs.get());
+    while let Some(pieces) = batches.next().await {
+        pieces?.into_iter().for_each(done);
     }
     Ok(())
 }
 
-async fn one(
-    means: &Means<'_>,
-    rewrite: &Rewrite<'_>,
-    round: &Round,
-    piece: &Piece,
-    turn: &Mutex<()>,
-) -> Result<Outcome, MaintainError> {
-    let replacement = rewrite.piece(piece).await?;
-    let _turn = turn.lock().await;
-    let table = &round.survey.table;
-    let replaced = Owner::of(table)
-        .replace(means.lake, &table.ident, &replacement, means.waiting)
-        .await?;
-    Ok(match replaced {
-        Replaced::Committed { snapshot_id } => Outcome::Committed {
-            snapshot_id,
-            written: written(&replacement),
-        },
-        Replaced::Dropped { lost, sent } => {
-            if !sent {
-                discard(means.lake, &replacement).await;
+/// Neighbours together, up to the size of one file.
+fn batches(pieces: &[Piece], target: u64) -> Vec<Vec<&Piece>> {
+    let mut batches: Vec<Vec<&Piece>> = Vec::new();
+    let mut bytes = 0;
+    for piece in pieces {
+        match batches.last_mut() {
+            Some(last) if bytes + piece.bytes <= target && last.len() < MOST_IN_BATCH => {
+                bytes += piece.bytes;
+                last.push(piece);
             }
-            let why = lost.map_or_else(
-                || "there was nothing left to do".to_owned(),
-                |lost| lost.to_string(),
-            );
-            Outcome::Dropped { why }
+            _ => {
+                bytes = piece.bytes;
+                batches.push(vec![piece]);
+            }
         }
-    })
+    }
+    batches
 }
 
-/// Files that no snapshot will name.
-async fn discard(lake: &Lake, replacement: &Replacement) {
-    for (_, file) in &replacement.written {
-        if let Err(error) = lake.file_io.delete(file.file_path()).await {
-            tracing::warn!(
-                file = file.file_path(),
-                "a file that came too late is left: {error}"
-            );
+async fn together(
+    means: &Means<'_>,
+    round: &Round,
+    batch: Vec<&Piece>,
+    turn: &Mutex<()>,
+) -> Result<Vec<Done>, MaintainError> {
+    let table = &round.survey.table;
+    let rewrite = Rewrite {
+        lake: means.lake,
+        survey: &round.survey,
+        settings: settings(&table.metadata, round.target),
+        deletes: &DeleteFiles::new(means.lake.file_io.clone(), table.metadata.clone()),
+        memory: means.memory,
+        pace: means.pace.as_ref(),
+    };
+    let mut done = Vec::new();
+    let mut rewritten = Vec::new();
+    for piece in batch {
+        match rewrite.piece(piece).await {
+            Ok(replacement) => rewritten.push((piece, replacement)),
+            Err(error) if error.is_transient() => {
+                for (_, replacement) in rewritten {
+                    discard(means.lake, replacement.written.iter().map(|(_, file)| file)).await;
+                }
+                return Err(error);
+            }
+            // The others may be done all the same.
+            Err(error) => done.push(round.done(piece, skipped(error))),
         }
+    }
+    let Some(replacement) = joined(&rewritten) else {
+        return Ok(done);
+    };
+    let replaced = {
+        let _turn = turn.lock().await;
+        let owner = Owner::of(table);
+        owner
+            .replace(means.lake, &table.ident, &replacement, means.waiting)
+            .await?
+    };
+    if let Replaced::Dropped { sent: false, .. } = replaced {
+        discard(means.lake, replacement.written.iter().map(|(_, file)| file)).await;
+    }
+    done.extend(
+        rewritten
+            .iter()
+            .map(|(piece, replacement)| round.done(piece, outcome(&replaced, replacement))),
+    );
+    Ok(done)
+}
+
+/// One replacement of all.
+fn joined(rewritten: &[(&Piece, Replacement)]) -> Option<Replacement> {
+    let mut all = rewritten.first()?.1.clone();
+    for (_, replacement) in &rewritten[1..] {
+        all.removed.extend(replacement.removed.clone());
+        all.written.extend(replacement.written.iter().cloned());
+    }
+    all.reason = format!("{} files compacted into {}", all.removed.len(), all.written.len());
+    Some(all)
+}
+
+fn outcome(replaced: &Replaced, replacement: &Replacement) -> Outcome {
+    match replaced {
+        Replaced::Committed { snapshot_id } => Outcome::Committed {
+            snapshot_id: *snapshot_id,
+            written: written(replacement),
+        },
+        Replaced::Dropped { lost, .. } => Outcome::Dropped {
+            why: lost
+                .as_ref()
+                .map_or_else(|| "there was nothing left to do".to_owned(), ToString::to_string),
+        },
+    }
+}
+
+fn skipped(error: MaintainError) -> Outcome {
+    let why = error.to_string();
+    match error {
+        MaintainError::Unfit { file, .. } => Outcome::Skipped {
+            file: Some(file),
+            why,
+        },
+        _ => Outcome::Skipped { file: None, why },
     }
 }
 
@@ -259,21 +333,30 @@ fn written(replacement: &Replacement) -> Tally {
     }
 }
 
-fn told(
-    round: &Round,
-    piece: &Piece,
-    outcome: Result<Outcome, MaintainError>,
-) -> Result<Done, MaintainError> {
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(error) if error.is_transient() => return Err(error),
-        // The others may be done all the same.
-        Err(error @ (MaintainError::Unsupported(_) | MaintainError::Read(_) | MaintainError::Write(_))) => {
-            Outcome::Skipped {
-                why: error.to_string(),
-            }
-        }
-        Err(error) => return Err(error),
-    };
-    Ok(round.done(piece, outcome))
+#[cfg(test)]
+mod tests {
+    use iceberg::spec::Struct;
+
+    use super::*;
+
+    #[test]
+    fn small_pieces_are_committed_together_up_to_the_size_of_a_file() {
+        let piece = |bytes| Piece {
+            place: (0, Struct::empty()),
+            files: Vec::new(),
+            bytes,
+            saves: 1,
+        };
+        let pieces: Vec<Piece> = [60, 30, 20, 100, 1].map(piece).into();
+        let sizes = |target| -> Vec<Vec<u64>> {
+            let batches = batches(&pieces, target).into_iter();
+            batches
+                .map(|batch| batch.iter().map(|piece| piece.bytes).collect())
+                .collect()
+        };
+        assert_eq!(sizes(100), [vec![60, 30], vec![20], vec![100], vec![1]]);
+        let many = vec![piece(1); 130];
+        let counts: Vec<usize> = batches(&many, 1000).iter().map(Vec::len).collect();
+        assert_eq!(counts, [64, 64, 2]);
+    }
 }

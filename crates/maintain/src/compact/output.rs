@@ -79,6 +79,13 @@ impl<'a> Output<'a> {
         Ok(self.written)
     }
 
+    /// Removes what is written: nobody will name it.
+    pub async fn discard(self) {
+        // An upload that is under way ends with it.
+        drop(self.open);
+        discard(self.lake, self.written.iter()).await;
+    }
+
     async fn close(&mut self) -> Result<(), MaintainError> {
         let Some(Open { writer, mut file }) = self.open.take() else {
             return Ok(());
@@ -106,4 +113,16 @@ async fn open(
     let encodings = Encodings::choose(schema, first);
     let writer = FileWriter::new(settings, schema.clone(), &encodings, partition.clone(), path)?;
     Ok(Open { writer, file })
+}
+
+/// Removes files that no snapshot will name.
+pub async fn discard(lake: &Lake, files: impl Iterator<Item = &DataFile> + Send) {
+    for file in files {
+        if let Err(error) = lake.file_io.delete(file.file_path()).await {
+            tracing::warn!(
+                file = file.file_path(),
+                "a file that nothing needs is left: {error}"
+            );
+        }
+    }
 }

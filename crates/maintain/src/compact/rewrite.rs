@@ -4,10 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use iceberg::spec::{
-    DataContentType, DataFile, DataFileFormat, Literal, PartitionSpec, PrimitiveLiteral, PrimitiveType,
-    Schema, Struct, TableMetadata, Transform, Type,
-};
+use iceberg::spec::{DataContentType, DataFile, PartitionSpec, TableMetadata, Transform};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::Replacement;
 use tabletopic_table::file::{FileSchema, FileSettings};
@@ -46,20 +43,34 @@ impl Rewrite<'_> {
             MaintainError::Unsupported(format!("partition spec {spec_id} is not in the table any more"))
         })?;
         let schema = metadata.current_schema().clone();
-        let partition = promoted(partition, &spec, &schema)?;
         let written_under = FileSchema::new(schema.clone(), spec.clone())?;
+        let mut settings = self.settings.clone();
+        // What fits into one file stays one: the size of one that is open is an estimate.
+        if piece.bytes <= settings.target_file_size as u64 {
+            settings.target_file_size = usize::MAX;
+        }
         let mut output = Output::new(
             self.lake,
-            self.settings.clone(),
+            settings,
             written_under.clone(),
             metadata.location(),
-            partition,
+            partition.clone(),
         );
         for file in &piece.files {
-            self.copy(piece, file, &spec, &written_under, &mut output).await?;
+            if let Err(error) = self.copy(piece, file, &spec, &written_under, &mut output).await {
+                output.discard().await;
+                return Err(match error {
+                    error if error.is_transient() => error,
+                    error => MaintainError::Unfit {
+                        file: file.path.clone(),
+                        why: error.to_string(),
+                    },
+                });
+            }
         }
         let written = output.finish().await?;
         Ok(Replacement {
+            read: self.survey.snapshot.snapshot_id(),
             read_at: self.survey.snapshot.sequence_number(),
             schema,
             removed: piece
@@ -67,7 +78,7 @@ impl Rewrite<'_> {
                 .iter()
                 .map(|file| (file.path.clone(), piece.place.clone()))
                 .collect(),
-            reason: format!("{} files compacted into {}", piece.files.len(), written.len()),
+            reason: String::new(),
             written: written.into_iter().map(|file| (*spec_id, file)).collect(),
         })
     }
@@ -80,10 +91,6 @@ impl Rewrite<'_> {
         under: &FileSchema,
         output: &mut Output<'_>,
     ) -> Result<(), MaintainError> {
-        if file.format != DataFileFormat::Parquet {
-            let words = format!("{} is {}; only Parquet is rewritten here", file.path, file.format);
-            return Err(MaintainError::Unsupported(words));
-        }
         let deletes: Vec<DeleteFile> = self
             .survey
             .deletes
@@ -94,7 +101,7 @@ impl Rewrite<'_> {
         let mut began = Instant::now();
         let opened = OpenFile::open(&self.lake.file_io, &file.path, file.bytes).await?;
         for field in spec.fields() {
-            if field.transform == Transform::Identity && opened.columns.index(field.source_id).is_none() {
+            if field.transform == Transform::Identity && !has_leaf(&opened, field.source_id) {
                 let words = format!(
                     "{} has no column for the partition field {}, whose value only the manifest tells; rewrite it with \
                      the engine that wrote it",
@@ -131,36 +138,26 @@ fn of_entry(file: &DataFile) -> DeleteFile {
     }
 }
 
-/// A partition value in the types that its columns have today: files from before a column was widened have the
-/// narrower one.
-fn promoted(partition: &Struct, spec: &PartitionSpec, schema: &Schema) -> Result<Struct, MaintainError> {
-    let types = spec.partition_type(schema)?;
-    let values = partition.iter().zip(types.fields()).map(|(value, field)| {
-        let value = match value? {
-            Literal::Primitive(value) => value.clone(),
-            other => return Some(other.clone()),
-        };
-        Some(Literal::Primitive(match (value, field.field_type.as_ref()) {
-            (PrimitiveLiteral::Int(value), Type::Primitive(PrimitiveType::Long)) => {
-                PrimitiveLiteral::Long(value.into())
-            }
-            (PrimitiveLiteral::Float(value), Type::Primitive(PrimitiveType::Double)) => {
-                PrimitiveLiteral::Double(f64::from(value.0).into())
-            }
-            (value, _) => value,
-        }))
-    });
-    Ok(Struct::from_iter(values.collect::<Vec<_>>()))
+/// Whether a file has a column, at the top or inside of a struct.
+fn has_leaf(file: &OpenFile, id: i32) -> bool {
+    let columns = file.metadata.parquet_schema().columns();
+    let mut infos = columns.iter().map(|column| column.self_type().get_basic_info());
+    infos.any(|info| info.has_id() && info.id() == id)
 }
+
+/// Bytes; and no more than our own have, since one is in memory.
+const LEAST_ROW_GROUP: usize = 1 << 20;
 
 /// The settings of files that a table's properties ask for.
 pub fn settings(metadata: &TableMetadata, target: u64) -> FileSettings {
     let property = |name: &str| metadata.properties().get(name)?.parse::<usize>().ok();
     let defaults = FileSettings::default();
     let level = property("write.parquet.compression-level").and_then(|level| i32::try_from(level).ok());
+    let row_group = property("write.parquet.row-group-size-bytes");
+    let row_group = row_group.map(|bytes| bytes.clamp(LEAST_ROW_GROUP, defaults.row_group_size));
     FileSettings {
         target_file_size: usize::try_from(target).unwrap_or(usize::MAX),
-        row_group_size: property("write.parquet.row-group-size-bytes").unwrap_or(defaults.row_group_size),
+        row_group_size: row_group.unwrap_or(defaults.row_group_size),
         zstd_level: level
             .filter(|level| (1..=22).contains(level))
             .unwrap_or(defaults.zstd_level),

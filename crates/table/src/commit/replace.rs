@@ -25,11 +25,14 @@ use super::tag_state::{Note, SnapshotAt, TagState};
 use crate::follower::FollowerState;
 use crate::lake::Lake;
 use crate::snapshot::build::{FileChange, Rewritten};
-use crate::snapshot::deletes::{Data, DeleteIndex, Place};
+use crate::snapshot::deletes::{Data, DeleteIndex, Place, place};
 use crate::snapshot::live::{self, LiveFile};
 
 /// Manifests that are read at a time.
 const AT_ONCE: usize = 8;
+
+/// Bases that it is planned on: each costs reading all manifests.
+const MOST_PLANS: u32 = 8;
 
 /// A state that stays what it is while files are rewritten.
 pub trait Maintained: TagState {
@@ -52,7 +55,8 @@ impl Maintained for FollowerState {
 /// Files, and what takes their place.
 #[derive(Debug, Clone)]
 pub struct Replacement {
-    /// The sequence number of the snapshot that was read.
+    /// The snapshot that was read, and its sequence number.
+    pub read: i64,
     pub read_at: i64,
     /// What the new files were written under.
     pub schema: SchemaRef,
@@ -67,8 +71,19 @@ pub struct Replacement {
 /// Why a replacement was dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lost {
-    Gone { path: String },
-    Deleted { path: String, by: String },
+    Gone {
+        path: String,
+    },
+    /// The snapshot that was read is not in `main` any more: deletes that it had may not be, either.
+    NotInMain {
+        snapshot_id: i64,
+    },
+    /// Others were quicker, again and again.
+    Overtaken,
+    Deleted {
+        path: String,
+        by: String,
+    },
     Incompatible(String),
 }
 
@@ -76,6 +91,13 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gone { path } => write!(f, "{path} is no longer in the table"),
+            Self::NotInMain { snapshot_id } => {
+                write!(
+                    f,
+                    "snapshot {snapshot_id}, which was read, is not in `main` any more"
+                )
+            }
+            Self::Overtaken => write!(f, "other commits were quicker {MOST_PLANS} times"),
             Self::Deleted { path, by } => write!(f, "rows of {path} were deleted meanwhile, by {by}"),
             Self::Incompatible(why) => write!(f, "the table changed meanwhile: {why}"),
         }
@@ -87,6 +109,7 @@ impl fmt::Display for Lost {
 pub struct Replace<'a> {
     lake: &'a Lake,
     replacement: &'a Replacement,
+    plans: u32,
     lost: Option<Lost>,
 }
 
@@ -95,6 +118,7 @@ impl<'a> Replace<'a> {
         Self {
             lake,
             replacement,
+            plans: 0,
             lost: None,
         }
     }
@@ -108,6 +132,11 @@ impl<'a> Replace<'a> {
 #[async_trait]
 impl<S: Maintained> Plan<S> for Replace<'_> {
     async fn plan(&mut self, base: &Base<S>, _at: SnapshotAt) -> Result<Option<Change<S>>, CommitError> {
+        self.plans += 1;
+        if self.plans > MOST_PLANS {
+            self.lost = Some(Lost::Overtaken);
+            return Ok(None);
+        }
         let remove = match self.removals(base).await? {
             Ok(remove) => remove,
             Err(lost) => {
@@ -149,6 +178,10 @@ impl Replace<'_> {
     ) -> Result<Result<BTreeSet<String>, Lost>, CommitError> {
         let removed = &self.replacement.removed;
         let metadata = base.metadata();
+        let read = self.replacement.read;
+        if !base.history().any(|snapshot| snapshot.snapshot_id() == read) {
+            return Ok(Err(Lost::NotInMain { snapshot_id: read }));
+        }
         let specs = self.replacement.written.iter().map(|(spec_id, _)| *spec_id);
         for spec_id in specs.collect::<BTreeSet<_>>() {
             if let Err(why) = fits_table(metadata, &self.replacement.schema, spec_id) {
@@ -168,18 +201,15 @@ impl Replace<'_> {
             return Ok(Err(lost));
         }
         let mut missing: HashSet<&str> = removed.keys().map(String::as_str).collect();
-        let mut needed = HashSet::new();
+        let mut needed = HashSet::<String>::new();
         for (spec_id, file) in &self.replacement.written {
-            let place = (*spec_id, file.partition().clone());
-            needed.extend(paths(
-                &deletes,
-                Data {
-                    place: &place,
-                    path: file.file_path(),
-                    sequence_number: self.replacement.read_at,
-                    file_sequence_number: Some(i64::MAX),
-                },
-            ));
+            let data = Data {
+                place: &place(metadata, *spec_id, file.partition())?,
+                path: file.file_path(),
+                sequence_number: self.replacement.read_at,
+                file_sequence_number: Some(i64::MAX),
+            };
+            note(&mut needed, &deletes, data);
         }
         let reading: Vec<_> = data
             .iter()
@@ -191,16 +221,13 @@ impl Replace<'_> {
                 if missing.remove(live.file.file_path()) || deletes.is_empty() {
                     continue;
                 }
-                let place = (live.spec_id, live.file.partition().clone());
-                needed.extend(paths(
-                    &deletes,
-                    Data {
-                        place: &place,
-                        path: live.file.file_path(),
-                        sequence_number: live.sequence_number,
-                        file_sequence_number: live.file_sequence_number,
-                    },
-                ));
+                let data = Data {
+                    place: &place(metadata, live.spec_id, live.file.partition())?,
+                    path: live.file.file_path(),
+                    sequence_number: live.sequence_number,
+                    file_sequence_number: live.file_sequence_number,
+                };
+                note(&mut needed, &deletes, data);
             }
             // Without deletes nothing else is wanted of the rest.
             if missing.is_empty() && deletes.is_empty() {
@@ -213,7 +240,7 @@ impl Replace<'_> {
         }
         let unneeded = deletes
             .all()
-            .map(|(_, delete)| delete.file.file_path())
+            .map(|delete| delete.file.file_path())
             .filter(|path| !needed.contains(*path));
         Ok(Ok(removed
             .keys()
@@ -228,11 +255,12 @@ impl Replace<'_> {
         metadata: &TableMetadata,
         manifests: Vec<ManifestFile>,
     ) -> Result<DeleteIndex, CommitError> {
-        let mut all: Vec<LiveFile> = Vec::new();
-        for manifest in &manifests {
-            all.extend(live::files(self.lake, manifest).await?);
-        }
-        Ok(DeleteIndex::new(metadata, all))
+        let reading: Vec<_> = manifests
+            .iter()
+            .map(|manifest| live::files(self.lake, manifest).boxed())
+            .collect();
+        let all: Vec<Vec<LiveFile>> = iter(reading).buffer_unordered(AT_ONCE).try_collect().await?;
+        DeleteIndex::new(metadata, all.into_iter().flatten())
     }
 
     /// Whether rows of the files were deleted after they were read, in a way that their successors do not inherit.
@@ -264,7 +292,11 @@ impl Replace<'_> {
     }
 }
 
-fn paths(deletes: &DeleteIndex, data: Data<'_>) -> Vec<String> {
-    let applied = deletes.of(data);
-    applied.map(|delete| delete.file.file_path().to_owned()).collect()
+/// Notes the deletes that apply to a data file.
+fn note(needed: &mut HashSet<String>, deletes: &DeleteIndex, data: Data<'_>) {
+    for delete in deletes.of(data) {
+        if !needed.contains(delete.file.file_path()) {
+            needed.insert(delete.file.file_path().to_owned());
+        }
+    }
 }

@@ -185,7 +185,9 @@ async fn without_removed(
         };
         let mut writer = manifest_writer(lake, metadata, at, under, &format!("r{number}"))?;
         for live in files {
-            let (sequence, file_sequence) = (live.sequence_number, live.file_sequence_number);
+            // Some writers leave the second one out; the file was there when its rows were, at the latest.
+            let sequence = live.sequence_number;
+            let file_sequence = Some(live.file_sequence_number.unwrap_or(sequence));
             if remove.contains(live.file.file_path()) {
                 writer.add_delete_file(live.file.clone(), sequence, file_sequence)?;
                 removed.push(live);

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
-use iceberg::spec::{DataContentType, DataFile, PrimitiveLiteral, Struct, TableMetadata};
+use iceberg::spec::{
+    DataContentType, DataFile, Literal, PrimitiveLiteral, PrimitiveType, Struct, TableMetadata, Type,
+};
 
 use super::live::LiveFile;
+use crate::commit::CommitError;
 
 /// Field id of the column of position delete files that names a data file (Iceberg's reserved field ids).
 const FILE_PATH: i32 = i32::MAX - 101;
@@ -23,28 +26,73 @@ pub struct Data<'a> {
     pub file_sequence_number: Option<i64>,
 }
 
+/// Where a file lies, in the types that partition columns have today: a manifest from before a column was widened has the
+/// narrower ones, and the deletes of a later one apply to its files all the same.
+///
+/// # Errors
+/// A partition spec that is not in the table.
+pub fn place(metadata: &TableMetadata, spec_id: i32, partition: &Struct) -> Result<Place, CommitError> {
+    let spec = metadata.partition_spec_by_id(spec_id);
+    let spec =
+        spec.ok_or_else(|| CommitError::Encode(format!("partition spec {spec_id} is not in the table")))?;
+    // Without its column a value has the type that it has: nothing can widen it any more.
+    let Ok(types) = spec.partition_type(metadata.current_schema()) else {
+        return Ok((spec_id, partition.clone()));
+    };
+    let values = partition.iter().zip(types.fields()).map(|(value, field)| {
+        Some(match (value?, field.field_type.as_ref()) {
+            (Literal::Primitive(PrimitiveLiteral::Int(value)), Type::Primitive(PrimitiveType::Long)) => {
+                Literal::long(i64::from(*value))
+            }
+            (Literal::Primitive(PrimitiveLiteral::Float(value)), Type::Primitive(PrimitiveType::Double)) => {
+                Literal::double(f64::from(value.0))
+            }
+            (value, _) => value.clone(),
+        })
+    });
+    Ok((spec_id, Struct::from_iter(values.collect::<Vec<_>>())))
+}
+
 /// Live delete files, by where they apply.
 #[derive(Debug, Default)]
 pub struct DeleteIndex {
-    by_place: HashMap<Place, Vec<LiveFile>>,
+    by_place: HashMap<Place, Here>,
     /// Deletes of values that apply everywhere: those of an unpartitioned spec.
     everywhere: Vec<LiveFile>,
 }
 
+/// The delete files of one place.
+#[derive(Debug, Default)]
+struct Here {
+    /// Those that name one data file.
+    by_path: HashMap<String, Vec<LiveFile>>,
+    others: Vec<LiveFile>,
+}
+
 impl DeleteIndex {
-    pub fn new(metadata: &TableMetadata, deletes: impl IntoIterator<Item = LiveFile>) -> Self {
+    /// # Errors
+    /// As [`place`].
+    pub fn new(
+        metadata: &TableMetadata,
+        deletes: impl IntoIterator<Item = LiveFile>,
+    ) -> Result<Self, CommitError> {
         let mut index = Self::default();
         for delete in deletes {
             let spec = metadata.partition_spec_by_id(delete.spec_id);
             let unpartitioned = spec.is_some_and(|spec| spec.is_unpartitioned());
-            if unpartitioned && delete.file.content_type() == DataContentType::EqualityDeletes {
+            let positions = delete.file.content_type() != DataContentType::EqualityDeletes;
+            if unpartitioned && !positions {
                 index.everywhere.push(delete);
-            } else {
-                let place = (delete.spec_id, delete.file.partition().clone());
-                index.by_place.entry(place).or_default().push(delete);
+                continue;
+            }
+            let place = place(metadata, delete.spec_id, delete.file.partition())?;
+            let here = index.by_place.entry(place).or_default();
+            match only(&delete.file).filter(|_| positions) {
+                Some(path) => here.by_path.entry(path).or_default().push(delete),
+                None => here.others.push(delete),
             }
         }
-        index
+        Ok(index)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -53,18 +101,25 @@ impl DeleteIndex {
 
     /// Those that may take rows from a data file.
     pub fn of<'a>(&'a self, data: Data<'a>) -> impl Iterator<Item = &'a LiveFile> {
-        let here = self.by_place.get(data.place).into_iter().flatten();
-        here.chain(&self.everywhere)
+        let here = self.by_place.get(data.place);
+        let named = here
+            .and_then(|here| here.by_path.get(data.path))
+            .into_iter()
+            .flatten();
+        let others = here.into_iter().flat_map(|here| &here.others);
+        named
+            .chain(others)
+            .chain(&self.everywhere)
             .filter(move |delete| applies(delete, data))
     }
 
-    /// All of them, with the place that they apply to; `None`: everywhere.
-    pub fn all(&self) -> impl Iterator<Item = (Option<&Place>, &LiveFile)> {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &LiveFile> {
         let here = self
             .by_place
-            .iter()
-            .flat_map(|(place, deletes)| deletes.iter().map(move |delete| (Some(place), delete)));
-        here.chain(self.everywhere.iter().map(|delete| (None, delete)))
+            .values()
+            .flat_map(|here| here.by_path.values().flatten().chain(&here.others));
+        here.chain(&self.everywhere)
     }
 }
 
@@ -75,14 +130,14 @@ fn applies(delete: &LiveFile, data: Data<'_>) -> bool {
         DataContentType::EqualityDeletes => delete.sequence_number > data.sequence_number,
         _ => {
             let since = data.file_sequence_number.unwrap_or(data.sequence_number);
-            delete.sequence_number >= since && only(&delete.file).is_none_or(|only| only == data.path)
+            delete.sequence_number >= since
         }
     }
 }
 
 /// The one data file that a file of position deletes names, if it says so: by its `referenced_data_file`, or by bounds
 /// that are the same.
-pub fn only(delete: &DataFile) -> Option<String> {
+fn only(delete: &DataFile) -> Option<String> {
     if let Some(path) = delete.referenced_data_file() {
         return Some(path);
     }
@@ -152,9 +207,17 @@ mod tests {
             file_sequence_number: Some(1),
         };
         let of_one = delete(DataContentType::PositionDeletes, 5, Some(("a", "a")));
-        assert!(applies(&of_one, data("a")) && !applies(&of_one, data("b")));
         let of_some = delete(DataContentType::PositionDeletes, 5, Some(("a", "c")));
-        assert!(applies(&of_some, data("b")));
+        assert_eq!(
+            (only(&of_one.file), only(&of_some.file)),
+            (Some("a".to_owned()), None)
+        );
+        let mut index = DeleteIndex::default();
+        let here = index.by_place.entry(place.clone()).or_default();
+        here.by_path.insert("a".to_owned(), vec![of_one]);
+        here.others.push(of_some.clone());
+        assert_eq!(index.of(data("a")).count(), 2);
+        assert_eq!(index.of(data("b")).count(), 1);
         let rewritten = Data {
             file_sequence_number: Some(6),
             ..data("b")

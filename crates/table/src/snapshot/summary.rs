@@ -83,8 +83,10 @@ pub fn counters(
             }
         }
         if let Some(before) = total_of(parent, counter.total) {
-            let total = (before + plus).saturating_sub(minus);
-            properties.insert(counter.total.to_owned(), total.to_string());
+            let total = before.checked_add(plus).and_then(|sum| sum.checked_sub(minus));
+            if let Some(total) = total {
+                properties.insert(counter.total.to_owned(), total.to_string());
+            }
         }
     }
     properties

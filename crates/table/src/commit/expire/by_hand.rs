@@ -12,6 +12,7 @@ use super::retention::{GC_ENABLED, LEAST, Retention};
 use super::{candidates, delete_unreachable, down_to_ours, needed_by_others};
 use crate::commit::base::Base;
 use crate::commit::change::{requirements, without};
+use crate::commit::engine::load_patiently;
 use crate::commit::error::CommitError;
 use crate::commit::halt::Halt;
 use crate::commit::refs::refs;
@@ -84,8 +85,18 @@ pub async fn expire<S: TagState + Counted>(
     let now = lake.clock.now();
     let mut wait = Wait::new(table.clone(), lake, waiting);
     let mut gone = 0;
+    // What a commit removes whose answer is not known.
+    let mut asked: Option<(String, Vec<SnapshotRef>)> = None;
     loop {
-        let base: Base<S> = Base::read(crate::commit::load_patiently(lake, table, waiting).await?)?;
+        let base: Base<S> = Base::read(load_patiently(lake, table, waiting).await?)?;
+        let metadata = base.metadata();
+        if let Some((from, leaving)) = asked.take() {
+            let there = |at: &SnapshotRef| metadata.snapshot_by_id(at.snapshot_id()).is_some();
+            if from != base.table.metadata_location && !leaving.iter().any(there) {
+                gone += leaving.len();
+                delete_unreachable(lake, &leaving, metadata).await;
+            }
+        }
         standing::check(lake, &base).await?;
         let mut leaving = leaving(&base, limits, now)?;
         leaving.truncate(AT_ONCE);
@@ -94,23 +105,29 @@ pub async fn expire<S: TagState + Counted>(
         }
         let ids: Vec<i64> = leaving.iter().map(|snapshot| snapshot.snapshot_id()).collect();
         let change = TableChange {
-            requirements: requirements(&base, base.metadata()),
-            updates: without(base.metadata().clone().into_builder(None), base.metadata(), &ids)
+            requirements: requirements(&base, metadata),
+            updates: without(metadata.clone().into_builder(None), metadata, &ids)
                 .build()?
                 .changes,
         };
-        match lake.catalog.commit(&base.table, change).await {
-            CommitOutcome::Applied(now) => {
-                gone += ids.len();
-                delete_unreachable(lake, &leaving, &now.metadata).await;
+        let outcome = lake.catalog.commit(&base.table, change).await;
+        match &outcome {
+            CommitOutcome::Unavailable(words) => wait.outage(words).await,
+            CommitOutcome::Unknown(words) => wait.unknown(words).await,
+            CommitOutcome::Conflict(words) => {
+                let moved = load_patiently(lake, table, waiting).await?;
+                if moved.metadata_location == base.table.metadata_location {
+                    return Err(refused(table, words));
+                }
             }
-            // Somebody else was quicker, or nobody knows: the table tells.
-            CommitOutcome::Conflict(words) | CommitOutcome::Unknown(words) => wait.unknown(&words).await,
-            CommitOutcome::Unavailable(words) => wait.outage(&words).await,
-            CommitOutcome::Rejected(words) => {
-                let table = table.clone();
-                return Err(Halt::Refused { table, words }.into());
-            }
+            CommitOutcome::Rejected(words) => return Err(refused(table, words)),
+            CommitOutcome::Applied(_) => {}
         }
+        asked = Some((base.table.metadata_location, leaving));
     }
+}
+
+fn refused(table: &TableIdent, words: &str) -> CommitError {
+    let (table, words) = (table.clone(), words.to_owned());
+    Halt::Refused { table, words }.into()
 }

@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures::stream::iter;
 use futures::{FutureExt, StreamExt};
-use iceberg::spec::{ManifestFile, SnapshotRef, TableMetadata};
+use iceberg::spec::{MAIN_BRANCH, Manifest, ManifestFile, SnapshotRef, TableMetadata};
 
 use crate::commit::CommitError;
 use crate::lake::Lake;
@@ -108,33 +108,53 @@ async fn unreachable(
             Err(_) => {}
         }
     }
-    for manifest in removals {
-        gone.extend(removed(lake, &manifest, border.older).await?);
-    }
-    let own = format!("{}/", now.location());
+    gone.extend(removed(lake, now, &removals).await?);
+    let own = format!("{}/", now.location().trim_end_matches('/'));
     gone.retain(|path| !reachable.contains(path) && path.starts_with(&own));
     Ok(gone.into_iter().collect())
 }
 
-/// Paths of the files that the snapshot of a manifest removed, if no snapshot up to `older` can hold them.
-async fn removed(lake: &Lake, manifest: &ManifestFile, older: i64) -> Result<Vec<String>, CommitError> {
-    let loaded = match manifest
-        .load_manifest(&lake.file_io)
-        .await
-        .map_err(CommitError::from)
-    {
-        Ok(loaded) => loaded,
-        Err(error) if error.is_transient() => return Err(error),
-        // Somebody else's expiry was quicker.
-        Err(_) => return Ok(Vec::new()),
+/// Paths of the files that the snapshots of these manifests removed, and that nobody has added again.
+async fn removed(
+    lake: &Lake,
+    now: &TableMetadata,
+    removals: &[ManifestFile],
+) -> Result<HashSet<String>, CommitError> {
+    let Some(since) = removals.iter().map(|manifest| manifest.sequence_number).min() else {
+        return Ok(HashSet::new());
     };
-    let removed = loaded.entries().iter().filter(|entry| {
-        let added = entry.file_sequence_number;
-        !entry.is_alive()
-            && entry.snapshot_id() == Some(manifest.added_snapshot_id)
-            && added.is_some_and(|added| added > older)
-    });
-    Ok(removed.map(|entry| entry.file_path().to_owned()).collect())
+    let mut gone = HashSet::new();
+    for (manifest, read) in removals.iter().zip(read(lake, removals).await) {
+        let loaded = match read {
+            Ok(loaded) => loaded,
+            Err(error) if error.is_transient() => return Err(error),
+            // Somebody else's expiry was quicker.
+            Err(_) => continue,
+        };
+        let removed = loaded
+            .entries()
+            .iter()
+            .filter(|entry| !entry.is_alive() && entry.snapshot_id() == Some(manifest.added_snapshot_id));
+        gone.extend(removed.map(|entry| entry.file_path().to_owned()));
+    }
+    if let Some(head) = now.snapshot_for_ref(MAIN_BRANCH).filter(|_| !gone.is_empty()) {
+        let mut younger = live::manifests(lake, now, head).await?;
+        younger.retain(|manifest| manifest.sequence_number >= since);
+        for read in read(lake, &younger).await {
+            for entry in read?.entries().iter().filter(|entry| entry.is_alive()) {
+                gone.remove(entry.file_path());
+            }
+        }
+    }
+    Ok(gone)
+}
+
+async fn read(lake: &Lake, manifests: &[ManifestFile]) -> Vec<Result<Manifest, CommitError>> {
+    let reading: Vec<_> = manifests
+        .iter()
+        .map(|manifest| async move { Ok(manifest.load_manifest(&lake.file_io).await?) }.boxed())
+        .collect();
+    iter(reading).buffered(AT_ONCE).collect().await
 }
 
 /// A snapshot's property: it holds what another one added, which is no ancestor of it.
@@ -176,11 +196,12 @@ impl<'a> Border<'a> {
     }
 
     /// The one entrance and the expired ones before it, newest first, as far as their parents expired with them: what
-    /// such a snapshot removed is in none that is kept. Empty where there are several ways into what is kept.
+    /// such a snapshot removed is in none that is kept. Empty where there are several ways into what is kept, or older
+    /// snapshots are kept: a file of theirs may have come into the line by a cherry-pick that nobody remembers.
     fn line(&self, expired: &'a [SnapshotRef]) -> Vec<&'a SnapshotRef> {
         let by_id: HashMap<i64, &SnapshotRef> = expired.iter().map(|at| (at.snapshot_id(), at)).collect();
         let mut line = Vec::new();
-        if let (true, [entrance]) = (self.plain, self.entrances.as_slice()) {
+        if let (true, 0, [entrance]) = (self.plain, self.older, self.entrances.as_slice()) {
             let mut at = *entrance;
             while let Some(parent) = at.parent_snapshot_id().and_then(|parent| by_id.get(&parent)) {
                 line.push(at);
@@ -296,8 +317,7 @@ mod tests {
             self.deleted.extend(gone);
             let line = border.line(&expired);
             let removed = line.iter().flat_map(|at| &self.removed[&at.snapshot_id()]);
-            let files: Vec<i64> = removed.copied().filter(|file| *file > border.older).collect();
-            self.deleted_files.extend(files);
+            self.deleted_files.extend(removed);
         }
 
         fn missing(&self) -> Option<(i64, i64)> {
