@@ -311,7 +311,6 @@ mod tests {
         }
     }
 
-    /// A request that the store does not refuse is not to be had here: what it refuses is asked for anew.
     #[tokio::test(start_paused = true)]
     async fn a_signature_is_used_again_for_a_while_where_it_may_be() {
         let catalog = Arc::new(Numbers::default());
@@ -342,7 +341,7 @@ mod tests {
         assert_eq!(signing.kept.lock().unwrap().len(), MOST_KEPT);
     }
 
-    /// A store that does not answer.
+    /// A store that does not answer, so that it does not refuse either.
     #[derive(Debug)]
     struct Nowhere;
 
