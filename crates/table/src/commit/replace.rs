@@ -14,6 +14,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use iceberg::spec::{
     DataContentType, DataFile, ManifestContentType, ManifestFile, Operation, SchemaRef, TableMetadata,
 };
+use tabletopic_clock::Millis;
 use tabletopic_offsets::{Kind, TableState};
 
 use super::append::fits_table;
@@ -22,6 +23,7 @@ use super::change::{Change, Leaving};
 use super::engine::Plan;
 use super::error::CommitError;
 use super::tag_state::{Note, SnapshotAt, TagState};
+use super::unit::OLDEST;
 use crate::follower::FollowerState;
 use crate::lake::Lake;
 use crate::snapshot::build::{FileChange, Rewritten};
@@ -30,6 +32,10 @@ use crate::snapshot::live::{self, LiveFile};
 
 /// Manifests that are read at a time.
 const AT_ONCE: usize = 8;
+
+/// After so long it is given up: its files have to be younger than any that a removal of orphans takes. The other half of
+/// that time is for writing them.
+const LATEST: Millis = OLDEST / 2;
 
 /// A state that stays what it is while files are rewritten.
 pub trait Maintained: TagState {
@@ -70,6 +76,8 @@ pub enum Lost {
     Gone { path: String },
     Deleted { path: String, by: String },
     Incompatible(String),
+    /// The catalog was away for so long that the new files may be gone.
+    TooLate,
 }
 
 impl fmt::Display for Lost {
@@ -78,6 +86,7 @@ impl fmt::Display for Lost {
             Self::Gone { path } => write!(f, "{path} is no longer in the table"),
             Self::Deleted { path, by } => write!(f, "rows of {path} were deleted meanwhile, by {by}"),
             Self::Incompatible(why) => write!(f, "the table changed meanwhile: {why}"),
+            Self::TooLate => write!(f, "it could not be committed for {} hours", LATEST / 3_600_000),
         }
     }
 }
@@ -87,6 +96,8 @@ impl fmt::Display for Lost {
 pub struct Replace<'a> {
     lake: &'a Lake,
     replacement: &'a Replacement,
+    /// When its files were written, at the latest.
+    begun: Millis,
     lost: Option<Lost>,
 }
 
@@ -95,6 +106,7 @@ impl<'a> Replace<'a> {
         Self {
             lake,
             replacement,
+            begun: lake.clock.now(),
             lost: None,
         }
     }
@@ -108,6 +120,10 @@ impl<'a> Replace<'a> {
 #[async_trait]
 impl<S: Maintained> Plan<S> for Replace<'_> {
     async fn plan(&mut self, base: &Base<S>, _at: SnapshotAt) -> Result<Option<Change<S>>, CommitError> {
+        if self.lake.clock.now() - self.begun > LATEST {
+            self.lost = Some(Lost::TooLate);
+            return Ok(None);
+        }
         let remove = match self.removals(base).await? {
             Ok(remove) => remove,
             Err(lost) => {
