@@ -1,13 +1,16 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use tabletopic_decode::Reason;
 use tabletopic_ingest::dead_letters::Records;
 
+use crate::config::Size;
 use crate::when::When;
 
 /// Turns Kafka topics into Apache Iceberg tables, exactly once.
@@ -61,6 +64,10 @@ pub enum Command {
     /// Ask the tables in SQL: a shell, or one answer
     #[command(after_help = SQL_EXAMPLE)]
     Sql(Sql),
+
+    /// Merge small files into large ones, and take deleted rows out of files
+    #[command(after_help = COMPACT_EXAMPLE)]
+    Compact(Compact),
 
     /// The catalog, for engines beside this one
     Catalog(Catalog),
@@ -321,6 +328,37 @@ pub struct Sql {
     pub output_file: Option<PathBuf>,
 }
 
+#[derive(Debug, Arguments)]
+pub struct Compact {
+    /// A table of the catalog, whoever writes to it; several are done one after the other
+    #[arg(required = true)]
+    pub table: Vec<String>,
+
+    /// How large files are to become, such as 256MiB; by default what the table's `write.target-file-size-bytes` says
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub target_size: Option<u64>,
+
+    /// Partitions that got rows within this time, such as 10m, wait until many of their files are alike
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "0s")]
+    pub hot_for: Duration,
+
+    /// New files that are written at once
+    #[arg(long, value_name = "NUMBER", default_value = "2")]
+    pub jobs: NonZeroUsize,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// How to print what is done
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    Size::try_from(text.to_owned()).map(|Size(bytes)| bytes)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Rows {
     /// For people; ∅ is null
@@ -413,6 +451,19 @@ Examples:
 It only reads, and needs no broker. docs/sql.md says what there is beside the tables.
 
 Exit codes: 0 answered, 1 a statement failed, 2 configuration or usage, 5 the catalog cannot be reached now";
+
+const COMPACT_EXAMPLE: &str = "\
+Examples:
+  tabletopic compact shop.orders --dry-run
+  tabletopic compact shop.orders --target-size 256MiB
+  tabletopic compact shop.orders shop.customers --output json
+
+Rows stay what they are. Each new file is a commit of its own, and `run` and other writers may go on meanwhile: where one
+of them was quicker, the file is dropped, and the next `compact` sees what is left. What was replaced stays as long as
+snapshots lead to it. docs/maintenance.md says what is chosen.
+
+Exit codes: 0 done; 1 failed, or some files can't be rewritten; 2 configuration or usage; 4 the table is halted; 5
+something cannot be reached now";
 
 const CATALOG_SERVE_EXAMPLE: &str = "\
 Examples:

@@ -1,10 +1,12 @@
-//! What a person sees while `run` works: records a second, lag, the last commit. A line that is redrawn on a
-//! terminal, a log line every ten seconds elsewhere.
+//! What a person sees while something works. Of `run`: records a second, lag, the last commit; a line that is redrawn on
+//! a terminal, a log line every ten seconds elsewhere. Of work that has an end: how many bytes of it are done.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use indicatif::{ProgressBar, ProgressStyle};
 use tabletopic_clock::{Clock, SystemClock};
 use tabletopic_ingest::observe::Observed;
@@ -32,6 +34,26 @@ impl Progress {
     pub fn writer(&self) -> impl Fn() -> LogWriter + Send + Sync + 'static {
         let bar = self.0.clone();
         move || LogWriter(bar.clone())
+    }
+
+    /// Shows how much is done of work on so many bytes.
+    pub fn of_bytes(&self, what: String, total: u64) -> Bytes {
+        if let Some(bar) = &self.0 {
+            let style = ProgressStyle::with_template(
+                "{spinner} {msg} {wide_bar} {bytes} of {total_bytes}, {eta} left",
+            );
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.set_length(total);
+            bar.set_position(0);
+            bar.set_message(what.clone());
+            bar.enable_steady_tick(ON_A_TERMINAL / 4);
+        }
+        Bytes {
+            bar: self.0.clone(),
+            what,
+            total,
+            done: AtomicU64::new(0),
+        }
     }
 
     /// Shows progress until it is aborted.
@@ -110,6 +132,32 @@ async fn lag(observed: &Observed, broker: &Arc<dyn Broker>) -> Option<i64> {
         Some(behind.sum())
     });
     asked.await.ok().flatten()
+}
+
+/// Work on so many bytes. Gone from the terminal when it is dropped.
+pub struct Bytes {
+    bar: Option<ProgressBar>,
+    what: String,
+    total: u64,
+    done: AtomicU64,
+}
+
+impl Bytes {
+    pub fn add(&self, bytes: u64) {
+        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        match &self.bar {
+            Some(bar) => bar.set_position(done),
+            None => tracing::info!("{}: {} of {}", self.what, ByteSize(done), ByteSize(self.total)),
+        }
+    }
+}
+
+impl Drop for Bytes {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 /// Writes one log line to standard error.

@@ -15,7 +15,7 @@ use crate::feed::{Feed, JSON, never_halted};
 const TOKEN: &str = "a-token-of-this-test";
 
 /// Adds a `[catalog.serve]` section, on any free port, to a configuration.
-fn serve(config: &Path, more: &str) {
+pub fn serve(config: &Path, more: &str) {
     let text = std::fs::read_to_string(config).expect("it was written");
     let section = format!("\n[catalog.serve]\nlisten = \"127.0.0.1:0\"\n{more}\n");
     std::fs::write(config, text + &section).expect("it can be written");

@@ -14,6 +14,7 @@ mod avro;
 mod azure;
 mod brokers;
 mod catalog;
+mod compaction;
 mod data;
 mod dead_letters;
 mod demo;

@@ -25,7 +25,7 @@ fn a_table_of_many_commits_holds_the_same_rows_in_few_files() {
         }
     }
     let first = *feed.snapshots().first().expect("the anchor");
-    commit_often(&feed);
+    feed.commit_often();
     // Each service drains the ledger as it leaves, and the next one expires what is in there.
     for _ in 0..3 {
         let service = feed.run();
@@ -43,12 +43,4 @@ fn a_table_of_many_commits_holds_the_same_rows_in_few_files() {
     }
     feed.holds(&[]);
     feed.lake.is_sound();
-}
-
-/// Ten times a second.
-fn commit_often(feed: &Feed) {
-    let text = std::fs::read_to_string(&feed.config).expect("the configuration is there");
-    let often = text.replace("interval = \"1s\"", "interval = \"100ms\"");
-    assert_ne!(text, often);
-    std::fs::write(&feed.config, often).expect("it can be written");
 }

@@ -60,7 +60,9 @@ class Service:
             case "rest":
                 # Another process has the catalog; who ingests is one client of it, and the engines are others.
                 config = self.folder / "server.toml"
-                config.write_text(self.common(self.with_warehouse(SQLITE) + SERVE))
+                # A configuration has to have a topic, which nobody reads here.
+                topic = '\n[[topic]]\nname = "none"\ntable = "shop.none"\nformat = "json"\n'
+                config.write_text(self.common(self.with_warehouse(SQLITE) + SERVE) + topic)
                 self.server = parts.enter_context(self.process("server", config, "catalog", "serve"))
                 self.catalog = f'type = "rest"\nuri = "{self.server}"\n'
 

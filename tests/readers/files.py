@@ -13,6 +13,7 @@ import sys
 from urllib.parse import urlparse
 
 import lake
+from pyiceberg.manifest import DataFileContent
 
 
 def main():
@@ -20,7 +21,7 @@ def main():
     table = lake.open_table(options)
     metadata = table.metadata
     needed = {table.metadata_location} | {entry.metadata_file for entry in metadata.metadata_log}
-    data, manifests = set(), 0
+    data, manifests, now = set(), 0, []
     for snapshot in metadata.snapshots:
         needed.add(snapshot.manifest_list)
         of_snapshot = snapshot.manifests(table.io)
@@ -29,6 +30,7 @@ def main():
             data |= {entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io)}
         if snapshot.snapshot_id == metadata.current_snapshot_id:
             manifests = len(of_snapshot)
+            now = [entry for manifest in of_snapshot for entry in manifest.fetch_manifest_entry(table.io)]
     needed = {local(path) for path in needed}
     there = set((local(metadata.location) / "metadata").iterdir())
     missing = (needed - there) | {path for path in map(local, data) if not path.exists()}
@@ -36,6 +38,8 @@ def main():
         "snapshots": len(metadata.snapshots),
         "manifests": manifests,
         "data_files": len(data),
+        "live_data_files": sum(entry.data_file.content == DataFileContent.DATA for entry in now),
+        "live_delete_files": sum(entry.data_file.content != DataFileContent.DATA for entry in now),
         "metadata_bytes": local(table.metadata_location).stat().st_size,
         "missing": sorted(map(str, missing)),
         "too_many": sorted(map(str, there - needed)),

@@ -3,6 +3,8 @@
 
   rest.py --uri URL [--token TOKEN] pyiceberg     namespaces, tables, evolution, conflicts, renames, purges
   rest.py --uri URL [--token TOKEN] duckdb        creates, inserts, deletes and reads by ATTACH
+  rest.py --uri URL [--token TOKEN] delete --table shop.orders --where 'quantity < 3'
+                                                  deletes rows by DuckDB
   rest.py --uri URL [--token TOKEN] append --table shop.orders --times 5
                                                   appends one row after the other, again after each conflict
 """
@@ -158,7 +160,8 @@ def pyiceberg(options):
     return {"told": told}
 
 
-def duckdb(options):
+def attached(options):
+    """DuckDB with the catalog as `lake`."""
     connection = lake.open_duckdb("httpfs")
     if options.token:
         connection.execute(f"CREATE SECRET lake (TYPE iceberg, TOKEN '{options.token}')")
@@ -168,6 +171,11 @@ def duckdb(options):
     # A staged table has no folder yet, and on a local disk DuckDB makes none for its manifests.
     more = "STAGE_CREATE_TABLES false"
     connection.execute(f"ATTACH 'tabletopic' AS lake (TYPE iceberg, ENDPOINT '{options.uri}', {by}, {more})")
+    return connection
+
+
+def duckdb(options):
+    connection = attached(options)
     connection.execute("CREATE SCHEMA lake.ducks")
     connection.execute("CREATE TABLE lake.ducks.pond AS SELECT range AS id, 'n' || range AS name FROM range(1000)")
     connection.execute("INSERT INTO lake.ducks.pond VALUES (1000, 'last')")
@@ -196,6 +204,16 @@ def duckdb(options):
     return {"counted": [list(row) for row in counted], "theirs": list(theirs)}
 
 
+def delete(options):
+    """By delete files, which leave data files as they are."""
+    connection = attached(options)
+    count = f"SELECT count(*) FROM lake.{options.table}"
+    [(before,)] = connection.execute(count).fetchall()
+    connection.execute(f"DELETE FROM lake.{options.table} WHERE {options.where}")
+    [(after,)] = connection.execute(count).fetchall()
+    return {"before": before, "after": after}
+
+
 def append(options):
     table = connect(options).load_table(options.table)
     row = {f.name: foreign.VALUES.get(type(f.field_type), b"foreign") if f.required else None
@@ -217,10 +235,12 @@ def main():
     parser.add_argument("--uri", required=True)
     parser.add_argument("--token")
     commands = parser.add_subparsers(dest="command", required=True)
-    for run in (pyiceberg, duckdb, append):
+    for run in (pyiceberg, duckdb, delete, append):
         commands.add_parser(run.__name__).set_defaults(run=run)
+    for one in ("append", "delete"):
+        commands.choices[one].add_argument("--table", required=True)
+    commands.choices["delete"].add_argument("--where", required=True)
     added = commands.choices["append"]
-    added.add_argument("--table", required=True)
     added.add_argument("--times", type=int, default=1)
     options = parser.parse_args()
     lake.answer(options.run(options))

@@ -5,6 +5,7 @@ mod check;
 mod columns;
 mod dead_letters;
 mod demo;
+mod maintain;
 mod plan;
 mod resolve;
 mod run;
@@ -32,6 +33,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::DeadLetters(letters) => dead_letters::run(&args.config, letters),
         Command::Status(status) => status::run(&args.config, status),
         Command::Sql(sql) => sql::run(&args.config, sql),
+        Command::Compact(compact) => maintain::compact::run(&args.config, compact),
         Command::Catalog(catalog) => catalog::run(&args.config, catalog),
     }
 }

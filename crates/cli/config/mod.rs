@@ -56,7 +56,7 @@ use document::Document;
 use reference::References;
 use serde::Deserialize;
 use topic::Declared;
-use units::Size;
+pub use units::Size;
 
 /// Everything that a process has to know. Paths are absolute, or relative to the working directory when the
 /// configuration file's own path was.

@@ -4,6 +4,7 @@ use arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
 use tabletopic_catalog::CatalogError;
+use tabletopic_table::read::ReadError;
 
 use crate::nearest::nearest;
 
@@ -85,19 +86,9 @@ pub enum QueryError {
     #[error("file {file} is {format}; only Parquet is read here")]
     FileFormat { file: String, format: String },
 
-    #[error("file {file} cannot be read: {reason}")]
-    File { file: String, reason: String },
-
-    #[error("file {file}: column {column} is {found}, which cannot become the table's {expected}")]
-    ColumnType {
-        file: String,
-        column: String,
-        found: String,
-        expected: String,
-    },
-
-    #[error("delete file {file} cannot be applied: {reason}")]
-    DeleteFile { file: String, reason: String },
+    /// A file of the table.
+    #[error(transparent)]
+    Read(ReadError),
 
     #[error("table {table}: {reason}")]
     State { table: String, reason: String },
@@ -189,6 +180,15 @@ impl From<ArrowError> for QueryError {
     }
 }
 
+impl From<ReadError> for QueryError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Memory(detail) => Self::Memory(detail),
+            other => Self::Read(other),
+        }
+    }
+}
+
 impl From<QueryError> for DataFusionError {
     fn from(error: QueryError) -> Self {
         Self::External(Box::new(error))
@@ -237,11 +237,11 @@ mod tests {
 
     #[test]
     fn what_readers_met_comes_through_the_engine_as_it_was() {
-        let met = QueryError::File {
+        let met = ReadError::File {
             file: "f".to_owned(),
             reason: "gone".to_owned(),
         };
-        let through = DataFusionError::from(met).context("while reading");
+        let through = DataFusionError::from(QueryError::from(met)).context("while reading");
         assert_eq!(QueryError::of(through).to_string(), "file f cannot be read: gone");
     }
 }

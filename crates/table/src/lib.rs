@@ -6,6 +6,7 @@ pub mod follower;
 mod lake;
 pub mod partition;
 mod properties;
+pub mod read;
 pub mod rows;
 pub mod schema;
 pub mod snapshot;

@@ -15,10 +15,11 @@ use tabletopic_catalog::LoadedTable;
 use tabletopic_offsets::{Follower, LedgerRow, TableState};
 use tabletopic_table::commit::Base;
 use tabletopic_table::follower::{self, FollowerState, ledger};
+use tabletopic_table::read::row_schema;
 
 use crate::catalog::Namespace;
 use crate::error::QueryError;
-use crate::scan::{TableAt, arrow_schema};
+use crate::scan::TableAt;
 
 pub struct Recorded {
     /// Of the ledger, as this release makes it.
@@ -60,7 +61,7 @@ impl Recorded {
             .filter(|entry| entry.stamp.snapshot.sequence_number > drained)
             .flat_map(|entry| entry.rows())
             .collect();
-        let schema = arrow_schema(&ledger::schema()?)?;
+        let schema = row_schema(&ledger::schema()?)?;
         let waiting = ledger::batch(&waiting).map_err(|error| unknown(error.to_string()))?;
         let waiting = RecordBatch::try_new(schema.clone(), waiting.columns().to_vec())?;
         let waiting = MemTable::try_new(schema.clone(), vec![vec![waiting]]).map_err(QueryError::of)?;

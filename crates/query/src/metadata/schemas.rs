@@ -14,13 +14,13 @@ use iceberg::io::FileIO;
 use iceberg::spec::TableMetadata;
 use tabletopic_catalog::LoadedTable;
 use tabletopic_table::follower::ledger;
+use tabletopic_table::read::row_schema;
 use tabletopic_table::schema::differences;
 
 use super::recorded::Recorded;
 use super::{Column, table};
 use crate::catalog::Namespace;
 use crate::error::QueryError;
-use crate::scan::arrow_schema;
 
 /// Columns of the ledger, and what they are called here.
 const COLUMNS: [(&str, &str); 7] = [
@@ -84,7 +84,7 @@ fn listed(metadata: &TableMetadata) -> Result<RecordBatch, QueryError> {
             changes.into_iter().map(|change| (pair[1].schema_id(), change))
         })
         .collect();
-    let of_ledger = arrow_schema(&ledger::schema()?)?;
+    let of_ledger = row_schema(&ledger::schema()?)?;
     let column = |(name, here): (&str, &'static str)| -> Result<Column, ArrowError> {
         let values: ArrayRef = match here {
             "schema_id" => Arc::new(Int32Array::from_iter_values(changes.iter().map(|(id, _)| *id))),

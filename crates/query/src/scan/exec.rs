@@ -20,12 +20,13 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use iceberg::io::FileIO;
+use tabletopic_table::read::{DeleteFiles, OpenFile, column_id};
 
-use super::columns::column_id;
-use super::deletes::DeleteFiles;
-use super::file::OpenFile;
+use super::floats::Floats;
+use super::memory::Pool;
 use super::plan::{Planned, Task, spread};
 use super::row_groups::RowGroups;
+use crate::error::QueryError;
 
 /// What all readers of a scan share.
 #[derive(Debug)]
@@ -159,6 +160,7 @@ impl ExecutionPlan for IcebergScan {
                 .map(|at| self.shared.fields[*at].clone())
                 .collect(),
             schema: self.schema(),
+            floats: Arc::new(Floats::of(&self.schema())),
             context,
             row_groups_pruned: MetricBuilder::new(&self.metrics).counter("row_groups_pruned", partition),
             row_groups_scanned: MetricBuilder::new(&self.metrics).counter("row_groups_scanned", partition),
@@ -211,6 +213,7 @@ struct Reader {
     shared: Arc<Shared>,
     wanted: Vec<FieldRef>,
     schema: SchemaRef,
+    floats: Arc<Floats>,
     context: Arc<TaskContext>,
     row_groups_pruned: Count,
     row_groups_scanned: Count,
@@ -222,11 +225,11 @@ impl Reader {
         task: Task,
     ) -> Result<BoxStream<'static, Result<arrow::array::RecordBatch>>, DataFusionError> {
         let shared = &self.shared;
-        let deletes = shared
-            .deletes
-            .of(&task.path, &task.deletes, self.context.memory_pool())
-            .await?;
-        let file = OpenFile::open(&shared.file_io, &task.path, task.size).await?;
+        let memory = Pool(self.context.memory_pool().clone());
+        let deletes = shared.deletes.of(&task.path, &task.deletes, &memory).await;
+        let deletes = deletes.map_err(QueryError::from)?;
+        let file = OpenFile::open(&shared.file_io, &task.path, task.size).await;
+        let file = file.map_err(QueryError::from)?;
         let row_groups = RowGroups {
             file: &file.metadata,
             table: &shared.table,
@@ -240,6 +243,9 @@ impl Reader {
         let keep = row_groups.keep(shared.predicate.as_ref());
         self.row_groups_pruned.add(all - keep.len());
         self.row_groups_scanned.add(keep.len());
-        Ok(file.rows(&self.wanted, self.schema.clone(), keep, deletes)?)
+        let floats = self.floats.clone();
+        let rows = file.rows(&self.wanted, self.schema.clone(), keep, deletes);
+        let rows = rows.map_err(QueryError::from)?.map_err(QueryError::from);
+        Ok(rows.map(move |rows| Ok(floats.in_one_form(rows?)?)).boxed())
     }
 }

@@ -10,6 +10,7 @@ use iceberg::scan::FileScanTaskDeleteFile;
 use iceberg::spec::{DataFileFormat, ManifestContentType, ManifestList, Snapshot};
 use iceberg::table::Table;
 use tabletopic_catalog::LoadedTable;
+use tabletopic_table::read::DeleteFile;
 
 use super::widened::partitions_deletes;
 use crate::error::QueryError;
@@ -21,7 +22,7 @@ pub struct Task {
     pub size: u64,
     /// Rows in the file, deleted ones included.
     pub rows: u64,
-    pub deletes: Arc<[FileScanTaskDeleteFile]>,
+    pub deletes: Arc<[DeleteFile]>,
 }
 
 /// What planning has found.
@@ -79,13 +80,22 @@ pub async fn files(
             Ok(Task {
                 size: file.file_size_in_bytes,
                 rows: file.record_count.unwrap_or(0),
-                deletes: file.deletes.into(),
+                deletes: file.deletes.into_iter().map(delete_file).collect(),
                 path: file.data_file_path,
             })
         })
         .collect::<Result<_, _>>()?;
     let pruned = data_files(&list).saturating_sub(tasks.len());
     Ok(Planned { tasks, pruned })
+}
+
+fn delete_file(file: FileScanTaskDeleteFile) -> DeleteFile {
+    DeleteFile {
+        path: file.file_path,
+        size: file.file_size_in_bytes,
+        content: file.file_type,
+        equality_ids: file.equality_ids.unwrap_or_default(),
+    }
 }
 
 async fn manifest_list(

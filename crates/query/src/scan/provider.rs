@@ -16,9 +16,8 @@ use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::io::FileIO;
 use iceberg::spec::{FormatVersion, Schema, SnapshotRef, Type};
 use tabletopic_catalog::LoadedTable;
+use tabletopic_table::read::{DeleteFiles, column_id, row_schema};
 
-use super::columns::{arrow_schema, column_id};
-use super::deletes::DeleteFiles;
 use super::exec::{IcebergScan, Shared};
 use super::plan::{self, Planned};
 use super::predicate::{self, Referred};
@@ -71,7 +70,7 @@ impl TableAt {
             });
         }
         Ok(Self {
-            schema: arrow_schema(schema)?,
+            schema: row_schema(schema)?,
             fields: schema_to_arrow_schema(schema)?.fields().to_vec(),
             table,
             file_io,

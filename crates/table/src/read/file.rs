@@ -7,7 +7,6 @@ use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{and, filter_record_batch};
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
-use datafusion::common::DataFusionError;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use iceberg::arrow::ArrowFileReader;
@@ -15,12 +14,15 @@ use iceberg::io::{FileIO, FileMetadata};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::basic::Type as Physical;
+use parquet::errors::ParquetError;
 
+use super::ReadError;
 use super::columns::{Columns, FileColumns, column_id};
-use super::deletes::{Deletes, Positions, Values};
-use crate::error::QueryError;
+use super::deletes::Deletes;
+use super::positions::Positions;
+use super::values::Values;
 
-/// Rows of a batch, as everywhere in DataFusion.
+/// Rows of a batch, as DataFusion has them everywhere.
 const BATCH: usize = 8192;
 
 /// A file whose footer has been read.
@@ -36,8 +38,8 @@ impl OpenFile {
     ///
     /// # Errors
     /// A file that cannot be read, is not Parquet, or has no field ids.
-    pub async fn open(file_io: &FileIO, path: &str, size: u64) -> Result<Self, QueryError> {
-        let unreadable = |reason: String| QueryError::File {
+    pub async fn open(file_io: &FileIO, path: &str, size: u64) -> Result<Self, ReadError> {
+        let unreadable = |reason: String| ReadError::File {
             file: path.to_owned(),
             reason,
         };
@@ -61,7 +63,7 @@ impl OpenFile {
     }
 
     /// The indices of those of `wanted` (with field ids) that the file has, in the file's order.
-    pub fn roots(&self, wanted: &[FieldRef]) -> Vec<usize> {
+    pub(super) fn roots(&self, wanted: &[FieldRef]) -> Vec<usize> {
         let ids = wanted.iter().filter_map(|field| column_id(field));
         let mut roots: Vec<usize> = ids.filter_map(|id| self.columns.index(id)).collect();
         roots.sort_unstable();
@@ -70,7 +72,7 @@ impl OpenFile {
     }
 
     /// The file's own fields at `roots`.
-    pub fn fields(&self, roots: &[usize]) -> Vec<FieldRef> {
+    pub(super) fn fields(&self, roots: &[usize]) -> Vec<FieldRef> {
         let fields = self.metadata.schema().fields();
         roots.iter().map(|at| fields[*at].clone()).collect()
     }
@@ -79,11 +81,11 @@ impl OpenFile {
     ///
     /// # Errors
     /// Columns of a kind that cannot be read without loss.
-    pub fn read(
+    pub(super) fn read(
         self,
         roots: &[usize],
         row_groups: Option<Vec<usize>>,
-    ) -> Result<BoxStream<'static, Result<RecordBatch, DataFusionError>>, QueryError> {
+    ) -> Result<BoxStream<'static, Result<RecordBatch, ReadError>>, ReadError> {
         let path = self.path;
         let schema = self.metadata.parquet_schema();
         let mask = ProjectionMask::roots(schema, roots.iter().copied());
@@ -92,7 +94,7 @@ impl OpenFile {
         let ancient = ancient
             .filter(|(at, column)| mask.leaf_included(*at) && column.physical_type() == Physical::INT96);
         if let Some((_, column)) = ancient.into_iter().next() {
-            return Err(QueryError::File {
+            return Err(ReadError::File {
                 file: path,
                 reason: format!("column {} has timestamps as INT96; rewrite it", column.path()),
             });
@@ -103,15 +105,13 @@ impl OpenFile {
         if let Some(row_groups) = row_groups {
             builder = builder.with_row_groups(row_groups);
         }
-        let stream = builder.build().map_err(|error| QueryError::File {
+        let stream = builder.build().map_err(|error| ReadError::File {
             file: path.clone(),
             reason: error.to_string(),
         })?;
-        let unreadable = move |error: parquet::errors::ParquetError| {
-            DataFusionError::from(QueryError::File {
-                file: path.clone(),
-                reason: error.to_string(),
-            })
+        let unreadable = move |error: ParquetError| ReadError::File {
+            file: path.clone(),
+            reason: error.to_string(),
         };
         Ok(stream.map_err(unreadable).boxed())
     }
@@ -128,8 +128,8 @@ impl OpenFile {
         row_groups.iter().map(|at| all[*at].clone()).collect()
     }
 
-    /// The rows of `row_groups` that are not deleted, as the table's columns `wanted` (with field ids), in batches of
-    /// `schema`.
+    /// The rows of `row_groups` (indices, ascending) that are not deleted, as the table's columns `wanted` (with field
+    /// ids), in batches of `schema`, which has the same columns without the ids ([`row_schema`](super::row_schema)).
     ///
     /// # Errors
     /// Columns that the file has with another type.
@@ -139,8 +139,8 @@ impl OpenFile {
         schema: SchemaRef,
         row_groups: Vec<usize>,
         deletes: Deletes,
-    ) -> Result<BoxStream<'static, Result<RecordBatch, DataFusionError>>, QueryError> {
-        let keys = deletes.values.iter().flat_map(|values| &values.columns);
+    ) -> Result<BoxStream<'static, Result<RecordBatch, ReadError>>, ReadError> {
+        let keys = deletes.values.iter().flat_map(|values| values.columns());
         let needed: Vec<FieldRef> = wanted.iter().chain(keys).cloned().collect();
         let roots = self.roots(&needed);
         let read = self.fields(&roots);
@@ -152,18 +152,16 @@ impl OpenFile {
             values: deletes
                 .values
                 .into_iter()
-                .map(|values| Ok((Columns::new(&values.columns, &read, &self.path)?, values)))
-                .collect::<Result<_, QueryError>>()?,
+                .map(|values| Ok((Columns::new(values.columns(), &read, &self.path)?, values)))
+                .collect::<Result<_, ReadError>>()?,
         };
         let path = self.path.clone();
         let batches = self.read(&roots, Some(row_groups))?;
         let rows = batches.scan(filter, move |filter, batch| {
             let rows = batch.and_then(|batch| {
-                filter.of(&batch).map_err(|error| {
-                    DataFusionError::from(QueryError::File {
-                        file: path.clone(),
-                        reason: error.to_string(),
-                    })
+                filter.of(&batch).map_err(|error| ReadError::File {
+                    file: path.clone(),
+                    reason: error.to_string(),
                 })
             });
             futures::future::ready(Some(rows))
@@ -185,7 +183,7 @@ impl Rows {
         let rows = read.num_rows();
         let mut keep: Option<BooleanArray> = self.positions.as_mut().map(|positions| positions.keep(read));
         for (columns, values) in &self.values {
-            let these = values.keep(&columns.make(read.columns(), rows)?)?;
+            let these = values.keep(columns.make(read.columns(), rows)?)?;
             keep = Some(match keep {
                 Some(keep) => and(&keep, &these)?,
                 None => these,

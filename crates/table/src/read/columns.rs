@@ -6,21 +6,20 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{
-    DataType, Field, FieldRef, Fields, Float32Type, Float64Type, Schema as ArrowSchema, SchemaRef,
-};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema as ArrowSchema, SchemaRef};
 use arrow::error::ArrowError;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::spec::Schema;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
-use crate::error::QueryError;
+use super::ReadError;
 
-/// The Arrow schema of a table, without the field ids in it: they are not part of what a query sees.
+/// The Arrow schema of a table's rows as they are read: without the field ids, which
+/// [`arrow_schema`](crate::schema::arrow_schema) has.
 ///
 /// # Errors
 /// Types that only later versions of the format have.
-pub fn arrow_schema(schema: &Schema) -> Result<SchemaRef, iceberg::Error> {
+pub fn row_schema(schema: &Schema) -> Result<SchemaRef, iceberg::Error> {
     let with_ids = schema_to_arrow_schema(schema)?;
     Ok(Arc::new(ArrowSchema::new(plain_fields(with_ids.fields()))))
 }
@@ -86,7 +85,7 @@ impl Columns {
     ///
     /// # Errors
     /// A column whose type in the file is none that it can be promoted from.
-    pub fn new(wanted: &[FieldRef], read: &[FieldRef], path: &str) -> Result<Self, QueryError> {
+    pub fn new(wanted: &[FieldRef], read: &[FieldRef], path: &str) -> Result<Self, ReadError> {
         let (_, children) = children(wanted, read, path)?;
         Ok(Self(children))
     }
@@ -105,7 +104,7 @@ impl Columns {
 
 type Children = (Fields, Vec<(Option<usize>, Make)>);
 
-fn children(wanted: &[FieldRef], read: &[FieldRef], path: &str) -> Result<Children, QueryError> {
+fn children(wanted: &[FieldRef], read: &[FieldRef], path: &str) -> Result<Children, ReadError> {
     let by_id: HashMap<i32, usize> = read
         .iter()
         .enumerate()
@@ -120,10 +119,10 @@ fn children(wanted: &[FieldRef], read: &[FieldRef], path: &str) -> Result<Childr
         Ok((at, make))
     });
     let fields = wanted.iter().map(plain).collect();
-    Ok((fields, made.collect::<Result<_, QueryError>>()?))
+    Ok((fields, made.collect::<Result<_, ReadError>>()?))
 }
 
-fn make(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, QueryError> {
+fn make(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, ReadError> {
     Ok(match (wanted.data_type(), read.data_type()) {
         (DataType::Struct(wanted), DataType::Struct(read)) => {
             let (fields, children) = children(wanted, read, path)?;
@@ -139,7 +138,7 @@ fn make(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, QueryErr
         ),
         (wanted_type, read_type) if promotes(read_type, wanted_type) => Make::Cast(wanted_type.clone()),
         (wanted_type, read_type) => {
-            return Err(QueryError::ColumnType {
+            return Err(ReadError::ColumnType {
                 file: path.to_owned(),
                 column: wanted.name().clone(),
                 found: read_type.to_string(),
@@ -150,7 +149,7 @@ fn make(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, QueryErr
 }
 
 /// Key and value of a map are found by their place: writers differ in whether the entries have ids.
-fn make_entries(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, QueryError> {
+fn make_entries(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, ReadError> {
     let (DataType::Struct(wanted_fields), DataType::Struct(read_fields)) =
         (wanted.data_type(), read.data_type())
     else {
@@ -160,7 +159,7 @@ fn make_entries(wanted: &FieldRef, read: &FieldRef, path: &str) -> Result<Make, 
     let made = entries.map(|(at, (wanted, read))| Ok((Some(at), make(wanted, read, path)?)));
     Ok(Make::Struct(
         plain_fields(wanted_fields),
-        made.collect::<Result<_, QueryError>>()?,
+        made.collect::<Result<_, ReadError>>()?,
     ))
 }
 
@@ -178,16 +177,16 @@ impl Make {
     fn of(&self, array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
             Make::Null(ty) => new_null_array(ty, array.len()),
-            Make::Cast(ty) if array.data_type() == ty => one_form(array),
+            Make::Cast(ty) if array.data_type() == ty => array.clone(),
             // Never a null for a value that does not fit.
-            Make::Cast(ty) => one_form(&cast_with_options(
+            Make::Cast(ty) => cast_with_options(
                 array,
                 ty,
                 &CastOptions {
                     safe: false,
                     ..CastOptions::default()
                 },
-            )?),
+            )?,
             Make::Struct(fields, children) => {
                 let array = array.as_struct();
                 let children = children
@@ -225,22 +224,6 @@ impl Make {
     }
 }
 
-/// The one NaN and the one zero that SQL knows. The engine compares floats bit by bit: to it, -0.0 is below 0.0 and not
-/// equal to it, and a NaN with a sign (what some processors make of 0/0) is below everything.
-fn one_form(array: &ArrayRef) -> ArrayRef {
-    match array.data_type() {
-        DataType::Float32 => {
-            let of = |x: f32| if x.is_nan() { f32::NAN } else { x + 0.0 };
-            Arc::new(array.as_primitive::<Float32Type>().unary::<_, Float32Type>(of))
-        }
-        DataType::Float64 => {
-            let of = |x: f64| if x.is_nan() { f64::NAN } else { x + 0.0 };
-            Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(of))
-        }
-        _ => array.clone(),
-    }
-}
-
 /// Whether a type that a file has may stand for the table's: the same in another form, or promoted from it as the
 /// specification's schema evolution allows.
 fn promotes(from: &DataType, to: &DataType) -> bool {
@@ -259,6 +242,7 @@ fn promotes(from: &DataType, to: &DataType) -> bool {
 #[cfg(test)]
 mod tests {
     use arrow::array::{Float32Array, Float64Array, Int32Array, Int64Array, StringArray};
+    use arrow::datatypes::Float64Type;
 
     use super::*;
 
@@ -303,17 +287,21 @@ mod tests {
     }
 
     #[test]
-    fn floats_have_one_nan_and_one_zero() {
-        let float = field(1, "a", DataType::Float32);
-        let wanted = [field(1, "a", DataType::Float64)];
-        let columns = Columns::new(&wanted, &[float], "f").unwrap();
-        let values = vec![Some(-f32::NAN), Some(-0.0), Some(-1.5), None];
-        let array: ArrayRef = Arc::new(Float32Array::from(values));
-        let made = columns.make(&[array], 4).unwrap();
-        let expected = Float64Array::from(vec![Some(f64::NAN), Some(0.0), Some(-1.5), None]);
-        // Bit by bit: `==` would take the signs for equal.
-        let bits = |array: &Float64Array| array.iter().map(|x| x.map(f64::to_bits)).collect::<Vec<_>>();
-        assert_eq!(bits(made[0].as_primitive::<Float64Type>()), bits(&expected));
+    fn values_keep_their_bits() {
+        let read = [field(1, "a", DataType::Float64), field(2, "b", DataType::Float32)];
+        let wanted = [field(1, "a", DataType::Float64), field(2, "b", DataType::Float64)];
+        let columns = Columns::new(&wanted, &read, "f").unwrap();
+        // A NaN with a sign and a payload, and the zero with a sign.
+        let values = [f64::from_bits(0xfff8_0000_0000_0001), -0.0, -1.5];
+        let doubles: ArrayRef = Arc::new(Float64Array::from(values.to_vec()));
+        let floats: ArrayRef = Arc::new(Float32Array::from(vec![-0.0, 0.0, -1.5]));
+        let made = columns.make(&[doubles, floats], 3).unwrap();
+        let bits = |at: usize| -> Vec<u64> {
+            let made = made[at].as_primitive::<Float64Type>();
+            made.values().iter().map(|x| x.to_bits()).collect()
+        };
+        assert_eq!(bits(0), values.map(f64::to_bits));
+        assert_eq!(bits(1), [-0.0_f64, 0.0, -1.5].map(f64::to_bits));
     }
 
     #[test]

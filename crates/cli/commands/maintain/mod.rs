@@ -1,0 +1,37 @@
+//! What keeps tables fast, by hand.
+
+pub mod compact;
+
+use anyhow::Context;
+use iceberg::TableIdent;
+use tabletopic_maintain::Allowance;
+use tabletopic_table::Lake;
+
+use crate::config::Config;
+use crate::exit::UsageError;
+use crate::parts;
+
+/// Of the memory budget, what delete files may take.
+const DELETES: u64 = 4;
+
+/// The catalog and the tables that are named.
+async fn tables(config: &Config, names: &[String]) -> anyhow::Result<(Lake, Vec<TableIdent>)> {
+    let lake = parts::lake_to_ask(config).await?;
+    let tables = names.iter().map(|name| {
+        let parts: Vec<&str> = name.split('.').collect();
+        TableIdent::from_strs(&parts)
+            .ok()
+            .filter(|_| parts.len() > 1)
+            .with_context(|| {
+                UsageError(format!(
+                    "`{name}` is no table: write its namespace as well, as in shop.orders"
+                ))
+            })
+    });
+    let tables = tables.collect::<anyhow::Result<_>>()?;
+    Ok((lake, tables))
+}
+
+fn memory(config: &Config) -> Allowance {
+    Allowance::new(usize::try_from(config.memory_budget / DELETES).unwrap_or(usize::MAX))
+}

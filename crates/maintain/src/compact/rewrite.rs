@@ -1,0 +1,177 @@
+//! Reads the files of a piece and writes what takes their place.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use iceberg::spec::{
+    DataContentType, DataFile, DataFileFormat, Literal, PartitionSpec, PrimitiveLiteral, PrimitiveType,
+    Schema, Struct, TableMetadata, Transform, Type,
+};
+use tabletopic_table::Lake;
+use tabletopic_table::commit::Replacement;
+use tabletopic_table::file::{FileSchema, FileSettings};
+use tabletopic_table::read::{DeleteFile, DeleteFiles, Memory, OpenFile, row_schema};
+use tokio::time::Instant;
+
+use super::choose::Piece;
+use super::output::Output;
+use crate::MaintainError;
+use crate::pace::Pace;
+use crate::survey::{FileEntry, Survey};
+
+/// What a piece is rewritten with.
+pub struct Rewrite<'a> {
+    pub lake: &'a Lake,
+    pub survey: &'a Survey,
+    pub settings: FileSettings,
+    /// What delete files say, read once for all pieces.
+    pub deletes: &'a DeleteFiles,
+    pub memory: &'a dyn Memory,
+    pub pace: &'a dyn Pace,
+}
+
+impl Rewrite<'_> {
+    /// Writes the rows of the piece's files, without those that are deleted, under the table's current schema and the
+    /// partition spec that the files have.
+    ///
+    /// # Errors
+    /// Those of reading and writing; files that can't be written again as they are: another format than Parquet, or a
+    /// partition spec whose columns are gone.
+    pub async fn piece(&self, piece: &Piece) -> Result<Replacement, MaintainError> {
+        let metadata = &self.survey.table.metadata;
+        let (spec_id, partition) = &piece.place;
+        let spec = metadata.partition_spec_by_id(*spec_id).cloned();
+        let spec = spec.ok_or_else(|| {
+            MaintainError::Unsupported(format!("partition spec {spec_id} is not in the table any more"))
+        })?;
+        let schema = metadata.current_schema().clone();
+        let partition = promoted(partition, &spec, &schema)?;
+        let written_under = FileSchema::new(schema.clone(), spec.clone())?;
+        let mut output = Output::new(
+            self.lake,
+            self.settings.clone(),
+            written_under.clone(),
+            metadata.location(),
+            partition,
+        );
+        for file in &piece.files {
+            self.copy(piece, file, &spec, &written_under, &mut output).await?;
+        }
+        let written = output.finish().await?;
+        Ok(Replacement {
+            read_at: self.survey.snapshot.sequence_number(),
+            schema,
+            removed: piece
+                .files
+                .iter()
+                .map(|file| (file.path.clone(), piece.place.clone()))
+                .collect(),
+            reason: format!("{} files compacted into {}", piece.files.len(), written.len()),
+            written: written.into_iter().map(|file| (*spec_id, file)).collect(),
+        })
+    }
+
+    async fn copy(
+        &self,
+        piece: &Piece,
+        file: &FileEntry,
+        spec: &PartitionSpec,
+        under: &FileSchema,
+        output: &mut Output<'_>,
+    ) -> Result<(), MaintainError> {
+        if file.format != DataFileFormat::Parquet {
+            let words = format!("{} is {}; only Parquet is rewritten here", file.path, file.format);
+            return Err(MaintainError::Unsupported(words));
+        }
+        let deletes: Vec<DeleteFile> = self
+            .survey
+            .deletes
+            .of(&piece.place, &file.path, file.sequence_number)
+            .map(|delete| of_entry(&delete.file))
+            .collect();
+        let deleted = self.deletes.of(&file.path, &deletes, self.memory).await?;
+        let mut began = Instant::now();
+        let opened = OpenFile::open(&self.lake.file_io, &file.path, file.bytes).await?;
+        for field in spec.fields() {
+            if field.transform == Transform::Identity && opened.columns.index(field.source_id).is_none() {
+                let words = format!(
+                    "{} has no column for the partition field {}, whose value only the manifest tells; rewrite it with \
+                     the engine that wrote it",
+                    file.path, field.name
+                );
+                return Err(MaintainError::Unsupported(words));
+            }
+        }
+        let groups = (0..opened.metadata.metadata().num_row_groups()).collect();
+        let fields = under.arrow().fields().to_vec();
+        let mut batches = opened.rows(&fields, row_schema(under.schema())?, groups, deleted)?;
+        let mut bytes = file.bytes;
+        while let Some(batch) = batches.try_next().await? {
+            output.write(&batch).await?;
+            self.pace
+                .worked(began.elapsed(), std::mem::take(&mut bytes))
+                .await;
+            began = Instant::now();
+        }
+        self.pace.worked(Duration::ZERO, bytes).await;
+        Ok(())
+    }
+}
+
+fn of_entry(file: &DataFile) -> DeleteFile {
+    DeleteFile {
+        path: file.file_path().to_owned(),
+        size: file.file_size_in_bytes(),
+        content: file.content_type(),
+        equality_ids: match file.content_type() {
+            DataContentType::EqualityDeletes => file.equality_ids().unwrap_or_default(),
+            _ => Vec::new(),
+        },
+    }
+}
+
+/// A partition value in the types that its columns have today: files from before a column was widened have the
+/// narrower one.
+fn promoted(partition: &Struct, spec: &PartitionSpec, schema: &Schema) -> Result<Struct, MaintainError> {
+    let types = spec.partition_type(schema)?;
+    let values = partition.iter().zip(types.fields()).map(|(value, field)| {
+        let value = match value? {
+            Literal::Primitive(value) => value.clone(),
+            other => return Some(other.clone()),
+        };
+        Some(Literal::Primitive(match (value, field.field_type.as_ref()) {
+            (PrimitiveLiteral::Int(value), Type::Primitive(PrimitiveType::Long)) => {
+                PrimitiveLiteral::Long(value.into())
+            }
+            (PrimitiveLiteral::Float(value), Type::Primitive(PrimitiveType::Double)) => {
+                PrimitiveLiteral::Double(f64::from(value.0).into())
+            }
+            (value, _) => value,
+        }))
+    });
+    Ok(Struct::from_iter(values.collect::<Vec<_>>()))
+}
+
+/// The settings of files that a table's properties ask for.
+pub fn settings(metadata: &TableMetadata, target: u64) -> FileSettings {
+    let property = |name: &str| metadata.properties().get(name)?.parse::<usize>().ok();
+    let defaults = FileSettings::default();
+    let level = property("write.parquet.compression-level").and_then(|level| i32::try_from(level).ok());
+    FileSettings {
+        target_file_size: usize::try_from(target).unwrap_or(usize::MAX),
+        row_group_size: property("write.parquet.row-group-size-bytes").unwrap_or(defaults.row_group_size),
+        zstd_level: level
+            .filter(|level| (1..=22).contains(level))
+            .unwrap_or(defaults.zstd_level),
+        ..defaults
+    }
+}
+
+/// Bytes that the table's files should have.
+pub fn target(properties: &HashMap<String, String>) -> u64 {
+    const TARGET: &str = "write.target-file-size-bytes";
+    const DEFAULT: u64 = 512 << 20;
+    let said = properties.get(TARGET).and_then(|target| target.parse().ok());
+    said.filter(|target| *target > 0).unwrap_or(DEFAULT)
+}

@@ -1,0 +1,34 @@
+//! Why a table could not be maintained. Nothing of it is lost: what was there is still there.
+
+use tabletopic_catalog::CatalogError;
+use tabletopic_table::commit::{CommitError, Halt};
+use tabletopic_table::file::FileError;
+use tabletopic_table::read::ReadError;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum MaintainError {
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Write(#[from] FileError),
+    #[error("store: {0}")]
+    Store(#[from] iceberg::Error),
+    /// Something that is not done here: which, and who does it.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl From<CatalogError> for MaintainError {
+    fn from(error: CatalogError) -> Self {
+        Self::Commit(error.into())
+    }
+}
+
+impl From<Halt> for MaintainError {
+    fn from(halt: Halt) -> Self {
+        Self::Commit(halt.into())
+    }
+}

@@ -1,0 +1,19 @@
+//! Tables that stay fast: small files become large ones, and what nothing leads to any more is removed
+//! (`docs/maintenance.md`).
+//!
+//! ```text
+//! Survey ─ choose ─▶ Piece ─ rewrite ─▶ new files ─ replace ─▶ snapshot     [what is live; pure; I/O; one commit]
+//! ```
+//!
+//! Everything here works on any Iceberg table of the catalog: the main tables, their followers, and those of others.
+
+pub mod compact;
+mod error;
+mod memory;
+mod owner;
+pub mod pace;
+pub mod survey;
+
+pub use error::MaintainError;
+pub use memory::Allowance;
+pub use owner::Owner;

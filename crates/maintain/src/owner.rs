@@ -1,0 +1,82 @@
+//! Whose table it is: what a commit to it has to carry on.
+
+use iceberg::TableIdent;
+use tabletopic_catalog::LoadedTable;
+use tabletopic_offsets::TableState;
+use tabletopic_table::Lake;
+use tabletopic_table::commit::{
+    CommitError, Committed, Lost, Replace, Replacement, TAG, TagState, Waiting, commit,
+};
+use tabletopic_table::follower::FollowerState;
+
+/// What a table is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// A topic feeds it: its tag carries the progress.
+    Main,
+    /// The dead letters or the ledger of one.
+    Follower,
+    /// Nobody here writes to it.
+    Others,
+}
+
+impl Owner {
+    pub fn of(table: &LoadedTable) -> Self {
+        let carries = |mark: &str| {
+            let tagged = table.metadata.snapshot_for_ref(TAG);
+            tagged.is_some_and(|snapshot| snapshot.summary().additional_properties.contains_key(mark))
+        };
+        if carries(FollowerState::MARK) {
+            Self::Follower
+        } else if carries(TableState::MARK) {
+            Self::Main
+        } else {
+            Self::Others
+        }
+    }
+
+    /// Commits rewritten files, and answers the id of the snapshot, or why there is none.
+    ///
+    /// # Errors
+    /// A [`CommitError`] that is not transient.
+    pub async fn replace(
+        self,
+        lake: &Lake,
+        table: &TableIdent,
+        replacement: &Replacement,
+        waiting: &dyn Waiting,
+    ) -> Result<Replaced, CommitError> {
+        let mut plan = Replace::new(lake, replacement);
+        // A table of others is read as a main one that was never anchored.
+        let (snapshot, attempts) = match self {
+            Self::Follower => told(commit::<FollowerState>(lake, table, &mut plan, waiting).await?),
+            Self::Main | Self::Others => told(commit::<TableState>(lake, table, &mut plan, waiting).await?),
+        };
+        Ok(match (snapshot, plan.into_lost()) {
+            (Some(snapshot_id), _) => Replaced::Committed { snapshot_id },
+            (None, lost) => Replaced::Dropped {
+                lost,
+                sent: attempts > 0,
+            },
+        })
+    }
+}
+
+/// How a replacement ended.
+#[derive(Debug)]
+pub enum Replaced {
+    Committed {
+        snapshot_id: i64,
+    },
+    /// `sent`: the catalog has seen it, so that its files may not be deleted.
+    Dropped {
+        lost: Option<Lost>,
+        sent: bool,
+    },
+}
+
+fn told<S>(committed: Committed<S>) -> (Option<i64>, u32) {
+    let snapshot = committed.snapshot.map(|snapshot| snapshot.snapshot_id());
+    (snapshot, committed.attempts)
+}

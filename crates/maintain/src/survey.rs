@@ -1,0 +1,142 @@
+//! What is live in a table: read from the manifests of one snapshot, without what no decision needs.
+
+use std::collections::HashMap;
+
+use futures::stream::iter;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use iceberg::spec::{DataFileFormat, MAIN_BRANCH, ManifestContentType, SnapshotRef};
+use serde::Serialize;
+use tabletopic_catalog::LoadedTable;
+use tabletopic_clock::Millis;
+use tabletopic_table::Lake;
+use tabletopic_table::commit::CommitError;
+use tabletopic_table::partition::partition_path;
+use tabletopic_table::snapshot::deletes::{DeleteIndex, Place};
+use tabletopic_table::snapshot::live;
+
+/// Manifests that are read at a time.
+const AT_ONCE: usize = 8;
+
+/// A live data file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    pub path: String,
+    pub bytes: u64,
+    /// Deleted ones included.
+    pub rows: u64,
+    pub format: DataFileFormat,
+    /// Deletes apply by it.
+    pub sequence_number: i64,
+    /// When the snapshot that added it was made; `None` where that has expired.
+    pub added: Option<Millis>,
+}
+
+/// The files of one partition value.
+#[derive(Debug, Clone, Default)]
+pub struct Partition {
+    pub files: Vec<FileEntry>,
+}
+
+impl Partition {
+    /// When rows were last added to it. What only moved rows does not count.
+    pub fn touched(&self) -> Option<Millis> {
+        self.files.iter().filter_map(|file| file.added).max()
+    }
+}
+
+/// Files and bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// A table's live files.
+#[derive(Debug)]
+pub struct Survey {
+    pub table: LoadedTable,
+    pub snapshot: SnapshotRef,
+    pub partitions: HashMap<Place, Partition>,
+    pub deletes: DeleteIndex,
+    pub manifests: usize,
+}
+
+impl Survey {
+    /// `None`: the table has no snapshot yet.
+    ///
+    /// # Errors
+    /// Those of reading manifests.
+    pub async fn of(lake: &Lake, table: LoadedTable) -> Result<Option<Self>, CommitError> {
+        let metadata = table.metadata.clone();
+        let Some(snapshot) = metadata.snapshot_for_ref(MAIN_BRANCH).cloned() else {
+            return Ok(None);
+        };
+        let manifests = live::manifests(lake, &metadata, &snapshot).await?;
+        let count = manifests.len();
+        let times: HashMap<i64, Millis> = metadata
+            .snapshots()
+            .filter(|snapshot| !only_moves_rows(snapshot))
+            .map(|snapshot| (snapshot.snapshot_id(), snapshot.timestamp_ms()))
+            .collect();
+        let (mut partitions, mut deletes) = (HashMap::<Place, Partition>::new(), Vec::new());
+        let reading: Vec<_> = manifests
+            .into_iter()
+            .map(|manifest| {
+                async move { Ok::<_, CommitError>((manifest.content, live::files(lake, &manifest).await?)) }
+                    .boxed()
+            })
+            .collect();
+        let mut reading = iter(reading).buffer_unordered(AT_ONCE);
+        while let Some((content, files)) = reading.try_next().await? {
+            if content == ManifestContentType::Deletes {
+                deletes.extend(files);
+                continue;
+            }
+            for live in files {
+                let place = (live.spec_id, live.file.partition().clone());
+                partitions.entry(place).or_default().files.push(FileEntry {
+                    path: live.file.file_path().to_owned(),
+                    bytes: live.file.file_size_in_bytes(),
+                    rows: live.file.record_count(),
+                    format: live.file.file_format(),
+                    sequence_number: live.sequence_number,
+                    added: times.get(&live.snapshot_id).copied(),
+                });
+            }
+        }
+        drop(reading);
+        for partition in partitions.values_mut() {
+            partition
+                .files
+                .sort_unstable_by(|a, b| (a.sequence_number, &a.path).cmp(&(b.sequence_number, &b.path)));
+        }
+        Ok(Some(Self {
+            deletes: DeleteIndex::new(&metadata, deletes),
+            table,
+            snapshot,
+            partitions,
+            manifests: count,
+        }))
+    }
+
+    /// A partition value as paths have it, such as `created_at_day=2026-01-31`; empty in tables without partitions.
+    pub fn partition_path(&self, (spec_id, partition): &Place) -> String {
+        let metadata = &self.table.metadata;
+        let spec = metadata.partition_spec_by_id(*spec_id);
+        let path = spec.and_then(|spec| partition_path(spec, metadata.current_schema(), partition).ok());
+        path.unwrap_or_else(|| format!("a partition of spec {spec_id}"))
+    }
+
+    /// All data files.
+    pub fn tally(&self) -> Tally {
+        let files = self.partitions.values().flat_map(|partition| &partition.files);
+        files.fold(Tally::default(), |sum, file| Tally {
+            files: sum.files + 1,
+            bytes: sum.bytes + file.bytes,
+        })
+    }
+}
+
+fn only_moves_rows(snapshot: &SnapshotRef) -> bool {
+    snapshot.summary().operation == iceberg::spec::Operation::Replace
+}
