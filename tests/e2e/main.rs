@@ -32,6 +32,7 @@ mod keys;
 mod login;
 mod main_path;
 mod many;
+mod orphans;
 mod partitions;
 mod plan;
 mod postgres;

@@ -34,6 +34,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Status(status) => status::run(&args.config, status),
         Command::Sql(sql) => sql::run(&args.config, sql),
         Command::Compact(compact) => maintain::compact::run(&args.config, compact),
+        Command::Orphans(orphans) => maintain::orphans::run(&args.config, orphans),
         Command::Catalog(catalog) => catalog::run(&args.config, catalog),
     }
 }

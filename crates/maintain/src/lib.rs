@@ -10,6 +10,7 @@
 pub mod compact;
 mod error;
 mod memory;
+pub mod orphans;
 mod owner;
 pub mod pace;
 pub mod survey;

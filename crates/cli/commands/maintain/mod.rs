@@ -1,6 +1,7 @@
 //! What keeps tables fast, by hand.
 
 pub mod compact;
+pub mod orphans;
 
 use anyhow::Context;
 use iceberg::TableIdent;
@@ -17,6 +18,10 @@ const DELETES: u64 = 4;
 /// The catalog and the tables that are named.
 async fn tables(config: &Config, names: &[String]) -> anyhow::Result<(Lake, Vec<TableIdent>)> {
     let lake = parts::lake_to_ask(config).await?;
+    Ok((lake, named(names)?))
+}
+
+fn named(names: &[String]) -> anyhow::Result<Vec<TableIdent>> {
     let tables = names.iter().map(|name| {
         let parts: Vec<&str> = name.split('.').collect();
         TableIdent::from_strs(&parts)
@@ -28,8 +33,7 @@ async fn tables(config: &Config, names: &[String]) -> anyhow::Result<(Lake, Vec<
                 ))
             })
     });
-    let tables = tables.collect::<anyhow::Result<_>>()?;
-    Ok((lake, tables))
+    tables.collect()
 }
 
 fn memory(config: &Config) -> Allowance {

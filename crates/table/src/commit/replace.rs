@@ -73,8 +73,13 @@ pub struct Replacement {
 /// Why a replacement was dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lost {
-    Gone { path: String },
-    Deleted { path: String, by: String },
+    Gone {
+        path: String,
+    },
+    Deleted {
+        path: String,
+        by: String,
+    },
     Incompatible(String),
     /// The catalog was away for so long that the new files may be gone.
     TooLate,

@@ -57,7 +57,11 @@ pub fn file_io(store: Arc<dyn ObjectStore>, base_uri: &str, counters: Arc<Reques
 }
 
 /// Lists the files of `store`, as [`file_io`] reads them.
-pub fn listing(store: Arc<dyn ObjectStore>, base_uri: &str, counters: Arc<RequestCounts>) -> Arc<dyn Listing> {
+pub fn listing(
+    store: Arc<dyn ObjectStore>,
+    base_uri: &str,
+    counters: Arc<RequestCounts>,
+) -> Arc<dyn Listing> {
     let opened = open_store(store, base_uri, counters, WriteOptions::default());
     Arc::new(ObjectStorage::new(Arc::new(OneStore(opened))))
 }

@@ -14,8 +14,8 @@ use super::hidden::Hidden;
 use super::object_storage::{Locate, OpenStore};
 use super::properties::{SettingsError, check_known};
 use super::settings::{StorageSettings, Store};
-use super::vended::Vended;
 use super::uri;
+use super::vended::Vended;
 
 /// A variable of the process's environment.
 pub type Lookup = fn(&str) -> Option<String>;

@@ -39,7 +39,11 @@ async fn what_is_below_a_folder_is_listed_by_the_locations_that_tables_have() {
     let folder = TempDir::new().unwrap();
     let local = format!("file://{}", folder.path().display());
     let stores: [(Arc<dyn ObjectStore>, &str, String); 2] = [
-        (Arc::new(InMemory::new()), "memory:///", "memory:///lake".to_owned()),
+        (
+            Arc::new(InMemory::new()),
+            "memory:///",
+            "memory:///lake".to_owned(),
+        ),
         (Arc::new(DurableLocal::new()), "file:///", local),
     ];
     for (store, base, root) in stores {

@@ -100,7 +100,10 @@ mod tests {
             assert_eq!(path("file:///lake/", location), "a b/c%2Fd.json");
         }
         let path = Path::parse("a b/c%2Fd.json").unwrap();
-        assert_eq!(BaseUri::new("/lake").location(&path), "file:///lake/a b/c%2Fd.json");
+        assert_eq!(
+            BaseUri::new("/lake").location(&path),
+            "file:///lake/a b/c%2Fd.json"
+        );
     }
 
     #[test]

@@ -85,7 +85,10 @@ impl fmt::Display for DurableLocal {
 
 /// Another name in the same folder, which `LocalFileSystem` takes whatever `location` is.
 fn beside(location: &Path) -> Option<Path> {
-    let folder = location.as_ref().rsplit_once('/').map_or("", |(folder, _)| folder);
+    let folder = location
+        .as_ref()
+        .rsplit_once('/')
+        .map_or("", |(folder, _)| folder);
     Path::parse(format!("{folder}/_")).ok()
 }
 
@@ -156,7 +159,8 @@ impl ObjectStore for DurableLocal {
             async move {
                 let location = location?;
                 let file = store.on_disk(&location)?;
-                blocking(move || fs::remove_file(&file).map_err(|error| failed("delete", &file, error))).await?;
+                blocking(move || fs::remove_file(&file).map_err(|error| failed("delete", &file, error)))
+                    .await?;
                 Ok(location)
             }
         });

@@ -150,7 +150,10 @@ async fn an_upload_is_visible_only_when_complete() {
     }
     assert!(matches!(store.head(&name).await, Err(Error::NotFound { .. })));
     assert!(
-        listed(&store, "t").await.iter().all(|name| name.starts_with("t/x#")),
+        listed(&store, "t")
+            .await
+            .iter()
+            .all(|name| name.starts_with("t/x#")),
         "only the temporary file is listed"
     );
     upload.complete().await.unwrap();

@@ -23,7 +23,10 @@ pub(super) fn below(folder: PathBuf, prefix: Path) -> BoxStream<'static, Result<
             let _ = found.blocking_send(Err(error));
         }
     });
-    unfold(listed, |mut listed| async { listed.recv().await.map(|file| (file, listed)) }).boxed()
+    unfold(listed, |mut listed| async {
+        listed.recv().await.map(|file| (file, listed))
+    })
+    .boxed()
 }
 
 fn walk(folder: PathBuf, prefix: Path, found: &Sender<Result<ObjectMeta>>) -> Result<()> {
@@ -69,7 +72,9 @@ fn named(prefix: &Path, entry: &DirEntry) -> Option<Path> {
 
 /// `None` where it is gone meanwhile.
 fn described(entry: &DirEntry, location: Path) -> Result<Option<ObjectMeta>> {
-    let read = entry.metadata().and_then(|metadata| Ok((metadata.modified()?, metadata.len())));
+    let read = entry
+        .metadata()
+        .and_then(|metadata| Ok((metadata.modified()?, metadata.len())));
     let (modified, size) = match read {
         Ok(read) => read,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
