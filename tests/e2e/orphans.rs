@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use tabletopic_clock::{Clock, SystemClock};
 use tabletopic_testkit::{Lake, S3, Service, Topic, eventually};
 
 use crate::TABLETOPIC;
@@ -64,9 +65,10 @@ fn names(told: &Value, location: &str) -> BTreeSet<String> {
 
 /// Last changed ten days ago.
 fn age(file: &Path) {
+    let now = u64::try_from(SystemClock.now()).expect("it is after 1970");
     let opened = File::options().append(true).open(file).expect("it is there");
     opened
-        .set_modified(SystemTime::now() - 10 * DAY)
+        .set_modified(UNIX_EPOCH + Duration::from_millis(now) - 10 * DAY)
         .expect("it is ours");
 }
 
