@@ -8,6 +8,7 @@ use tabletopic_ingest::dead_letters::DeadLettersError;
 use tabletopic_ingest::observe::look::LookError;
 use tabletopic_ingest::prepare::PrepareError;
 use tabletopic_ingest::run::RunError;
+use tabletopic_maintain::MaintainError;
 use tabletopic_maintain::orphans::OrphansError;
 use tabletopic_query::QueryError;
 use tabletopic_query::script::ScriptError;
@@ -71,26 +72,30 @@ impl Exit {
             || error.downcast_ref().is_some_and(RunError::is_transient)
             || matches!(error.downcast_ref(), Some(BrokerError::Unreachable { .. }))
             || matches!(error.downcast_ref(), Some(LookError::Commit(error)) if error.is_transient())
-            || error.downcast_ref().is_some_and(OrphansError::is_transient)
             || match error.downcast_ref() {
                 Some(DeadLettersError::Registry { .. }) => true,
                 Some(DeadLettersError::Commit(error)) => error.is_transient(),
                 _ => false,
             };
-        let halted = matches!(
-            error.downcast_ref(),
-            Some(DeadLettersError::Commit(CommitError::Halt(_)))
-        ) || matches!(
-            error.downcast_ref(),
-            Some(OrphansError::Commit(CommitError::Halt(_)))
-        );
+        let maintained = error.downcast_ref::<MaintainError>();
+        let orphans = error.downcast_ref::<OrphansError>();
+        let unavailable = unavailable
+            || maintained.is_some_and(MaintainError::is_transient)
+            || orphans.is_some_and(OrphansError::is_transient);
+        let halted = maintained.is_some_and(MaintainError::is_halt)
+            || orphans.is_some_and(OrphansError::is_halt)
+            || matches!(
+                error.downcast_ref(),
+                Some(DeadLettersError::Commit(CommitError::Halt(_)))
+            );
         let misconfigured = error.is::<ConfigError>()
+            || maintained.is_some_and(MaintainError::is_no_such_table)
+            || orphans.is_some_and(OrphansError::is_misuse)
             || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))
             || error.is::<UsageError>()
             || error.is::<SettingsError>()
             || matches!(error.downcast_ref(), Some(BrokerError::KeptOut { .. }))
             || error.is::<OpenError>()
-            || matches!(error.downcast_ref(), Some(OrphansError::TooYoung))
             || matches!(
                 error.downcast_ref(),
                 Some(DeadLettersError::NoRegistry { .. } | DeadLettersError::Write { .. })

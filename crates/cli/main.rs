@@ -11,6 +11,7 @@ mod exit;
 mod heap;
 mod jobs;
 mod logging;
+mod maintenance;
 mod parts;
 mod progress;
 mod when;

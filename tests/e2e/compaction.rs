@@ -120,6 +120,7 @@ fn rows_that_another_engine_deleted_stay_deleted_and_their_delete_files_go() {
 fn beside_a_running_ingest_that_is_killed_every_record_is_there_once() {
     let feed = Feed::new("compacted-beside", 2);
     feed.commit_often();
+    feed.without_group();
     let mut rows = feed.produce(200, POISON);
     feed.catch_up();
     for round in 0..4 {

@@ -67,10 +67,20 @@ impl Feed {
 
     /// From now on ten times a second.
     pub fn commit_often(&self) {
+        self.edit("interval = \"1s\"", "interval = \"100ms\"");
+    }
+
+    /// Takes all partitions, without a group that would wait for members that were killed.
+    pub fn without_group(&self) {
+        self.edit("[kafka]\n", "[kafka]\nassignment = \"static\"\n");
+    }
+
+    /// Another configuration for the services that come.
+    pub fn edit(&self, from: &str, to: &str) {
         let text = std::fs::read_to_string(&self.config).expect("the configuration is there");
-        let often = text.replace("interval = \"1s\"", "interval = \"100ms\"");
-        assert_ne!(text, often);
-        std::fs::write(&self.config, often).expect("it can be written");
+        let edited = text.replacen(from, to, 1);
+        assert_ne!(text, edited);
+        std::fs::write(&self.config, edited).expect("it can be written");
     }
 
     pub fn run(&self) -> Service {

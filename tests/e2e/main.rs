@@ -31,6 +31,7 @@ mod kerberos;
 mod keys;
 mod login;
 mod main_path;
+mod maintenance;
 mod many;
 mod orphans;
 mod partitions;

@@ -30,7 +30,7 @@ def add(options, who, told, findings, seconds):
 
 
 def place(line):
-    return line["catalog"], line["store"], [*engine.ENGINES, WRITERS].index(line["who"])
+    return line["catalog"], line["store"], line["told"].endswith("compacted"), [*engine.ENGINES, WRITERS].index(line["who"])
 
 
 def page(lines):

@@ -5,6 +5,7 @@
   run.py --engine duckdb --engine spark
   run.py --store s3          a warehouse in an S3 server
   run.py --catalog postgres  a catalog in PostgreSQL, or with `rest` one that another process serves
+  run.py --compact           the tables after `tabletopic compact`
 
 Makes the table of table.py, asks each engine all rows and the questions of questions.py, and compares its answers with
 what was produced. Prints a line for each engine; leaves with 0, or with 1 if one of them differs. Needs a broker
@@ -33,6 +34,16 @@ def make(made):
         for rows in phase.batches():
             made.produce(phase, rows)
             made.run_until_end()
+
+
+def compact(made):
+    """Few files in the place of many. What a query opens is chosen by the bounds of these then."""
+    for told in made.compact():
+        merged = [piece for piece in told["pieces"] if piece["outcome"] == "committed"]
+        if not merged or len(merged) < len(told["pieces"]):
+            sys.exit(f"compact did not do all: {told}")
+        print(f"{told['table']}: of {told['before']['files']} files {sum(each['read']['files'] for each in merged)} "
+              f"became {sum(each['written']['files'] for each in merged)}", flush=True)
 
 
 def ask(made, uri, name):
@@ -104,12 +115,15 @@ def of_rows(about, columns, rows, answered):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engine", action="append", choices=engine.ENGINES, help="by default all")
+    parser.add_argument("--compact", action="store_true", help="merge the tables' files before anybody is asked")
     service.add_arguments(parser)
     options = parser.parse_args()
 
     wrong = 0
     with service.started(options) as made:
         make(made)
+        if options.compact:
+            compact(made)
         with made.serving() as uri:
             for name in options.engine or engine.ENGINES:
                 wrong += tell(options, made, uri, name)
@@ -125,7 +139,8 @@ def tell(options, made, uri, name):
     print(f"{name}: {said}, {asked} questions, {seconds:.0f} s", flush=True)
     if options.write:
         rows = len(made.produced[engine.ENGINES[name].table])
-        results.add(options, name, f"{rows} rows, {asked} filters", len(found), seconds)
+        told = f"{rows} rows, {asked} filters"
+        results.add(options, name, f"{told}, compacted" if options.compact else told, len(found), seconds)
     for each in found:
         print("  " + each)
     return bool(found)

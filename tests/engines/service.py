@@ -137,12 +137,20 @@ commit.interval = "1s"
         return callback
 
     def run_until_end(self):
+        self.tabletopic_does("run", "--until-end")
+
+    def compact(self):
+        """Merges the files of each partition value, and answers what it says it did."""
+        return json.loads(self.tabletopic_does("compact", *TABLES, "--output", "json"))
+
+    def tabletopic_does(self, *command):
+        """What a command prints, which has to succeed."""
         done = subprocess.run(
-            [self.tabletopic, "run", "--until-end", "--config", self.config], capture_output=True, text=True,
-            timeout=TIMEOUT,
+            [self.tabletopic, *command, "--config", self.config], capture_output=True, text=True, timeout=TIMEOUT,
         )
         if done.returncode:
-            sys.exit(f"tabletopic run left with {done.returncode}:\n{done.stderr[-4000:]}")
+            sys.exit(f"tabletopic {command[0]} left with {done.returncode}:\n{done.stderr[-4000:]}")
+        return done.stdout
 
     @contextlib.contextmanager
     def serving(self):
@@ -200,7 +208,10 @@ def engine_process(folder, program, name, file):
             env=os.environ | {"PYTHONPATH": paths, "TZ": "UTC"}, timeout=ENGINE_TIMEOUT,
         )
     if done.returncode:
-        raise EngineFailed(f"{name} ended with {done.returncode}: {log.read_text(errors='replace')[-4000:]}")
+        said = log.read_text(errors="replace")
+        # Java's traces are long: what was wrong stands in their first lines.
+        why = [line for line in said.splitlines() if "Exception: " in line or "Error: " in line]
+        raise EngineFailed(f"{name} ended with {done.returncode}: {' | '.join(why[:5])}\n{said[-2000:]}")
     # Some say something of their own before.
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -4,7 +4,8 @@
   files.py --catalog FILE --table shop.orders
 
 Compares the files in `metadata/` with what the table leads to: the metadata file and those in its log, the manifest list
-of each snapshot, their manifests; and looks for each data file. Prints one JSON object; leaves with 0, or with 3 if
+of each snapshot, their manifests; and looks for each data file. Data files that nothing leads to are only counted: a
+process that was killed leaves some. Prints one JSON object; leaves with 0, or with 3 if
 something is missing or too many.
 """
 
@@ -34,6 +35,7 @@ def main():
     needed = {local(path) for path in needed}
     there = set((local(metadata.location) / "metadata").iterdir())
     missing = (needed - there) | {path for path in map(local, data) if not path.exists()}
+    on_disk = {path for path in (local(metadata.location) / "data").rglob("*.parquet")}
     lake.answer({
         "snapshots": len(metadata.snapshots),
         "manifests": manifests,
@@ -41,6 +43,7 @@ def main():
         "live_data_files": sum(entry.data_file.content == DataFileContent.DATA for entry in now),
         "live_delete_files": sum(entry.data_file.content != DataFileContent.DATA for entry in now),
         "metadata_bytes": local(table.metadata_location).stat().st_size,
+        "unneeded_data_files": len(on_disk - set(map(local, data))),
         "missing": sorted(map(str, missing)),
         "too_many": sorted(map(str, there - needed)),
     })

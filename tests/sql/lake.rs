@@ -42,17 +42,20 @@ pub struct TestLake {
 /// The lake, made once.
 pub fn lake() -> &'static TestLake {
     static LAKE: OnceLock<TestLake> = OnceLock::new();
-    LAKE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("tabletopic.toml"), CONFIG).unwrap();
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let before = runtime.block_on(async {
-            let lake = open(folder.path()).await;
-            deletes::write(&lake).await;
-            orders::write(&lake).await
-        });
-        TestLake { folder, before }
-    })
+    LAKE.get_or_init(make)
+}
+
+/// Another one, to change.
+pub fn make() -> TestLake {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tabletopic.toml"), CONFIG).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let before = runtime.block_on(async {
+        let lake = open(folder.path()).await;
+        deletes::write(&lake).await;
+        orders::write(&lake).await
+    });
+    TestLake { folder, before }
 }
 
 async fn open(folder: &Path) -> Lake {
@@ -86,8 +89,12 @@ impl TestLake {
 
     /// `tabletopic sql` with these arguments, in the folder of the lake.
     pub fn sql(&self, arguments: &[&str]) -> Output {
+        self.tabletopic(&[&["sql"], arguments].concat())
+    }
+
+    /// `tabletopic` with these arguments, in the folder of the lake.
+    pub fn tabletopic(&self, arguments: &[&str]) -> Output {
         Command::new(TABLETOPIC)
-            .arg("sql")
             .args(arguments)
             .current_dir(self.folder.path())
             .env_remove("TABLETOPIC_CONFIG")

@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod compaction;
 mod deletes;
 mod errors;
 mod lake;

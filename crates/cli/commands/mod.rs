@@ -5,7 +5,7 @@ mod check;
 mod columns;
 mod dead_letters;
 mod demo;
-mod maintain;
+pub mod maintain;
 mod plan;
 mod resolve;
 mod run;

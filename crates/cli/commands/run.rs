@@ -20,6 +20,7 @@ use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::heap::Jemalloc;
 use crate::jobs::Jobs;
+use crate::maintenance::Maintenance;
 use crate::parts::Opened;
 use crate::progress::Progress;
 use crate::{admin, catalog_server, logging, parts};
@@ -48,7 +49,11 @@ async fn serve(config: Config, run: &Run, progress: Progress, resolve: String) -
     };
     let parts = parts(&config, &jobs, &instruments).await?;
     let shown = tokio::spawn(progress.show(observed.clone(), parts.broker.clone()));
+    let maintenance = Maintenance::start(&config, parts.lake.clone(), observed.clone())?;
     let ended = service::run(parts, named, settings, stop_on_signals()?).await;
+    if let Some(maintenance) = maintenance {
+        maintenance.end();
+    }
     shown.abort();
     if let Some(catalog) = catalog {
         catalog.stop().await;

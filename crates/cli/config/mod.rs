@@ -11,6 +11,7 @@ mod formats;
 mod kafka;
 mod key;
 mod log;
+mod maintenance;
 mod pattern;
 mod postgres;
 mod raw;
@@ -43,6 +44,7 @@ pub use catalog::{Catalog, CatalogKind, Warehouse};
 pub use error::{ConfigError, Problem};
 pub use kafka::{Assignment, Kafka};
 pub use log::{Log, LogFormat, LogLevel};
+pub use maintenance::Maintenance;
 pub use pattern::{Matched, Pattern};
 pub use postgres::Postgres;
 pub use registry::Registry;
@@ -76,6 +78,7 @@ pub struct Config {
     pub memory_budget: u64,
     /// Worker threads.
     pub workers: NonZeroUsize,
+    pub maintenance: Option<Maintenance>,
     pub admin: Admin,
     pub log: Log,
 }
@@ -131,6 +134,7 @@ impl Config {
         );
         let memory_budget = keep(memory_budget(&document, raw.memory), &mut problems);
         let workers = keep(workers(&document, raw.workers), &mut problems);
+        let maintenance = keep(Maintenance::validate(raw.maintenance, &document), &mut problems);
         let admin = keep(Admin::validate(raw.admin, &document), &mut problems);
         let (mut topics, mut patterns) = (Vec::new(), Vec::new());
         let none = raw.topic.is_empty();
@@ -160,13 +164,22 @@ impl Config {
                 .chain(of_patterns);
             problems.extend(partitioned_twice(&document, all));
         }
-        match (catalog, storage, registry, memory_budget, workers, admin) {
+        match (
+            catalog,
+            storage,
+            registry,
+            memory_budget,
+            workers,
+            maintenance,
+            admin,
+        ) {
             (
                 Some(catalog),
                 Some(storage),
                 Some(registry),
                 Some(memory_budget),
                 Some(workers),
+                Some(maintenance),
                 Some(admin),
             ) if problems.is_empty() => Ok(Self {
                 kafka,
@@ -177,6 +190,7 @@ impl Config {
                 patterns: patterns.into_iter().map(|(_, pattern)| pattern).collect(),
                 memory_budget,
                 workers,
+                maintenance,
                 admin,
                 log: Log {
                     format: raw.log.format.unwrap_or(LogFormat::Text),

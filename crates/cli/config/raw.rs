@@ -33,6 +33,7 @@ pub struct File {
     pub topic: Vec<Spanned<Topic>>,
     pub memory: Memory,
     pub workers: Workers,
+    pub maintenance: Maintenance,
     pub admin: Admin,
     pub log: Log,
 }
@@ -193,6 +194,16 @@ pub struct Commit {
 #[serde(deny_unknown_fields, default)]
 pub struct Memory {
     pub budget: Option<Spanned<Size>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Maintenance {
+    pub enabled: Option<bool>,
+    pub interval: Option<Interval>,
+    pub hot_for: Option<Interval>,
+    pub processor: Option<Spanned<f64>>,
+    pub read_rate: Option<Size>,
 }
 
 #[derive(Deserialize, Default)]

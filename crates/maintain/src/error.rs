@@ -21,6 +21,30 @@ pub enum MaintainError {
     Unsupported(String),
 }
 
+impl MaintainError {
+    /// Whether it may pass by itself.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Commit(error) => error.is_transient(),
+            Self::Store(error) | Self::Read(ReadError::Iceberg(error)) => error.retryable(),
+            Self::Read(_) | Self::Write(_) | Self::Unsupported(_) => false,
+        }
+    }
+
+    /// Whether the table stands still until somebody has looked.
+    pub fn is_halt(&self) -> bool {
+        matches!(self, Self::Commit(CommitError::Halt(_)))
+    }
+
+    /// Whether it is the table that is not there.
+    pub fn is_no_such_table(&self) -> bool {
+        matches!(
+            self,
+            Self::Commit(CommitError::Catalog(CatalogError::NotFound { .. }))
+        )
+    }
+}
+
 impl From<CatalogError> for MaintainError {
     fn from(error: CatalogError) -> Self {
         Self::Commit(error.into())

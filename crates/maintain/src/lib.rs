@@ -7,6 +7,7 @@
 //!
 //! Everything here works on any Iceberg table of the catalog: the main tables, their followers, and those of others.
 
+pub mod background;
 pub mod compact;
 mod error;
 mod memory;

@@ -11,7 +11,7 @@ use tabletopic_clock::Millis;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::partition::partition_path;
-use tabletopic_table::snapshot::deletes::{DeleteIndex, Place};
+use tabletopic_table::snapshot::deletes::{Data, DeleteIndex, Place};
 use tabletopic_table::snapshot::live;
 
 /// Manifests that are read at a time.
@@ -25,10 +25,24 @@ pub struct FileEntry {
     /// Deleted ones included.
     pub rows: u64,
     pub format: DataFileFormat,
-    /// Deletes apply by it.
+    /// Of its rows: deletes of values apply by it.
     pub sequence_number: i64,
+    /// Of the file itself: deletes by position apply by it.
+    pub file_sequence_number: Option<i64>,
     /// When the snapshot that added it was made; `None` where that has expired.
     pub added: Option<Millis>,
+}
+
+impl FileEntry {
+    /// What deletes apply to, in its place.
+    pub fn data<'a>(&'a self, place: &'a Place) -> Data<'a> {
+        Data {
+            place,
+            path: &self.path,
+            sequence_number: self.sequence_number,
+            file_sequence_number: self.file_sequence_number,
+        }
+    }
 }
 
 /// The files of one partition value.
@@ -100,6 +114,7 @@ impl Survey {
                     rows: live.file.record_count(),
                     format: live.file.file_format(),
                     sequence_number: live.sequence_number,
+                    file_sequence_number: live.file_sequence_number,
                     added: times.get(&live.snapshot_id).copied(),
                 });
             }

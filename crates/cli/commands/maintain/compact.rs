@@ -78,7 +78,7 @@ async fn one(
         before: Tally::default(),
         pieces: Vec::new(),
     };
-    let Some(round) = Round::of(lake, table, &options, &LogWaiting).await? else {
+    let Some(round) = Round::of(lake, table, &options, None, &LogWaiting).await? else {
         return Ok(compacted);
     };
     compacted.before = round.survey.tally();
@@ -105,6 +105,18 @@ async fn one(
     Ok(compacted)
 }
 
+/// A number of files in words.
+fn files(count: u64) -> String {
+    match count {
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    }
+}
+
+fn shown(tally: Tally) -> String {
+    format!("{} with {}", files(tally.files), ByteSize(tally.bytes))
+}
+
 /// For people: the pieces that were not committed one by one, the others by their partition.
 fn text(compacted: &Compacted) -> String {
     let Compacted {
@@ -119,7 +131,6 @@ fn text(compacted: &Compacted) -> String {
             bytes: sum.bytes + tally.bytes,
         })
     };
-    let shown = |tally: Tally| format!("{} files, {}", tally.files, ByteSize(tally.bytes));
     let written = |done: &Done| match done.outcome {
         Outcome::Committed { written, .. } | Outcome::Planned { written } => Some((done.read, written)),
         Outcome::Dropped { .. } | Outcome::Skipped { .. } => None,
@@ -130,10 +141,10 @@ fn text(compacted: &Compacted) -> String {
     let mut text = match (pieces.is_empty(), dry_run) {
         (true, _) => format!("{table}: nothing to merge in {}\n", shown(*before)),
         (false, true) => format!(
-            "{table}: of {}, {} would become about {} files\n",
+            "{table}: of {}, {} would become about {}\n",
             shown(*before),
             shown(read),
-            wrote.files
+            files(wrote.files)
         ),
         (false, false) => format!(
             "{table}: of {}, {} became {}\n",
@@ -153,7 +164,7 @@ fn text(compacted: &Compacted) -> String {
             Outcome::Committed { snapshot_id, written } => {
                 format!("{} in snapshot {snapshot_id}", shown(*written))
             }
-            Outcome::Planned { written } => format!("about {} files", written.files),
+            Outcome::Planned { written } => format!("about {}", files(written.files)),
             Outcome::Dropped { why } => format!("nothing, for now: {why}"),
             Outcome::Skipped { why } => format!("nothing: {why}"),
         };

@@ -36,6 +36,7 @@ fn named(names: &[String]) -> anyhow::Result<Vec<TableIdent>> {
     tables.collect()
 }
 
-fn memory(config: &Config) -> Allowance {
+/// For what delete files say.
+pub fn memory(config: &Config) -> Allowance {
     Allowance::new(usize::try_from(config.memory_budget / DELETES).unwrap_or(usize::MAX))
 }

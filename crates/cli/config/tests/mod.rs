@@ -20,6 +20,7 @@ use super::topic::Commit;
 use super::*;
 
 mod catalog;
+mod maintenance;
 mod patterns;
 mod reference;
 mod rest;

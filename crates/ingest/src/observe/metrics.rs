@@ -40,6 +40,9 @@ pub struct Metrics {
     pub commit_answers: IntCounterVec,
     pub last_commit_timestamp: GaugeVec,
     pub units_dropped: IntCounterVec,
+    pub compactions: IntCounterVec,
+    pub compacted_files: IntCounterVec,
+    pub compacted_bytes: IntCounterVec,
     pub halts: IntGaugeVec,
     pub lag_records: IntGaugeVec,
     pub lag_seconds: GaugeVec,
@@ -129,6 +132,22 @@ impl Metrics {
             last_commit_timestamp: made.gauge(
                 "tabletopic_last_commit_timestamp_seconds",
                 "Unix time of the last snapshot with what was read, of those that this process has seen.",
+                &["table"],
+            )?,
+            compactions: made.counter(
+                "tabletopic_compactions_total",
+                "Files that maintenance wrote in the place of others, by what became of them: committed, dropped \
+                 (another writer was quicker; it is tried again), skipped (the log says why).",
+                &["table", "outcome"],
+            )?,
+            compacted_files: made.counter(
+                "tabletopic_compacted_files_total",
+                "Data files that maintenance merged into larger ones.",
+                &["table"],
+            )?,
+            compacted_bytes: made.counter(
+                "tabletopic_compacted_bytes_total",
+                "Bytes of the data files that maintenance merged.",
                 &["table"],
             )?,
             units_dropped: made.counter(
@@ -230,6 +249,8 @@ impl Metrics {
             &self.filtered_records,
             &self.commits,
             &self.units_dropped,
+            &self.compacted_files,
+            &self.compacted_bytes,
         ] {
             of_table.with_label_values(&[&*table]);
         }

@@ -252,6 +252,23 @@ impl Observed {
             .inc();
     }
 
+    /// Maintenance is done with what it wrote in the place of `files` data files; `outcome` says how.
+    pub fn compacted(&self, table: &TableIdent, outcome: &str, files: u64, bytes: u64) {
+        let table = table.to_string();
+        let metrics = &self.metrics;
+        metrics.compactions.with_label_values(&[&*table, outcome]).inc();
+        if outcome == "committed" {
+            metrics
+                .compacted_files
+                .with_label_values(&[&*table])
+                .inc_by(files);
+            metrics
+                .compacted_bytes
+                .with_label_values(&[&*table])
+                .inc_by(bytes);
+        }
+    }
+
     /// Notes the age of a table's newest record, unless a commit has told it.
     pub(crate) fn newest_record(&self, table: &TableIdent, at: Option<Millis>) {
         if let Some(seen) = lock(&self.tables).get_mut(table) {

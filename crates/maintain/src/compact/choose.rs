@@ -32,6 +32,13 @@ pub struct Policy {
     pub bytes_per_file: Option<u64>,
 }
 
+impl Policy {
+    pub fn is_hot(&self, partition: &Partition) -> bool {
+        let touched = partition.touched();
+        touched.is_some_and(|touched| self.now - touched < self.hot_for)
+    }
+}
+
 /// Files of one partition value that are to become one, or a few.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
@@ -70,21 +77,13 @@ pub fn choose(survey: &Survey, policy: &Policy) -> Vec<Piece> {
 }
 
 fn of_partition(place: &Place, partition: &Partition, deletes: &DeleteIndex, policy: &Policy) -> Vec<Piece> {
-    let has_deletes = |file: &FileEntry| {
-        deletes
-            .of(place, &file.path, file.sequence_number)
-            .next()
-            .is_some()
-    };
+    let has_deletes = |file: &FileEntry| deletes.of(file.data(place)).next().is_some();
     let small = policy.target / 4 * SMALL_QUARTERS;
     let candidates = partition
         .files
         .iter()
         .filter(|file| file.bytes < small || has_deletes(file));
-    let hot = partition
-        .touched()
-        .is_some_and(|touched| policy.now - touched < policy.hot_for);
-    let groups: Vec<Vec<&FileEntry>> = match hot {
+    let groups: Vec<Vec<&FileEntry>> = match policy.is_hot(partition) {
         true => alike(candidates)
             .into_iter()
             .filter(|group| group.len() >= ALIKE)
@@ -139,7 +138,7 @@ fn piece(place: &Place, files: Vec<FileEntry>, deletes: &DeleteIndex, target: u6
     let bytes: u64 = files.iter().map(|file| file.bytes).sum();
     let applied: HashSet<&str> = files
         .iter()
-        .flat_map(|file| deletes.of(place, &file.path, file.sequence_number))
+        .flat_map(|file| deletes.of(file.data(place)))
         .map(|delete| delete.file.file_path())
         .collect();
     let opened = (files.len() + applied.len()) as u64;
@@ -181,6 +180,7 @@ mod tests {
             rows: 1,
             format: DataFileFormat::Parquet,
             sequence_number: number as i64,
+            file_sequence_number: Some(number as i64),
             added: Some(NOW - age),
         }
     }

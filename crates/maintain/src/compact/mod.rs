@@ -58,6 +58,18 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// As JSON and metrics have it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Planned { .. } => "planned",
+            Self::Committed { .. } => "committed",
+            Self::Dropped { .. } => "dropped",
+            Self::Skipped { .. } => "skipped",
+        }
+    }
+}
+
 /// A piece that is done with.
 #[derive(Debug, Clone, Serialize)]
 pub struct Done {
@@ -74,10 +86,12 @@ pub struct Round {
     pub survey: Survey,
     pub pieces: Vec<Piece>,
     target: u64,
+    /// Whether more may be worth doing later without anybody's doing: a partition is hot.
+    pub waits: bool,
 }
 
 impl Round {
-    /// Looks at a table. `None`: it has no snapshot yet.
+    /// Looks at a table. `None`: it has no snapshot yet, or is still what it was at the metadata location `seen`.
     ///
     /// # Errors
     /// Those of reading the table.
@@ -85,9 +99,13 @@ impl Round {
         lake: &Lake,
         table: &TableIdent,
         options: &Options,
+        seen: Option<&String>,
         waiting: &dyn Waiting,
     ) -> Result<Option<Self>, MaintainError> {
         let table = load_patiently(lake, table, waiting).await?;
+        if seen == Some(&table.metadata_location) {
+            return Ok(None);
+        }
         let version = table.metadata.format_version();
         if version != FormatVersion::V2 {
             return Err(MaintainError::Unsupported(format!(
@@ -108,10 +126,13 @@ impl Round {
             hot_for: options.hot_for,
             bytes_per_file: options.bytes_per_file,
         };
-        let pieces = choose(&survey, &policy);
         Ok(Some(Self {
+            pieces: choose(&survey, &policy),
+            waits: survey
+                .partitions
+                .values()
+                .any(|partition| policy.is_hot(partition)),
             survey,
-            pieces,
             target,
         }))
     }
@@ -245,6 +266,7 @@ fn told(
 ) -> Result<Done, MaintainError> {
     let outcome = match outcome {
         Ok(outcome) => outcome,
+        Err(error) if error.is_transient() => return Err(error),
         // The others may be done all the same.
         Err(error @ (MaintainError::Unsupported(_) | MaintainError::Read(_) | MaintainError::Write(_))) => {
             Outcome::Skipped {

@@ -87,7 +87,7 @@ impl Rewrite<'_> {
         let deletes: Vec<DeleteFile> = self
             .survey
             .deletes
-            .of(&piece.place, &file.path, file.sequence_number)
+            .of(file.data(&piece.place))
             .map(|delete| of_entry(&delete.file))
             .collect();
         let deleted = self.deletes.of(&file.path, &deletes, self.memory).await?;

@@ -94,6 +94,21 @@ impl OrphansError {
     }
 }
 
+impl OrphansError {
+    /// Whether a table stands still until somebody has looked.
+    pub fn is_halt(&self) -> bool {
+        matches!(self, Self::Commit(CommitError::Halt(_)))
+    }
+
+    /// Whether what was asked for can't be: too young files, or a table that is not there.
+    pub fn is_misuse(&self) -> bool {
+        matches!(
+            self,
+            Self::TooYoung | Self::Commit(CommitError::Catalog(CatalogError::NotFound { .. }))
+        )
+    }
+}
+
 impl From<CatalogError> for OrphansError {
     fn from(error: CatalogError) -> Self {
         Self::Commit(error.into())

@@ -27,7 +27,7 @@ use super::unit::OLDEST;
 use crate::follower::FollowerState;
 use crate::lake::Lake;
 use crate::snapshot::build::{FileChange, Rewritten};
-use crate::snapshot::deletes::{DeleteIndex, Place};
+use crate::snapshot::deletes::{Data, DeleteIndex, Place};
 use crate::snapshot::live::{self, LiveFile};
 
 /// Manifests that are read at a time.
@@ -194,9 +194,12 @@ impl Replace<'_> {
             let place = (*spec_id, file.partition().clone());
             needed.extend(paths(
                 &deletes,
-                &place,
-                file.file_path(),
-                self.replacement.read_at,
+                Data {
+                    place: &place,
+                    path: file.file_path(),
+                    sequence_number: self.replacement.read_at,
+                    file_sequence_number: Some(i64::MAX),
+                },
             ));
         }
         let reading: Vec<_> = data
@@ -212,9 +215,12 @@ impl Replace<'_> {
                 let place = (live.spec_id, live.file.partition().clone());
                 needed.extend(paths(
                     &deletes,
-                    &place,
-                    live.file.file_path(),
-                    live.sequence_number,
+                    Data {
+                        place: &place,
+                        path: live.file.file_path(),
+                        sequence_number: live.sequence_number,
+                        file_sequence_number: live.file_sequence_number,
+                    },
                 ));
             }
             // Without deletes nothing else is wanted of the rest.
@@ -261,8 +267,14 @@ impl Replace<'_> {
         removed.iter().find_map(|(path, place)| {
             // Deletes of values in one partition do not follow rows into another.
             let stays = written.iter().all(|(spec_id, _)| *spec_id == place.0);
+            let data = Data {
+                place,
+                path,
+                sequence_number: *read_at,
+                file_sequence_number: None,
+            };
             let by = deletes
-                .of(place, path, *read_at)
+                .of(data)
                 .filter(|delete| delete.sequence_number > *read_at)
                 .find(|delete| !stays || delete.file.content_type() != DataContentType::EqualityDeletes)?;
             Some(Lost::Deleted {
@@ -273,9 +285,7 @@ impl Replace<'_> {
     }
 }
 
-fn paths(deletes: &DeleteIndex, place: &Place, path: &str, sequence_number: i64) -> Vec<String> {
-    deletes
-        .of(place, path, sequence_number)
-        .map(|delete| delete.file.file_path().to_owned())
-        .collect()
+fn paths(deletes: &DeleteIndex, data: Data<'_>) -> Vec<String> {
+    let applied = deletes.of(data);
+    applied.map(|delete| delete.file.file_path().to_owned()).collect()
 }

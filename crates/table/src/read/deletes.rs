@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::AsArray;
-use arrow::datatypes::{FieldRef, Int64Type};
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use arrow::error::ArrowError;
 use futures::TryStreamExt;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::io::FileIO;
 use iceberg::spec::{DataContentType, TableMetadataRef};
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use tokio::sync::OnceCell;
 
 use super::ReadError;
@@ -26,6 +27,12 @@ use super::values::Values;
 const FILE_PATH: i32 = i32::MAX - 101;
 const POSITION: i32 = i32::MAX - 102;
 
+/// One of these columns, with its id as iceberg's conversion of a schema has it.
+fn reserved(id: i32, name: &str, ty: DataType) -> FieldRef {
+    let id = HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string())]);
+    Arc::new(Field::new(name, ty, false).with_metadata(id))
+}
+
 /// A delete file that applies to a data file, as its manifest entry has it.
 #[derive(Debug, Clone)]
 pub struct DeleteFile {
@@ -36,6 +43,15 @@ pub struct DeleteFile {
     pub content: DataContentType,
     /// The field ids of the columns whose values it names; none where it names positions.
     pub equality_ids: Vec<i32>,
+}
+
+impl DeleteFile {
+    fn unfit(&self, error: &ArrowError) -> ReadError {
+        ReadError::DeleteFile {
+            file: self.path.clone(),
+            reason: error.to_string(),
+        }
+    }
 }
 
 /// The delete files of one snapshot, read when they are first asked for. What they say is held until this is dropped.
@@ -132,23 +148,29 @@ impl DeleteFiles {
         mut memory: Box<dyn Reservation>,
     ) -> Result<Deleted, ReadError> {
         let opened = OpenFile::open(&self.file_io, &file.path, file.size).await?;
-        let index = |id| {
-            opened.columns.index(id).ok_or_else(|| ReadError::DeleteFile {
+        if [FILE_PATH, POSITION]
+            .iter()
+            .any(|id| opened.columns.index(*id).is_none())
+        {
+            return Err(ReadError::DeleteFile {
                 file: file.path.clone(),
                 reason: "it does not have the columns file_path and pos".to_owned(),
-            })
-        };
-        let (mut paths_at, mut positions_at) = (0, 1);
-        let roots = [index(FILE_PATH)?, index(POSITION)?];
-        if roots[0] > roots[1] {
-            (paths_at, positions_at) = (1, 0);
+            });
         }
+        let wanted = [
+            reserved(FILE_PATH, "file_path", DataType::Utf8),
+            reserved(POSITION, "pos", DataType::Int64),
+        ];
+        let roots = opened.roots(&wanted);
+        let make = Columns::new(&wanted, &opened.fields(&roots), &file.path)?;
         let mut by_file = HashMap::<String, Vec<u64>>::new();
         let mut batches = opened.read(&roots, None)?;
         while let Some(batch) = batches.try_next().await? {
             memory.try_grow(batch.num_rows() * size_of::<u64>())?;
-            let paths = batch.column(paths_at).as_string::<i32>();
-            let positions = batch.column(positions_at).as_primitive::<Int64Type>();
+            let columns = make.make(batch.columns(), batch.num_rows());
+            let columns = columns.map_err(|error| file.unfit(&error))?;
+            let paths = columns[0].as_string::<i32>();
+            let positions = columns[1].as_primitive::<Int64Type>();
             for (path, position) in paths.iter().zip(positions) {
                 let (Some(path), Some(position)) = (path, position.and_then(|at| u64::try_from(at).ok()))
                 else {
@@ -190,10 +212,7 @@ impl DeleteFiles {
         }
         let roots = opened.roots(&columns);
         let make = Columns::new(&columns, &opened.fields(&roots), &file.path)?;
-        let unfit = |error: ArrowError| ReadError::DeleteFile {
-            file: file.path.clone(),
-            reason: error.to_string(),
-        };
+        let unfit = |error: ArrowError| file.unfit(&error);
         let mut values = Values::new(columns, memory).map_err(unfit)?;
         let mut batches = opened.read(&roots, None)?;
         while let Some(batch) = batches.try_next().await? {

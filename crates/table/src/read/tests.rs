@@ -210,3 +210,39 @@ async fn delete_files_without_memory_are_an_error_and_can_be_asked_for_again() {
     assert_eq!(deletes.positions, [3]);
     assert_eq!(deletes.values.len(), 1);
 }
+
+#[tokio::test]
+async fn position_deletes_of_other_types_are_refused() {
+    let file_io = FileIO::new_with_memory();
+    let columns: Vec<(i32, &str, ArrayRef)> = vec![
+        (POSITION, "pos", longs(&[3])),
+        (FILE_PATH, "file_path", longs(&[0])),
+    ];
+    let file = DeleteFile {
+        size: write(&file_io, BY_POSITION, columns).await,
+        ..by_position(&FileIO::new_with_memory()).await
+    };
+    let files = DeleteFiles::new(file_io, metadata());
+    let refused = files.of(DATA, &[file], &Bounded::new(1 << 20)).await;
+    let said = refused.unwrap_err().to_string();
+    assert!(
+        said.contains(BY_POSITION) && said.contains("file_path") && said.contains("Int64"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn the_columns_of_position_deletes_may_stand_in_either_order() {
+    let file_io = FileIO::new_with_memory();
+    let columns: Vec<(i32, &str, ArrayRef)> = vec![
+        (POSITION, "pos", longs(&[3])),
+        (FILE_PATH, "file_path", Arc::new(StringArray::from(vec![DATA]))),
+    ];
+    let file = DeleteFile {
+        size: write(&file_io, BY_POSITION, columns).await,
+        ..by_position(&FileIO::new_with_memory()).await
+    };
+    let files = DeleteFiles::new(file_io, metadata());
+    let deletes = files.of(DATA, &[file], &Bounded::new(1 << 20)).await.unwrap();
+    assert_eq!(deletes.positions, [3]);
+}

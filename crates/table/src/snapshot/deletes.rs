@@ -12,6 +12,17 @@ const FILE_PATH: i32 = i32::MAX - 101;
 /// Where a file lies: spec and partition value.
 pub type Place = (i32, Struct);
 
+/// What decides which deletes apply to a data file.
+#[derive(Debug, Clone, Copy)]
+pub struct Data<'a> {
+    pub place: &'a Place,
+    pub path: &'a str,
+    /// Of its rows, which may have been in other files before.
+    pub sequence_number: i64,
+    /// Of the snapshot that added the file itself.
+    pub file_sequence_number: Option<i64>,
+}
+
 /// Live delete files, by where they apply.
 #[derive(Debug, Default)]
 pub struct DeleteIndex {
@@ -41,15 +52,10 @@ impl DeleteIndex {
     }
 
     /// Those that may take rows from a data file.
-    pub fn of<'a>(
-        &'a self,
-        place: &Place,
-        path: &'a str,
-        sequence_number: i64,
-    ) -> impl Iterator<Item = &'a LiveFile> {
-        let here = self.by_place.get(place).into_iter().flatten();
+    pub fn of<'a>(&'a self, data: Data<'a>) -> impl Iterator<Item = &'a LiveFile> {
+        let here = self.by_place.get(data.place).into_iter().flatten();
         here.chain(&self.everywhere)
-            .filter(move |delete| applies(delete, path, sequence_number))
+            .filter(move |delete| applies(delete, data))
     }
 
     /// All of them, with the place that they apply to; `None`: everywhere.
@@ -62,11 +68,15 @@ impl DeleteIndex {
     }
 }
 
-/// Whether a delete file in the place of a data file, or everywhere, may take rows from it.
-fn applies(delete: &LiveFile, path: &str, sequence_number: i64) -> bool {
+/// Whether a delete file in the place of a data file, or everywhere, may take rows from it. Positions name files, so that
+/// they apply to none that came later: not to one either that has the rows of those that they name.
+fn applies(delete: &LiveFile, data: Data<'_>) -> bool {
     match delete.file.content_type() {
-        DataContentType::EqualityDeletes => delete.sequence_number > sequence_number,
-        _ => delete.sequence_number >= sequence_number && only(&delete.file).is_none_or(|only| only == path),
+        DataContentType::EqualityDeletes => delete.sequence_number > data.sequence_number,
+        _ => {
+            let since = data.file_sequence_number.unwrap_or(data.sequence_number);
+            delete.sequence_number >= since && only(&delete.file).is_none_or(|only| only == data.path)
+        }
     }
 }
 
@@ -117,11 +127,15 @@ mod tests {
     fn values_are_deleted_from_older_files_and_positions_from_those_of_the_same_commit_too() {
         let values = delete(DataContentType::EqualityDeletes, 5, None);
         let positions = delete(DataContentType::PositionDeletes, 5, None);
-        let applied = |sequence| {
-            (
-                applies(&values, "a", sequence),
-                applies(&positions, "a", sequence),
-            )
+        let place = (0, Struct::empty());
+        let applied = |sequence_number| {
+            let data = Data {
+                place: &place,
+                path: "a",
+                sequence_number,
+                file_sequence_number: Some(sequence_number),
+            };
+            (applies(&values, data), applies(&positions, data))
         };
         assert_eq!(applied(4), (true, true));
         assert_eq!(applied(5), (false, true));
@@ -129,10 +143,24 @@ mod tests {
     }
 
     #[test]
-    fn positions_of_one_file_apply_to_no_other() {
+    fn positions_of_one_file_apply_to_no_other_and_to_none_that_came_later() {
+        let place = (0, Struct::empty());
+        let data = |path| Data {
+            place: &place,
+            path,
+            sequence_number: 1,
+            file_sequence_number: Some(1),
+        };
         let of_one = delete(DataContentType::PositionDeletes, 5, Some(("a", "a")));
-        assert!(applies(&of_one, "a", 1) && !applies(&of_one, "b", 1));
+        assert!(applies(&of_one, data("a")) && !applies(&of_one, data("b")));
         let of_some = delete(DataContentType::PositionDeletes, 5, Some(("a", "c")));
-        assert!(applies(&of_some, "b", 1));
+        assert!(applies(&of_some, data("b")));
+        let rewritten = Data {
+            file_sequence_number: Some(6),
+            ..data("b")
+        };
+        assert!(!applies(&of_some, rewritten));
+        let values = delete(DataContentType::EqualityDeletes, 5, None);
+        assert!(applies(&values, rewritten), "its rows are as old as ever");
     }
 }

@@ -153,7 +153,7 @@ async fn an_upload_is_visible_only_when_complete() {
         listed(&store, "t")
             .await
             .iter()
-            .all(|name| name.starts_with("t/x#")),
+            .all(|name| name.starts_with("t/data/large#")),
         "only the temporary file is listed"
     );
     upload.complete().await.unwrap();

@@ -1,0 +1,91 @@
+//! Maintenance beside `run`, on a thread of its own: what it decodes and encodes holds up nobody else.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use iceberg::TableIdent;
+use tabletopic_ingest::observe::Observed;
+use tabletopic_maintain::background::{Settings, keep_up};
+use tabletopic_maintain::compact::{Done, Options};
+use tabletopic_maintain::pace::Share;
+use tabletopic_maintain::survey::Tally;
+use tabletopic_offsets::Follower;
+use tabletopic_table::Lake;
+use tabletopic_table::follower::ident;
+use tokio::sync::oneshot;
+
+use crate::commands::maintain::memory;
+use crate::config::Config;
+
+/// Bytes that one file may save at least: see `docs/maintenance.md`.
+const BYTES_PER_FILE: u64 = 32 << 20;
+
+/// The thread. It leaves when it is told to.
+pub struct Maintenance {
+    leave: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Maintenance {
+    /// `None`: the configuration wants none.
+    ///
+    /// # Errors
+    /// Those of making a thread.
+    pub fn start(config: &Config, lake: Lake, observed: Arc<Observed>) -> anyhow::Result<Option<Self>> {
+        let Some(wanted) = &config.maintenance else {
+            return Ok(None);
+        };
+        let settings = Settings {
+            interval: wanted.interval,
+            options: Options {
+                target: None,
+                hot_for: i64::try_from(wanted.hot_for.as_millis()).unwrap_or(i64::MAX),
+                bytes_per_file: Some(BYTES_PER_FILE),
+            },
+            share: Share {
+                processor: wanted.processor,
+                bytes_per_second: wanted.read_rate,
+            },
+            memory: memory(config),
+        };
+        let (leave, told) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let thread = std::thread::Builder::new()
+            .name("maintenance".to_owned())
+            .spawn(move || {
+                let tables = || tables(&observed);
+                let compacted = |table: &TableIdent, done: &Done| {
+                    let Tally { files, bytes } = done.read;
+                    observed.compacted(table, done.outcome.as_str(), files, bytes);
+                };
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = keep_up(&lake, &settings, &tables, &compacted) => {}
+                        _ = told => {}
+                    }
+                });
+            })?;
+        Ok(Some(Self { leave, thread }))
+    }
+
+    /// Ends it, when nobody commits any more: connections that it has opened end with it. What it was about to write is
+    /// left to the removal of orphans.
+    pub fn end(self) {
+        drop(self.leave);
+        if self.thread.join().is_err() {
+            tracing::warn!("maintenance has panicked");
+        }
+    }
+}
+
+/// The tables that hold something, and their followers.
+fn tables(observed: &Observed) -> Vec<TableIdent> {
+    let main = observed.tables().into_keys();
+    main.flat_map(|table| {
+        let followers = [Follower::DeadLetters, Follower::Ledger].map(|follower| ident(&table, follower));
+        std::iter::once(table).chain(followers)
+    })
+    .collect()
+}

@@ -1,0 +1,91 @@
+//! Maintenance beside the ingest: files are merged and history expires while records come in and processes are killed,
+//! and a reader that looks all the time misses none.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use serde_json::Value;
+
+use crate::feed::{Feed, POISON, never_halted};
+
+/// More than a query takes, and few enough to expire in a test: a snapshot a second.
+const SNAPSHOTS: &str = "40";
+
+/// Looks at the tables each second.
+const OFTEN: &str = "[maintenance]\ninterval = \"1s\"\nprocessor = 1.0\n\n[workers]";
+
+#[test]
+fn a_table_stays_small_and_readable_while_it_is_written_and_maintained() {
+    let feed = Feed::new("maintained", 2);
+    feed.edit("[workers]", OFTEN);
+    feed.without_group();
+    feed.produce(100, POISON);
+    feed.catch_up();
+    feed.lake
+        .foreign(&["set", "tabletopic.expire.max-snapshots", SNAPSHOTS]);
+
+    let done = AtomicBool::new(false);
+    let (answers, log) = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut answers = Vec::new();
+            while !done.load(Ordering::Relaxed) {
+                answers.push(counted(&feed));
+            }
+            answers
+        });
+        let log = ingest_and_kill(&feed);
+        done.store(true, Ordering::Relaxed);
+        (reader.join().expect("every question was answered"), log)
+    });
+    assert!(log.contains(" compacted table="), "nothing was merged:\n{log}");
+    assert!(
+        answers.is_sorted() && answers.len() > 5,
+        "rows came and never went: {answers:?}"
+    );
+
+    feed.holds(&[]);
+    let files = feed.lake.must("files", &[]);
+    println!("{files:#}");
+    // Three days, each with fewer than sixteen files of each tier, of which there are two here.
+    assert!(files["live_data_files"].as_u64() < Some(3 * 2 * 16), "{files:#}");
+    // What was merged has left with the snapshots that led to it, but for what the killed processes were about to do.
+    assert!(files["unneeded_data_files"].as_u64() < Some(30), "{files:#}");
+    feed.lake.is_sound();
+}
+
+fn counted(feed: &Feed) -> u64 {
+    let name = feed
+        .lake
+        .table
+        .rsplit_once('.')
+        .expect("a namespace and a name")
+        .1;
+    let asked = feed.lake.must(
+        "ask",
+        &[&format!(
+            "SELECT count(*) AS rows, sum(quantity) AS sum FROM {name}"
+        )],
+    );
+    let row: &Value = &asked["rows"][0][0];
+    row["rows"].as_u64().unwrap_or_else(|| panic!("{asked:#}"))
+}
+
+/// Three services, of which two are killed. Answers what they said.
+fn ingest_and_kill(feed: &Feed) -> String {
+    let mut log = String::new();
+    for round in 0..3 {
+        let service = feed.run();
+        let rows = feed.produce(5000, &[POISON, &["--rate", "200"]].concat());
+        if round < 2 {
+            log += &service.kill();
+        } else {
+            // What the killed ones had not committed comes first.
+            feed.wait_for_rows(&service, rows);
+            let said = service.terminate();
+            never_halted(&said);
+            log += &said;
+        }
+    }
+    feed.catch_up();
+    log
+}
