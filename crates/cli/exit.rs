@@ -9,6 +9,7 @@ use tabletopic_ingest::observe::look::LookError;
 use tabletopic_ingest::prepare::PrepareError;
 use tabletopic_ingest::run::RunError;
 use tabletopic_maintain::MaintainError;
+use tabletopic_maintain::orphans::OrphansError;
 use tabletopic_query::QueryError;
 use tabletopic_query::script::ScriptError;
 use tabletopic_registry::SettingsError;
@@ -77,14 +78,19 @@ impl Exit {
                 _ => false,
             };
         let maintained = error.downcast_ref::<MaintainError>();
-        let unavailable = unavailable || maintained.is_some_and(MaintainError::is_transient);
+        let orphans = error.downcast_ref::<OrphansError>();
+        let unavailable = unavailable
+            || maintained.is_some_and(MaintainError::is_transient)
+            || orphans.is_some_and(OrphansError::is_transient);
         let halted = maintained.is_some_and(MaintainError::is_halt)
+            || orphans.is_some_and(OrphansError::is_halt)
             || matches!(
                 error.downcast_ref(),
                 Some(DeadLettersError::Commit(CommitError::Halt(_)))
             );
         let misconfigured = error.is::<ConfigError>()
             || maintained.is_some_and(MaintainError::is_no_such_table)
+            || orphans.is_some_and(OrphansError::is_misuse)
             || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))
             || error.is::<UsageError>()
             || error.is::<SettingsError>()

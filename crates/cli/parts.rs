@@ -12,7 +12,7 @@ use tabletopic_clock::{OsEntropy, SystemClock};
 use tabletopic_registry::{self as registries, Registry, SettingsError};
 use tabletopic_source::{KafkaBroker, KafkaSettings, MOST_PREFETCH, MskIam, SourceError, Tokens};
 use tabletopic_table::Lake;
-use tabletopic_table::storage::{AbandonedUploads, OpenError, RequestCounts, Store};
+use tabletopic_table::storage::{AbandonedUploads, Listing, OpenError, RequestCounts, Store};
 
 use crate::aws::Keys;
 use crate::catalogs;
@@ -95,6 +95,7 @@ fn without_parents(path: &Path) -> PathBuf {
 /// Everything that commits are made with, and what of a store is not a file's.
 pub struct Opened {
     pub lake: Lake,
+    pub listing: Arc<dyn Listing>,
     pub abandoned: Option<AbandonedUploads>,
 }
 
@@ -115,10 +116,15 @@ pub async fn open(config: &Config, requests: Arc<RequestCounts>) -> anyhow::Resu
             (client, store)
         }
     };
-    Ok(Opened {
+    Ok(opened(catalog, store))
+}
+
+fn opened(catalog: Arc<dyn NamesTables>, store: Store) -> Opened {
+    Opened {
         lake: lake_of(catalog, store.file_io),
+        listing: store.listing,
         abandoned: store.abandoned,
-    })
+    }
 }
 
 /// The store of a warehouse that the configuration names.
@@ -134,25 +140,36 @@ pub async fn lake(config: &Config, requests: Arc<RequestCounts>) -> anyhow::Resu
     Ok(open(config, requests).await?.lake)
 }
 
-/// [`lake`], if there is a catalog. Makes nothing.
-pub async fn existing_lake(config: &Config) -> anyhow::Result<Option<Lake>> {
+/// [`open`], if there is a catalog. Makes nothing.
+async fn existing(config: &Config) -> anyhow::Result<Option<Opened>> {
     match &config.catalog.kind {
         CatalogKind::Sqlite(file) if !file.exists() => Ok(None),
-        CatalogKind::Sqlite(_) | CatalogKind::Rest(_) => Ok(Some(lake(config, Arc::default()).await?)),
+        CatalogKind::Sqlite(_) | CatalogKind::Rest(_) => Ok(Some(open(config, Arc::default()).await?)),
         CatalogKind::Postgres(postgres) => {
-            let file_io = warehouse_store(config, Arc::default())?.file_io;
-            let catalog = catalogs::existing_database(&config.catalog, postgres, file_io.clone()).await?;
-            Ok(catalog.map(|catalog| lake_of(Arc::new(catalog), file_io)))
+            let store = warehouse_store(config, Arc::default())?;
+            let catalog =
+                catalogs::existing_database(&config.catalog, postgres, store.file_io.clone()).await?;
+            Ok(catalog.map(|catalog| opened(Arc::new(catalog), store)))
         }
     }
 }
 
-/// [`existing_lake`] for somebody who asks about what is there: an error where there is no catalog yet.
-pub async fn lake_to_ask(config: &Config) -> anyhow::Result<Lake> {
-    existing_lake(config).await?.with_context(|| {
+/// [`lake`], if there is a catalog. Makes nothing.
+pub async fn existing_lake(config: &Config) -> anyhow::Result<Option<Lake>> {
+    Ok(existing(config).await?.map(|opened| opened.lake))
+}
+
+/// [`open`] for somebody who asks about what is there: an error where there is no catalog yet.
+pub async fn open_to_ask(config: &Config) -> anyhow::Result<Opened> {
+    existing(config).await?.with_context(|| {
         let place = config.catalog.place();
         format!("there is no catalog at {place} yet; `tabletopic run` makes it")
     })
+}
+
+/// [`open_to_ask`], for commits alone.
+pub async fn lake_to_ask(config: &Config) -> anyhow::Result<Lake> {
+    Ok(open_to_ask(config).await?.lake)
 }
 
 /// [`existing_lake`] for somebody who only looks: where there is no catalog yet, an empty one stands for it.

@@ -33,6 +33,7 @@ mod login;
 mod main_path;
 mod maintenance;
 mod many;
+mod orphans;
 mod partitions;
 mod plan;
 mod postgres;

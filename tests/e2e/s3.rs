@@ -24,7 +24,7 @@ fn keys() -> String {
 }
 
 /// A configuration that reaches the store by its proxy, with the keys in it.
-fn configure(lake: &Lake, store: &S3, topic: &Topic, job: &str, more: &str) -> PathBuf {
+pub fn configure(lake: &Lake, store: &S3, topic: &Topic, job: &str, more: &str) -> PathBuf {
     configure_at(&store.proxy, lake, topic, job, more)
 }
 

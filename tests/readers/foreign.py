@@ -6,6 +6,7 @@
   foreign.py ... delete --where "quantity < 3"
   foreign.py ... rollback --to SNAPSHOT        main goes back; or --steps 1, that many snapshots
   foreign.py ... expire --id SNAPSHOT          or --keep 1, all but the newest and those that a ref holds
+  foreign.py ... tag NAME                      on the snapshot that `main` is on
   foreign.py ... drop                          the table leaves the catalog; its files stay
   foreign.py ... add-column NAME TYPE          also drop-column NAME, widen NAME TYPE, set KEY VALUE
 """
@@ -64,6 +65,10 @@ def expire(table, options):
     newest = sorted(table.snapshots(), key=lambda snapshot: snapshot.sequence_number)
     ids = options.id or [s.snapshot_id for s in newest[: len(newest) - options.keep] if s.snapshot_id not in held]
     table.maintenance.expire_snapshots().by_ids(ids).commit()
+
+
+def tag(table, options):
+    table.manage_snapshots().create_tag(table.current_snapshot().snapshot_id, options.name).commit()
 
 
 def remove_tag(table, options):
@@ -132,6 +137,7 @@ def main():
     command("drop", drop)
     command("append", append).add_argument("--count", type=int, default=1)
     command("delete", delete).add_argument("--where", required=True)
+    command("tag", tag).add_argument("name")
     command("remove-tag", remove_tag).add_argument("name")
     where = command("rollback", rollback).add_mutually_exclusive_group(required=True)
     where.add_argument("--to", type=int, metavar="SNAPSHOT")

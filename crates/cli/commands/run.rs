@@ -122,7 +122,7 @@ pub(super) async fn parts(
         let (registry, writers) = (registry.into(), jobs.registered.clone());
         Arc::new(SchemaLookups::new(registry, writers, observed.clone()))
     });
-    let Opened { lake, abandoned } = parts::open(config, instruments.requests.clone()).await?;
+    let Opened { lake, abandoned, .. } = parts::open(config, instruments.requests.clone()).await?;
     if let Some(abandoned) = abandoned {
         tokio::spawn(abandoned.keep_aborting(Arc::new(SystemClock)));
     }

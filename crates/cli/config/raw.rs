@@ -21,7 +21,7 @@ use super::start::Start;
 use super::subject::SubjectStrategy;
 use super::table_name::TableName;
 use super::topic::{KafkaColumn, SchemaStep};
-use super::units::{Interval, Size};
+use super::units::{CommitInterval, Interval, Size};
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -186,7 +186,7 @@ pub struct Limits {
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct Commit {
-    pub interval: Option<Interval>,
+    pub interval: Option<CommitInterval>,
     pub target_file_size: Option<Size>,
 }
 

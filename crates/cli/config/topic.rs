@@ -25,7 +25,7 @@ use super::registry::Registry;
 use super::start::Start;
 use super::subject::SubjectStrategy;
 use super::table_name::TableName;
-use super::units::{Interval, Size};
+use super::units::{CommitInterval, Size};
 use super::{pattern, raw, required, shape};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -263,7 +263,7 @@ impl Topic {
                 interval: raw
                     .commit
                     .interval
-                    .map_or(Duration::from_secs(60), |Interval(interval)| interval),
+                    .map_or(Duration::from_secs(60), |CommitInterval(interval)| interval),
                 target_file_size: raw.commit.target_file_size.unwrap_or(Size::mib(256)).0,
             },
             name,

@@ -26,6 +26,27 @@ impl TryFrom<String> for Interval {
     }
 }
 
+/// How often is committed: an [`Interval`] of at most 12 hours. What a unit has written is not committed any more a day
+/// after its first record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct CommitInterval(pub Duration);
+
+impl TryFrom<String> for CommitInterval {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
+        let Interval(interval) = Interval::try_from(text.clone())?;
+        match interval <= LONGEST {
+            true => Ok(Self(interval)),
+            false => Err(format!(
+                "`{text}` is too long: files have to be in the table a day after their first record; write at most \"12h\""
+            )),
+        }
+    }
+}
+
 /// A number of bytes above zero: `128MiB` (1024 * 1024 each), `128MB` (1000 * 1000 each).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

@@ -12,6 +12,7 @@ pub mod compact;
 mod error;
 pub mod expire;
 mod memory;
+pub mod orphans;
 mod owner;
 pub mod pace;
 pub mod survey;

@@ -2,6 +2,7 @@
 
 pub mod compact;
 pub mod expire;
+pub mod orphans;
 
 use anyhow::Context;
 use iceberg::TableIdent;
@@ -18,6 +19,10 @@ const DELETES: u64 = 4;
 /// The catalog and the tables that are named.
 async fn tables(config: &Config, names: &[String]) -> anyhow::Result<(Lake, Vec<TableIdent>)> {
     let lake = parts::lake_to_ask(config).await?;
+    Ok((lake, named(names)?))
+}
+
+fn named(names: &[String]) -> anyhow::Result<Vec<TableIdent>> {
     let tables = names.iter().map(|name| {
         let parts: Vec<&str> = name.split('.').collect();
         TableIdent::from_strs(&parts)
@@ -29,8 +34,7 @@ async fn tables(config: &Config, names: &[String]) -> anyhow::Result<(Lake, Vec<
                 ))
             })
     });
-    let tables = tables.collect::<anyhow::Result<_>>()?;
-    Ok((lake, tables))
+    tables.collect()
 }
 
 /// For what delete files say.

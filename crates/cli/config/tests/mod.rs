@@ -692,6 +692,12 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     ),
     (
         "format = \"json\"",
+        "format = \"json\"\ncommit.interval = \"13h\"",
+        "14: topic.commit.interval: `13h` is too long: files have to be in the table a day after their first record; write \
+         at most \"12h\"",
+    ),
+    (
+        "format = \"json\"",
         "format = \"json\"\ncommit.target_file_size = \"big\"",
         "14: topic.commit.target_file_size: `big` is not a size; write for example \"128MiB\" or \"512KiB\"",
     ),

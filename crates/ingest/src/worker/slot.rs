@@ -191,7 +191,7 @@ impl Slot {
                 counts: cut.counts,
             });
         }
-        self.opened = None;
+        let opened = self.opened.take();
         if ranges.is_empty() {
             return Ok(None);
         }
@@ -210,7 +210,7 @@ impl Slot {
             files.push(file);
         }
         let unit = Unit {
-            created: now,
+            created: opened.unwrap_or(now),
             schema: writing.version.schema.clone(),
             spec_id: writing.version.spec.spec_id(),
             files: std::mem::take(&mut writing.closed),

@@ -2,7 +2,8 @@
 //!
 //! [`commit`] is the one loop that talks to the catalog. What a commit does is a [`Plan`], decided again on every
 //! base: [`Append`] for units, [`Anchor`] for starts, [`ChangeSchema`] for columns, [`ChangePartitions`] for the spec,
-//! [`Redrive`] for dead letters, [`Renew`] for the tag, [`Replace`] for rewritten files, and one plan for each command of `resolve`.
+//! [`Redrive`] for dead letters, [`Renew`] for the tag, [`Replace`] for rewritten files, [`Fence`] before files are removed,
+//! and one plan for each command of `resolve`.
 
 mod anchor;
 mod append;
@@ -13,6 +14,7 @@ mod change_schema;
 mod engine;
 mod error;
 pub mod expire;
+mod fence;
 mod halt;
 #[cfg(test)]
 mod history;
@@ -35,6 +37,7 @@ pub use change_partitions::ChangePartitions;
 pub use change_schema::ChangeSchema;
 pub use engine::{Committed, Plan, commit, load_patiently, next_snapshot};
 pub use error::CommitError;
+pub use fence::Fence;
 pub use halt::Halt;
 pub use look::Look;
 pub use redrive::{LettersOf, Redrive, open_letters};

@@ -14,6 +14,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use iceberg::spec::{
     DataContentType, DataFile, ManifestContentType, ManifestFile, Operation, SchemaRef, TableMetadata,
 };
+use tabletopic_clock::Millis;
 use tabletopic_offsets::{Kind, TableState};
 
 use super::append::fits_table;
@@ -22,6 +23,7 @@ use super::change::{Change, Leaving};
 use super::engine::Plan;
 use super::error::CommitError;
 use super::tag_state::{Note, SnapshotAt, TagState};
+use super::unit::OLDEST;
 use crate::follower::FollowerState;
 use crate::lake::Lake;
 use crate::snapshot::build::{FileChange, Rewritten};
@@ -33,6 +35,10 @@ const AT_ONCE: usize = 8;
 
 /// Bases that it is planned on: each costs reading all manifests.
 const MOST_PLANS: u32 = 8;
+
+/// After so long it is given up: its files have to be younger than any that a removal of orphans takes. The other half of
+/// that time is for writing them.
+const LATEST: Millis = OLDEST / 2;
 
 /// A state that stays what it is while files are rewritten.
 pub trait Maintained: TagState {
@@ -85,6 +91,8 @@ pub enum Lost {
         by: String,
     },
     Incompatible(String),
+    /// The catalog was away for so long that the new files may be gone.
+    TooLate,
 }
 
 impl fmt::Display for Lost {
@@ -100,6 +108,7 @@ impl fmt::Display for Lost {
             Self::Overtaken => write!(f, "other commits were quicker {MOST_PLANS} times"),
             Self::Deleted { path, by } => write!(f, "rows of {path} were deleted meanwhile, by {by}"),
             Self::Incompatible(why) => write!(f, "the table changed meanwhile: {why}"),
+            Self::TooLate => write!(f, "it could not be committed for {} hours", LATEST / 3_600_000),
         }
     }
 }
@@ -110,6 +119,8 @@ pub struct Replace<'a> {
     lake: &'a Lake,
     replacement: &'a Replacement,
     plans: u32,
+    /// When its files were written, at the latest.
+    begun: Millis,
     lost: Option<Lost>,
 }
 
@@ -119,6 +130,7 @@ impl<'a> Replace<'a> {
             lake,
             replacement,
             plans: 0,
+            begun: lake.clock.now(),
             lost: None,
         }
     }
@@ -135,6 +147,10 @@ impl<S: Maintained> Plan<S> for Replace<'_> {
         self.plans += 1;
         if self.plans > MOST_PLANS {
             self.lost = Some(Lost::Overtaken);
+            return Ok(None);
+        }
+        if self.lake.clock.now() - self.begun > LATEST {
+            self.lost = Some(Lost::TooLate);
             return Ok(None);
         }
         let remove = match self.removals(base).await? {

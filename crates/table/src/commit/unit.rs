@@ -10,7 +10,7 @@ use tabletopic_offsets::{PendingRange, UnitRange};
 /// control records, aborted transactions and filtered records.
 #[derive(Debug, Clone)]
 pub struct Unit {
-    /// When it was cut.
+    /// When its first record was taken: none of its files is older.
     pub created: Millis,
     /// What its files were written under.
     pub schema: SchemaRef,
@@ -33,5 +33,5 @@ pub struct DeadLetterFile {
 pub const LOOK_UP_AFTER: Millis = 60 * 60 * 1000;
 
 /// Above this age a unit is dropped and its offsets are read again: somebody's orphan removal may have taken its
-/// files (section 3.7).
+/// files (section 3.7). What is not of a unit keeps to it as well.
 pub const OLDEST: Millis = 24 * 60 * 60 * 1000;

@@ -4,7 +4,7 @@
 //! ```text
 //! warehouse, properties ─> StorageSettings, checked ─> open ─┐
 //!                                                            v
-//! FileIO ─> ObjectStorage (URI -> path) ─> CountingStore ─> DurableLocal | S3 | Gcs | Adls | InMemory
+//! FileIO, Listing ─> ObjectStorage (URI -> path) ─> CountingStore ─> DurableLocal | S3 | Gcs | Adls | InMemory
 //! ```
 //!
 //! Where a catalog decides on the tables' places, there is no one warehouse: `Stores` opens the store of a location when
@@ -18,6 +18,7 @@ mod durable_local;
 mod empty_store;
 mod gcs;
 mod hidden;
+mod listing;
 mod object_storage;
 mod properties;
 mod s3;
@@ -36,7 +37,8 @@ use object_store::ObjectStore;
 
 pub use counting::{CountingStore, RequestCount, RequestCounts, RequestKind};
 pub use durable_local::DurableLocal;
-use object_storage::{Locate, ObjectStorage, ObjectStorageFactory, OneStore, OpenStore, WriteOptions};
+pub use listing::{Listed, Listing};
+use object_storage::{ObjectStorage, ObjectStorageFactory, OneStore, OpenStore, WriteOptions};
 pub use properties::SettingsError;
 pub use s3::{AbandonedUploads, aws_credentials, aws_region};
 pub use settings::{Environment, OpenError, StorageSettings, Store};
@@ -51,7 +53,17 @@ use uri::BaseUri;
 /// `Unexpected` and retryable.
 pub fn file_io(store: Arc<dyn ObjectStore>, base_uri: &str, counters: Arc<RequestCounts>) -> FileIO {
     let opened = open_store(store, base_uri, counters, WriteOptions::default());
-    file_io_of(Arc::new(OneStore(opened)))
+    file_io_of(&ObjectStorage::new(Arc::new(OneStore(opened))))
+}
+
+/// Lists the files of `store`, as [`file_io`] reads them.
+pub fn listing(
+    store: Arc<dyn ObjectStore>,
+    base_uri: &str,
+    counters: Arc<RequestCounts>,
+) -> Arc<dyn Listing> {
+    let opened = open_store(store, base_uri, counters, WriteOptions::default());
+    Arc::new(ObjectStorage::new(Arc::new(OneStore(opened))))
 }
 
 fn open_store(
@@ -67,7 +79,6 @@ fn open_store(
     })
 }
 
-fn file_io_of(places: Arc<dyn Locate>) -> FileIO {
-    let storage = ObjectStorage::new(places);
-    FileIOBuilder::new(Arc::new(ObjectStorageFactory::new(storage))).build()
+fn file_io_of(storage: &ObjectStorage) -> FileIO {
+    FileIOBuilder::new(Arc::new(ObjectStorageFactory::new(storage.clone()))).build()
 }

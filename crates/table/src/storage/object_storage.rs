@@ -69,7 +69,7 @@ impl ObjectStorage {
         }
     }
 
-    fn locate(&self, location: &str) -> Result<(Arc<OpenStore>, Path)> {
+    pub(super) fn locate(&self, location: &str) -> Result<(Arc<OpenStore>, Path)> {
         self.places.locate(location)
     }
 }

@@ -10,7 +10,8 @@ use object_store::{Attribute, Attributes, TagSet};
 use super::adls::AdlsSettings;
 use super::counting::RequestCounts;
 use super::gcs::GcsSettings;
-use super::object_storage::{OneStore, OpenStore, WriteOptions};
+use super::listing::Listing;
+use super::object_storage::{Locate, ObjectStorage, OneStore, OpenStore, WriteOptions};
 use super::properties::{Properties, SettingsError};
 use super::s3::{AbandonedUploads, S3Settings};
 use super::vended::Vended;
@@ -58,8 +59,20 @@ impl From<object_store::Error> for OpenError {
 #[derive(Debug)]
 pub struct Store {
     pub file_io: FileIO,
+    pub listing: Arc<dyn Listing>,
     /// Of a store that keeps what a process that died has sent of a file.
     pub abandoned: Option<AbandonedUploads>,
+}
+
+impl Store {
+    pub(super) fn of(places: Arc<dyn Locate>, abandoned: Option<AbandonedUploads>) -> Self {
+        let storage = ObjectStorage::new(places);
+        Self {
+            file_io: file_io_of(&storage),
+            listing: Arc::new(storage),
+            abandoned,
+        }
+    }
 }
 
 impl StorageSettings {
@@ -96,10 +109,7 @@ impl StorageSettings {
         counts: Arc<RequestCounts>,
     ) -> Result<Store, OpenError> {
         let (store, abandoned) = self.open_store(None, environment, counts)?;
-        Ok(Store {
-            file_io: file_io_of(Arc::new(OneStore(store))),
-            abandoned,
-        })
+        Ok(Store::of(Arc::new(OneStore(store)), abandoned))
     }
 
     /// Credentials that are `vended` stand in the place of those that the settings and the environment lead to.

@@ -14,8 +14,8 @@ use super::hidden::Hidden;
 use super::object_storage::{Locate, OpenStore};
 use super::properties::{SettingsError, check_known};
 use super::settings::{StorageSettings, Store};
+use super::uri;
 use super::vended::Vended;
-use super::{file_io_of, uri};
 
 /// A variable of the process's environment.
 pub type Lookup = fn(&str) -> Option<String>;
@@ -67,10 +67,7 @@ impl StoresSettings {
             counts,
             open: RwLock::default(),
         };
-        Store {
-            file_io: file_io_of(Arc::new(stores)),
-            abandoned: None,
-        }
+        Store::of(Arc::new(stores), None)
     }
 
     /// The store at `root`, as it is configured and as the catalog has `granted` it.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use iceberg::ErrorKind;
 use iceberg::io::FileIO;
 use object_store::ObjectStore;
@@ -24,6 +24,50 @@ async fn write(files: &FileIO, location: &str, bytes: impl Into<Bytes>) {
         .write(bytes.into())
         .await
         .unwrap();
+}
+
+/// What is below a folder, by location with its size.
+async fn listed(listing: &dyn Listing, folder: &str) -> Vec<(String, u64)> {
+    let files = listing.below(folder).map_ok(|file| (file.location, file.bytes));
+    let mut files: Vec<_> = files.try_collect().await.unwrap();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn what_is_below_a_folder_is_listed_by_the_locations_that_tables_have() {
+    let folder = TempDir::new().unwrap();
+    let local = format!("file://{}", folder.path().display());
+    let stores: [(Arc<dyn ObjectStore>, &str, String); 2] = [
+        (
+            Arc::new(InMemory::new()),
+            "memory:///",
+            "memory:///lake".to_owned(),
+        ),
+        (Arc::new(DurableLocal::new()), "file:///", local),
+    ];
+    for (store, base, root) in stores {
+        let (files, _) = open(store.clone(), base);
+        let counts = Arc::new(RequestCounts::default());
+        let listing = listing(store, base, counts.clone());
+        for name in ["t/metadata/v 1%2F.json", "t/data/x", "t2/y"] {
+            write(&files, &format!("{root}/{name}"), "12345").await;
+        }
+        let expected = [
+            (format!("{root}/t/data/x"), 5),
+            (format!("{root}/t/metadata/v 1%2F.json"), 5),
+        ];
+        for spelled in [format!("{root}/t"), format!("{root}/t/")] {
+            assert_eq!(listed(&*listing, &spelled).await, expected, "{spelled}");
+        }
+        assert!(listed(&*listing, &format!("{root}/never")).await.is_empty());
+        assert_eq!(counts.of(RequestKind::List).requests, 3);
+        for (location, _) in expected {
+            assert!(files.exists(&location).await.unwrap(), "{location}");
+        }
+        let elsewhere = listing.below("s3://elsewhere/t").try_collect::<Vec<_>>().await;
+        assert_eq!(elsewhere.unwrap_err().kind(), ErrorKind::DataInvalid);
+    }
 }
 
 /// Files are written, read whole and by range, looked at and removed under `root`.

@@ -21,6 +21,11 @@ impl BaseUri {
         }
     }
 
+    /// The location of a file, as it is spelled here.
+    pub(super) fn location(&self, path: &Path) -> String {
+        format!("{}{path}", self.uri)
+    }
+
     /// The path of `location` below this base. Nothing is percent-decoded: in table metadata a `%` in a
     /// location is part of the file's name.
     pub(super) fn path(&self, location: &str) -> iceberg::Result<Path> {
@@ -94,6 +99,11 @@ mod tests {
             assert_eq!(path("file:///", location), "lake/a b/c%2Fd.json");
             assert_eq!(path("file:///lake/", location), "a b/c%2Fd.json");
         }
+        let path = Path::parse("a b/c%2Fd.json").unwrap();
+        assert_eq!(
+            BaseUri::new("/lake").location(&path),
+            "file:///lake/a b/c%2Fd.json"
+        );
     }
 
     #[test]

@@ -3,14 +3,17 @@
 //! A file is written under a temporary name in its own folder, synced, renamed (or, where it must not exist yet,
 //! linked) to its name, and then the folder is synced; folders made on the way are synced too. So a name is
 //! either absent or has its whole contents, and once a put has returned it stays. `object_store`'s own
-//! `LocalFileSystem` does none of the syncing; it reads, lists and deletes here.
+//! `LocalFileSystem` does none of the syncing; it reads here. It has no names for temporary files, and follows links out
+//! of the folder that is listed, so that listing and deleting are our own.
 
 mod error;
 mod staged;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::fmt;
+use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +21,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -27,7 +30,11 @@ use object_store::{
     UploadPart,
 };
 
+use error::failed;
 use staged::Staged;
+
+/// Files that are deleted at a time.
+const DELETED_AT_ONCE: usize = 8;
 
 /// See the module's own words above: a put that returned is durable.
 #[derive(Debug, Clone)]
@@ -56,6 +63,14 @@ impl DurableLocal {
         })
     }
 
+    /// Where a file is, a temporary one too.
+    fn on_disk(&self, location: &Path) -> Result<PathBuf> {
+        let (Some(name), Some(beside)) = (location.filename(), beside(location)) else {
+            return self.local.path_to_filesystem(location);
+        };
+        Ok(self.local.path_to_filesystem(&beside)?.with_file_name(name))
+    }
+
     async fn stage(&self, location: &Path) -> Result<Staged> {
         let file: PathBuf = self.local.path_to_filesystem(location)?;
         blocking(move || Staged::create(file)).await
@@ -66,6 +81,15 @@ impl fmt::Display for DurableLocal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DurableLocal({})", self.local)
     }
+}
+
+/// Another name in the same folder, which `LocalFileSystem` takes whatever `location` is.
+fn beside(location: &Path) -> Option<Path> {
+    let folder = location
+        .as_ref()
+        .rsplit_once('/')
+        .map_or("", |(folder, _)| folder);
+    Path::parse(format!("{folder}/_")).ok()
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -129,21 +153,30 @@ impl ObjectStore for DurableLocal {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.local.delete_stream(locations)
+        let store = self.clone();
+        let deleted = locations.map(move |location| {
+            let store = store.clone();
+            async move {
+                let location = location?;
+                let file = store.on_disk(&location)?;
+                blocking(move || fs::remove_file(&file).map_err(|error| failed("delete", &file, error)))
+                    .await?;
+                Ok(location)
+            }
+        });
+        deleted.buffered(DELETED_AT_ONCE).boxed()
     }
 
-    /// Without the temporary files of writes under way or cut off: `LocalFileSystem` leaves such names out.
+    /// With the temporary files of writes under way or cut off. What links lead to is left out.
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.local.list(prefix)
+        let prefix = prefix.cloned().unwrap_or_default();
+        match self.on_disk(&prefix.clone().join("_")) {
+            Ok(inside) => walk::below(inside.with_file_name(""), prefix),
+            Err(error) => futures::stream::iter([Err(error)]).boxed(),
+        }
     }
 
-    fn list_with_offset(
-        &self,
-        prefix: Option<&Path>,
-        offset: &Path,
-    ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.local.list_with_offset(prefix, offset)
-    }
+    // `list_with_offset` is the trait's own, which filters what is listed.
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.local.list_with_delimiter(prefix).await

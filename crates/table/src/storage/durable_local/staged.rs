@@ -16,8 +16,8 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// The temporary file, removed when dropped unless it was published.
 ///
-/// It is named like the file with `#` and digits behind it: a name that no table has, that
-/// `LocalFileSystem` neither lists nor opens, and by which an operator can tell what a crash left behind.
+/// It is named like the file with `#` and digits behind it: a name that no table has, that `LocalFileSystem` does not
+/// open, and by which an operator can tell what a crash left behind.
 #[derive(Debug)]
 pub(super) struct Staged {
     file: File,

@@ -1,7 +1,7 @@
 //! The semantics that the rest of the program relies on, and what is left after a failure.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path as FilePath;
 use std::process::Command;
 
@@ -150,8 +150,11 @@ async fn an_upload_is_visible_only_when_complete() {
     }
     assert!(matches!(store.head(&name).await, Err(Error::NotFound { .. })));
     assert!(
-        listed(&store, "t").await.is_empty(),
-        "the temporary file is not listed"
+        listed(&store, "t")
+            .await
+            .iter()
+            .all(|name| name.starts_with("t/data/large#")),
+        "only the temporary file is listed"
     );
     upload.complete().await.unwrap();
     let expected: Vec<u8> = (0..3u8).flat_map(|part| vec![part; 100_000]).collect();
@@ -189,7 +192,7 @@ async fn an_upload_with_an_unwritten_part_cannot_be_completed() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_is_neither_listed_nor_in_the_way() {
+async fn what_a_crash_left_is_listed_and_not_in_the_way() {
     let (folder, store) = store();
     let staged = store.stage(&path("t/x")).await.unwrap();
     staged.write_at(&"torn".into(), 0).unwrap();
@@ -197,18 +200,26 @@ async fn what_a_crash_left_is_neither_listed_nor_in_the_way() {
     std::mem::forget(staged);
     assert_eq!(files(folder.path()).len(), 1);
     assert!(files(folder.path())[0].starts_with("t/x#"));
-    assert!(listed(&store, "t").await.is_empty());
-    assert!(
-        store
-            .list_with_delimiter(Some(&path("t")))
-            .await
-            .unwrap()
-            .objects
-            .is_empty()
-    );
+    let left = listed(&store, "t").await;
+    assert_eq!(left, files(folder.path()));
     store.put(&path("t/x"), "whole".into()).await.unwrap();
+    assert_eq!(listed(&store, "t").await, ["t/x", left[0].as_str()]);
+    store.delete(&path(&left[0])).await.unwrap();
     assert_eq!(listed(&store, "t").await, ["t/x"]);
     assert_eq!(contents(&store, "t/x").await, "whole");
+}
+
+#[tokio::test]
+async fn what_a_link_leads_to_is_not_listed() {
+    let (folder, store) = store();
+    store.put(&path("elsewhere/x"), "x".into()).await.unwrap();
+    store.put(&path("t/y"), "y".into()).await.unwrap();
+    symlink(folder.path().join("elsewhere"), folder.path().join("t/folder")).unwrap();
+    symlink(folder.path().join("elsewhere/x"), folder.path().join("t/file")).unwrap();
+    fs::write(folder.path().join("t/two\nlines"), "no location has a line's end").unwrap();
+    assert_eq!(listed(&store, "t").await, ["t/y"]);
+    assert!(listed(&store, "t/y").await.is_empty(), "a file is no folder");
+    assert!(listed(&store, "t/never").await.is_empty());
 }
 
 #[tokio::test]
