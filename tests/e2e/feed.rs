@@ -70,9 +70,10 @@ impl Feed {
         self.edit("interval = \"1s\"", "interval = \"100ms\"");
     }
 
-    /// Takes all partitions, without a group that would wait for members that were killed.
+    /// Takes both partitions, without a group that would wait for members that were killed.
     pub fn without_group(&self) {
         self.edit("[kafka]\n", "[kafka]\nassignment = \"static\"\n");
+        self.edit("[topic.commit]", "partitions = [0, 1]\n\n[topic.commit]");
     }
 
     /// Another configuration for the services that come.

@@ -46,8 +46,10 @@ fn a_table_stays_small_and_readable_while_it_is_written_and_maintained() {
     );
 
     feed.holds(&[]);
-    let files = feed.lake.must("files", &[]);
+    // Metadata files are too many: the killed processes left some, and so does a commit that was overtaken.
+    let (_, files) = feed.lake.ask("files", &[]);
     println!("{files:#}");
+    assert_eq!(files["missing"], json!([]), "{files:#}");
     // Three days, each with fewer than sixteen files of each tier, of which there are two here.
     assert!(files["live_data_files"].as_u64() < Some(3 * 2 * 16), "{files:#}");
     // What was merged has left with the snapshots that led to it, but for what the killed processes were about to do.
@@ -139,10 +141,14 @@ fn snapshots_leave_by_hand_with_the_files_that_only_they_led_to() {
     feed.lake.is_sound();
 }
 
+/// More than the snapshots that stay in any case.
 fn many_commits(feed: &Feed) {
     let service = feed.run();
-    let rows = feed.produce(1000, &[POISON, &["--rate", "500"]].concat());
-    feed.wait_for_rows(&service, rows);
-    // It drains the ledger as it leaves: nothing that is not in there expires.
+    while service.commits() < 15 {
+        feed.produce(50, POISON);
+    }
     never_halted(&service.terminate());
+    // What it has drained into the ledger as it left is known by the next commit: only that may expire.
+    feed.produce(10, &[]);
+    feed.catch_up();
 }
