@@ -1,10 +1,21 @@
 //! What DuckDB reads of a compacted table is what was in it before: rows that were deleted by position and by value stay
 //! away.
 
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
+
+use iceberg::spec::{MAIN_BRANCH, SnapshotReference, SnapshotRetention};
+use iceberg::{TableIdent, TableUpdate};
 use serde_json::{Value, json};
+use tabletopic_catalog::{CommitOutcome, TableChange};
+use tabletopic_maintain::Allowance;
+use tabletopic_maintain::compact::{Known, Means, Options, Outcome, Round, carry_out};
+use tabletopic_maintain::pace::Unbounded;
+use tabletopic_table::Lake;
+use tabletopic_table::commit::LogWaiting;
 use tabletopic_testkit::must;
 
-use crate::lake::{TestLake, make};
+use crate::lake::{TestLake, make, open};
 
 fn compact(lake: &TestLake, table: &str) -> Value {
     let output = lake.tabletopic(&["compact", table, "--output", "json"]);
@@ -53,4 +64,63 @@ fn duckdb_reads_the_same_rows_after_it() {
     );
     assert_eq!(compared["compared"], json!(1), "{compared:#}");
     must("metrics", &["--catalog", &catalog, "--table", "shop.returns"]);
+}
+
+/// Deletes that were applied while files were read are not in `main` any more: their rows are.
+#[tokio::test]
+async fn it_is_dropped_where_main_was_rolled_back_since_it_was_read() {
+    let made = tokio::task::spawn_blocking(make).await.unwrap();
+    let lake = open(&made.path("")).await;
+    let table = TableIdent::from_strs(["shop", "returns"]).unwrap();
+    let options = Options {
+        target: None,
+        hot_for: 0,
+        bytes_per_file: None,
+    };
+    let round = Round::of(&lake, &table, &options, &Known::NOTHING, &LogWaiting).await;
+    let round = round.unwrap().expect("it has snapshots");
+    assert_eq!(round.pieces.len(), 1);
+    roll_back(&lake, &table).await;
+
+    let means = Means {
+        lake: &lake,
+        waiting: &LogWaiting,
+        memory: &Allowance::new(1 << 20),
+        pace: Arc::new(Unbounded),
+    };
+    let told = Mutex::new(Vec::new());
+    carry_out(&means, &round, NonZeroUsize::MIN, &|done| {
+        told.lock().unwrap().push(done)
+    })
+    .await
+    .unwrap();
+    let told = told.into_inner().unwrap();
+    let [done] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    let Outcome::Dropped { why } = &done.outcome else {
+        panic!("{done:?}")
+    };
+    assert!(why.contains("is not in `main` any more"), "{why}");
+    let now = lake.catalog.load(&table).await.unwrap();
+    assert_eq!(now.metadata.current_snapshot().unwrap().sequence_number(), 2);
+}
+
+/// To the last snapshot without deletes.
+async fn roll_back(lake: &Lake, table: &TableIdent) {
+    let base = lake.catalog.load(table).await.unwrap();
+    let mut snapshots = base.metadata.snapshots();
+    let second = snapshots
+        .find(|snapshot| snapshot.sequence_number() == 2)
+        .unwrap();
+    let retention = SnapshotRetention::branch(None, None, None);
+    let change = TableChange {
+        requirements: Vec::new(),
+        updates: vec![TableUpdate::SetSnapshotRef {
+            ref_name: MAIN_BRANCH.to_owned(),
+            reference: SnapshotReference::new(second.snapshot_id(), retention),
+        }],
+    };
+    let outcome = lake.catalog.commit(&base, change).await;
+    assert!(matches!(outcome, CommitOutcome::Applied(_)), "{outcome:?}");
 }

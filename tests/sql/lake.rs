@@ -58,7 +58,8 @@ pub fn make() -> TestLake {
     TestLake { folder, before }
 }
 
-async fn open(folder: &Path) -> Lake {
+/// The catalog and the files in a folder.
+pub async fn open(folder: &Path) -> Lake {
     let file_io = file_io(
         Arc::new(DurableLocal::new()),
         "file:///",

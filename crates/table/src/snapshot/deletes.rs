@@ -152,7 +152,11 @@ fn only(delete: &DataFile) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use iceberg::spec::{DataFileBuilder, DataFileFormat, Datum};
+    use iceberg::TableCreation;
+    use iceberg::spec::{
+        DataFileBuilder, DataFileFormat, Datum, NestedField, Schema, TableMetadataBuilder, Transform,
+        UnboundPartitionSpec,
+    };
 
     use super::*;
 
@@ -176,6 +180,30 @@ mod tests {
             sequence_number,
             file_sequence_number: Some(sequence_number),
         }
+    }
+
+    /// A manifest from before its partition column was widened has the narrower value, and one from later the wider one.
+    #[test]
+    fn a_place_is_one_place_also_after_its_column_was_widened() {
+        let field = NestedField::required(1, "n", PrimitiveType::Long.into());
+        let schema = Schema::builder().with_fields([field.into()]).build().unwrap();
+        let spec = UnboundPartitionSpec::builder().add_partition_field(1, "n", Transform::Identity);
+        let creation = TableCreation::builder()
+            .name("t".to_owned())
+            .location("memory:///t".to_owned())
+            .schema(schema)
+            .partition_spec(spec.unwrap().build())
+            .build();
+        let metadata = TableMetadataBuilder::from_table_creation(creation)
+            .unwrap()
+            .build()
+            .unwrap()
+            .metadata;
+        let of = |value| place(&metadata, 0, &Struct::from_iter([value])).unwrap();
+        assert_eq!(of(Some(Literal::int(5))), of(Some(Literal::long(5))));
+        assert_ne!(of(Some(Literal::int(5))), of(Some(Literal::long(6))));
+        assert_ne!(of(Some(Literal::int(5))), of(None));
+        assert!(place(&metadata, 7, &Struct::empty()).is_err());
     }
 
     #[test]
