@@ -36,7 +36,7 @@ from pyiceberg.catalog.sql import SqlCatalog  # noqa: E402
 MIB = 1 << 20
 TARGET = 512 * MIB
 # Rows of a file of about 5 MB, and how many different files there are: they repeat.
-ROWS, DIFFERENT = 115_000, 20
+ROWS, DIFFERENT = 140_000, 20
 TABLE, WARM = "bench.bids", "bench.warm"
 
 CONFIG = """\
