@@ -18,7 +18,7 @@ use crate::commands::maintain::memory;
 use crate::config::Config;
 use crate::parts;
 
-/// Bytes that one file may save at least: see `docs/maintenance.md`.
+/// Bytes that are read at most for each file that queries need not open any more: see `docs/maintenance.md`.
 const BYTES_PER_FILE: u64 = 32 << 20;
 
 /// The thread. It leaves when it is told to.

@@ -22,7 +22,7 @@ pub struct Rewrite<'a> {
     pub lake: &'a Lake,
     pub survey: &'a Survey,
     pub settings: FileSettings,
-    /// What delete files say, read once for all pieces.
+    /// What delete files say, read once for all pieces of a batch.
     pub deletes: &'a DeleteFiles,
     pub memory: &'a dyn Memory,
     pub pace: &'a dyn Pace,
@@ -33,8 +33,8 @@ impl Rewrite<'_> {
     /// partition spec that the files have.
     ///
     /// # Errors
-    /// Those of reading and writing; files that can't be written again as they are: another format than Parquet, or a
-    /// partition spec whose columns are gone.
+    /// Those of reading and writing; a file that can't be written again, by its name; a partition spec whose columns are
+    /// gone.
     pub async fn piece(&self, piece: &Piece) -> Result<Replacement, MaintainError> {
         let metadata = &self.survey.table.metadata;
         let (spec_id, partition) = &piece.place;
@@ -145,7 +145,7 @@ fn has_leaf(file: &OpenFile, id: i32) -> bool {
     infos.any(|info| info.has_id() && info.id() == id)
 }
 
-/// Bytes; and no more than our own have, since one is in memory.
+/// Bytes of a row group at least. At most it has as many as ours, since one is in memory.
 const LEAST_ROW_GROUP: usize = 1 << 20;
 
 /// The settings of files that a table's properties ask for.

@@ -1,7 +1,7 @@
 //! Expiry that somebody asks for, of any table: a commit that only removes snapshots.
 //!
-//! It adds none, so that an answer that was lost needs no looking up: the table is loaded again, and what is still there
-//! is what is left to do.
+//! It adds none, so that no id tells whether it was applied: after any answer the table is loaded again, and what has gone
+//! from it has left.
 
 use iceberg::TableIdent;
 use iceberg::spec::{MAIN_BRANCH, SnapshotRef};
@@ -85,7 +85,7 @@ pub async fn expire<S: TagState + Counted>(
     let now = lake.clock.now();
     let mut wait = Wait::new(table.clone(), lake, waiting);
     let mut gone = 0;
-    // What a commit removes whose answer is not known.
+    // What the last commit was to remove, and from which metadata.
     let mut asked: Option<(String, Vec<SnapshotRef>)> = None;
     loop {
         let base: Base<S> = Base::read(load_patiently(lake, table, waiting).await?)?;
