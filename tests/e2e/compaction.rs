@@ -1,8 +1,6 @@
 //! Small files become large ones, by the shipped command: outside readers find the same rows, the proof still holds, and
 //! who writes beside it loses nothing.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 use tabletopic_testkit::{Service, eventually, must};
 
@@ -12,17 +10,7 @@ use crate::feed::{Feed, POISON, never_halted};
 
 /// `tabletopic compact`, which has to succeed: what it did to each table.
 fn compact(feed: &Feed, tables: &[&str], more: &[&str]) -> Value {
-    let output = Command::new(TABLETOPIC)
-        .arg("compact")
-        .args(tables)
-        .args(more)
-        .args(["--output", "json", "--config"])
-        .arg(&feed.config)
-        .output()
-        .expect("tabletopic starts");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("it prints JSON: {said}"))
+    feed.json(&[&["compact"], tables, more].concat())
 }
 
 fn data_files(feed: &Feed, table: &str) -> u64 {

@@ -98,6 +98,19 @@ impl Feed {
         Service::run(TABLETOPIC, &self.config, &["--until-end"]).succeed();
     }
 
+    /// What `tabletopic ARGUMENTS --output json` answers; it has to succeed.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let output = Command::new(TABLETOPIC)
+            .args(arguments)
+            .args(["--output", "json", "--config"])
+            .arg(&self.config)
+            .output()
+            .expect("tabletopic starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {said}"))
+    }
+
     /// `tabletopic resolve TABLE ARGUMENTS` as a script would run it: exit code, and all that it prints.
     pub fn resolve_table(&self, table: &str, arguments: &[&str]) -> (i32, String) {
         let output = Command::new(TABLETOPIC)

@@ -1,13 +1,11 @@
 //! Maintenance beside the ingest: files are merged and history expires while records come in and processes are killed,
 //! and a reader that looks all the time misses none. And expiry by hand.
 
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::TABLETOPIC;
 use crate::feed::{Feed, POISON, never_halted};
 
 /// More than a query takes, and few enough to expire in a test: a snapshot a second.
@@ -100,17 +98,7 @@ fn snapshots_leave_by_hand_with_the_files_that_only_they_led_to() {
     feed.commit_often();
     many_commits(&feed);
     let table = feed.lake.table.clone();
-    let ran = |arguments: &[&str]| -> Value {
-        let output = Command::new(TABLETOPIC)
-            .args(arguments)
-            .args(["--output", "json", "--config"])
-            .arg(&feed.config)
-            .output()
-            .expect("tabletopic starts");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{said}"))[0].clone()
-    };
+    let ran = |arguments: &[&str]| feed.json(arguments)[0].clone();
     ran(&["compact", &table]);
     many_commits(&feed);
     let before = feed.snapshots().len() as u64;
