@@ -9,6 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use tabletopic_decode::Reason;
 use tabletopic_ingest::dead_letters::Records;
+use tabletopic_maintain::compact::SortColumns;
 
 use crate::config::Size;
 use crate::when::When;
@@ -350,6 +351,13 @@ pub struct Compact {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "0s")]
     pub hot_for: Duration,
 
+    #[command(flatten)]
+    pub order: Order,
+
+    /// Rewrite files of old partition specs under the table's own, too
+    #[arg(long)]
+    pub old_specs: bool,
+
     /// New files that are written at once
     #[arg(long, value_name = "NUMBER", default_value = "2")]
     pub jobs: NonZeroUsize,
@@ -361,6 +369,23 @@ pub struct Compact {
     /// How to print what is done
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+}
+
+/// The order that rows are put in; without any they stay as they come.
+#[derive(Debug, Arguments)]
+#[group(multiple = false)]
+pub struct Order {
+    /// Sort the rows of each partition, such as by 'customer, created_at desc': as after ORDER BY. Rewrites all its files
+    #[arg(long, value_name = "COLUMNS")]
+    pub sort: Option<SortColumns>,
+
+    /// Sort them in the table's own sort order. Rewrites the files that are not in it
+    #[arg(long)]
+    pub table_order: bool,
+
+    /// Sort them by several columns at once, such as customer,product: for queries by any of them. Rewrites all files
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    pub z_order: Vec<String>,
 }
 
 #[derive(Debug, Arguments)]
@@ -518,6 +543,8 @@ const COMPACT_EXAMPLE: &str = "\
 Examples:
   tabletopic compact shop.orders --dry-run
   tabletopic compact shop.orders --target-size 256MiB
+  tabletopic compact shop.orders --sort 'customer, created_at desc'
+  tabletopic compact shop.orders --z-order customer,product --old-specs
   tabletopic compact shop.orders shop.customers --output json
 
 Rows stay what they are. Each new file is a commit of its own, and `run` and other writers may go on meanwhile: where one

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use iceberg::TableIdent;
 use tabletopic_ingest::observe::Observed;
 use tabletopic_maintain::background::{Settings, keep_up};
-use tabletopic_maintain::compact::{Done, Options};
+use tabletopic_maintain::compact::{Done, Layout, Options};
 use tabletopic_maintain::pace::Share;
 use tabletopic_maintain::survey::Tally;
 use tabletopic_offsets::Follower;
@@ -46,6 +46,8 @@ impl Maintenance {
                 target: None,
                 hot_for: i64::try_from(wanted.hot_for.as_millis()).unwrap_or(i64::MAX),
                 bytes_per_file: Some(BYTES_PER_FILE),
+                layout: Layout::AsRead,
+                old_specs: false,
             },
             share: Share {
                 processor: wanted.processor,

@@ -112,6 +112,8 @@ async fn one(
         waiting: &LogWaiting,
         memory: &settings.memory,
         pace: Arc::new(settings.share),
+        // Files are only merged here.
+        sort_memory: 0,
     };
     let table = &round.survey.table.ident;
     let told = |piece: Done| {

@@ -1,8 +1,11 @@
 //! Why a table could not be maintained. Nothing of it is lost: what was there is still there.
 
+use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
 use tabletopic_catalog::CatalogError;
 use tabletopic_table::commit::{CommitError, Halt};
 use tabletopic_table::file::FileError;
+use tabletopic_table::partition::PartitionError;
 use tabletopic_table::read::ReadError;
 use thiserror::Error;
 
@@ -14,6 +17,12 @@ pub enum MaintainError {
     Read(#[from] ReadError),
     #[error(transparent)]
     Write(#[from] FileError),
+    #[error("rows cannot be put together: {0}")]
+    Rows(#[from] ArrowError),
+    #[error("rows cannot be sorted: {0}; what memory does not hold is written to the folder for temporary files (TMPDIR)")]
+    Sort(#[from] DataFusionError),
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
     #[error("store: {0}")]
     Store(#[from] iceberg::Error),
     /// Something that is not done here: which, and who does it.
@@ -30,7 +39,7 @@ impl MaintainError {
         match self {
             Self::Commit(error) => error.is_transient(),
             Self::Store(error) | Self::Read(ReadError::Iceberg(error)) => error.retryable(),
-            Self::Read(_) | Self::Write(_) | Self::Unsupported(_) | Self::Unfit { .. } => false,
+            Self::Read(_) | Self::Write(_) | Self::Rows(_) | Self::Sort(_) | Self::Partition(_) | Self::Unsupported(_) | Self::Unfit { .. } => false,
         }
     }
 

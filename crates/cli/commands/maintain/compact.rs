@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytesize::ByteSize;
 use iceberg::TableIdent;
 use serde::Serialize;
-use tabletopic_maintain::compact::{self, Done, Known, Means, Options, Outcome, Round};
+use tabletopic_maintain::compact::{self, Done, Known, Layout, Means, Options, Outcome, Round, SortColumns};
 use tabletopic_maintain::pace::Unbounded;
 use tabletopic_maintain::survey::Tally;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::LogWaiting;
 
-use super::{memory, tables};
-use crate::args::{Compact, Output};
+use super::{memory, sort_memory, tables};
+use crate::args::{Compact, Order, Output};
 use crate::commands::columns::{Cell, Columns};
 use crate::commands::{environment, runtime};
 use crate::config::Config;
@@ -71,6 +71,8 @@ async fn one(
         target: asked.target_size,
         hot_for: i64::try_from(asked.hot_for.as_millis()).unwrap_or(i64::MAX),
         bytes_per_file: None,
+        layout: layout(&asked.order),
+        old_specs: asked.old_specs,
     };
     let mut compacted = Compacted {
         table: table.to_string(),
@@ -92,6 +94,7 @@ async fn one(
         waiting: &LogWaiting,
         memory: &memory,
         pace: Arc::new(Unbounded),
+        sort_memory: sort_memory(config),
     };
     let bytes = round.pieces.iter().map(|piece| piece.bytes).sum();
     let shown = progress.of_bytes(format!("compacting {table}"), bytes);
@@ -103,6 +106,18 @@ async fn one(
     compact::carry_out(&means, &round, asked.jobs, &done).await?;
     compacted.pieces = pieces.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(compacted)
+}
+
+fn layout(order: &Order) -> Layout {
+    match order {
+        Order { table_order: true, .. } => Layout::TableOrder,
+        Order {
+            sort: Some(SortColumns(columns)),
+            ..
+        } => Layout::Columns(columns.clone()),
+        Order { z_order, .. } if !z_order.is_empty() => Layout::ZOrder(z_order.clone()),
+        Order { .. } => Layout::AsRead,
+    }
 }
 
 /// A number of files in words.

@@ -13,8 +13,8 @@ use crate::config::Config;
 use crate::exit::UsageError;
 use crate::parts;
 
-/// Of the memory budget, what delete files may take.
-const DELETES: u64 = 4;
+/// Of the memory budget, what delete files may take, and likewise rows that are sorted.
+const PART: u64 = 4;
 
 /// The catalog and the tables that are named.
 async fn tables(config: &Config, names: &[String]) -> anyhow::Result<(Lake, Vec<TableIdent>)> {
@@ -39,5 +39,14 @@ fn named(names: &[String]) -> anyhow::Result<Vec<TableIdent>> {
 
 /// For what delete files say.
 pub fn memory(config: &Config) -> Allowance {
-    Allowance::new(usize::try_from(config.memory_budget / DELETES).unwrap_or(usize::MAX))
+    Allowance::new(part(config))
+}
+
+/// For rows that are sorted.
+fn sort_memory(config: &Config) -> usize {
+    part(config)
+}
+
+fn part(config: &Config) -> usize {
+    usize::try_from(config.memory_budget / PART).unwrap_or(usize::MAX)
 }

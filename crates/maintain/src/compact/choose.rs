@@ -21,6 +21,9 @@ const TIER: u64 = 8;
 /// Files that are merged at once at most: the more there are, the sooner one of them is gone when it is committed.
 const MOST_FILES: usize = 1_000;
 
+/// Bytes that are put in order together at most: what is sorted lies on a disk meanwhile, several times as large.
+const MOST_ARRANGED: u64 = 8 << 30;
+
 /// What is worth doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
@@ -31,9 +34,34 @@ pub struct Policy {
     pub hot_for: Millis,
     /// Bytes that may be read for each file that a query need not open any more. `None`: any number.
     pub bytes_per_file: Option<u64>,
+    /// Files are rewritten that are not in this order.
+    pub arranged: Option<Arranged>,
+    /// Files of other partition specs than this one are rewritten under it.
+    pub moves_to: Option<i32>,
+}
+
+/// An order of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arranged {
+    /// The table's own, by its id: manifests say which files have it.
+    Table(i32),
+    /// Any other, of which no file says that it has it.
+    Other,
 }
 
 impl Policy {
+    fn moves(&self, (spec_id, _): &Place) -> bool {
+        self.moves_to.is_some_and(|to| to != *spec_id)
+    }
+
+    fn is_out_of_order(&self, file: &FileEntry) -> bool {
+        match self.arranged {
+            None => false,
+            Some(Arranged::Other) => true,
+            Some(Arranged::Table(id)) => file.sort_order != Some(id),
+        }
+    }
+
     pub fn is_hot(&self, partition: &Partition) -> bool {
         let touched = partition.touched();
         touched.is_some_and(|touched| self.now - touched < self.hot_for)
@@ -91,13 +119,20 @@ fn of_partition(
     }
     let has_deletes = |file: &FileEntry| deletes.of(file.data(place)).next().is_some();
     let small = policy.target / 4 * SMALL_QUARTERS;
+    let moves = policy.moves(place);
+    let together = match moves || policy.arranged.is_some() {
+        true => policy.target.max(MOST_ARRANGED),
+        false => policy.target,
+    };
     let candidates = partition
         .files
         .iter()
         .filter(|file| {
             file.format == DataFileFormat::Parquet && times[&*file.path] == 1 && !without(&file.path)
         })
-        .filter(|file| file.bytes < small || has_deletes(file));
+        .filter(|file| {
+            moves || policy.is_out_of_order(file) || file.bytes < small || has_deletes(file)
+        });
     let groups: Vec<Vec<&FileEntry>> = match policy.is_hot(partition) {
         true => alike(candidates)
             .into_iter()
@@ -105,10 +140,12 @@ fn of_partition(
             .collect(),
         false => vec![candidates.collect()],
     };
-    let packed = groups.into_iter().flat_map(|group| pack(group, policy.target));
+    let packed = groups.into_iter().flat_map(|group| pack(group, together));
     packed
         .map(|files| piece(place, files, deletes, policy.target))
-        .filter(|piece| piece.saves > 0)
+        .filter(|piece| {
+            moves || piece.saves > 0 || piece.files.iter().any(|file| policy.is_out_of_order(file))
+        })
         .filter(|piece| {
             let affordable = policy
                 .bytes_per_file
@@ -131,12 +168,12 @@ fn alike<'a>(files: impl Iterator<Item = &'a FileEntry>) -> Vec<Vec<&'a FileEntr
 }
 
 /// Neighbours in age together, so that files of the result hold neighbouring offsets.
-fn pack(files: Vec<&FileEntry>, target: u64) -> Vec<Vec<FileEntry>> {
+fn pack(files: Vec<&FileEntry>, most: u64) -> Vec<Vec<FileEntry>> {
     let mut packed: Vec<Vec<FileEntry>> = Vec::new();
     let mut bytes = 0;
     for file in files {
         match packed.last_mut() {
-            Some(last) if bytes + file.bytes <= target && last.len() < MOST_FILES => {
+            Some(last) if bytes + file.bytes <= most && last.len() < MOST_FILES => {
                 bytes += file.bytes;
                 last.push(file.clone());
             }
@@ -182,6 +219,8 @@ mod tests {
         now: NOW,
         hot_for: 600_000,
         bytes_per_file: Some(32 * MIB),
+        arranged: None,
+        moves_to: None,
     };
 
     fn place() -> Place {
@@ -196,6 +235,7 @@ mod tests {
             format: DataFileFormat::Parquet,
             sequence_number: number as i64,
             file_sequence_number: Some(number as i64),
+            sort_order: None,
             added: Some(NOW - age),
         }
     }
@@ -234,6 +274,37 @@ mod tests {
             ..POLICY
         };
         assert_eq!(chosen(&two, 3_600_000, &by_hand), [(2, 1)]);
+    }
+
+    #[test]
+    fn what_is_out_of_order_is_rewritten_once() {
+        let hour = 3_600_000;
+        let by_hand = Policy {
+            bytes_per_file: None,
+            arranged: Some(Arranged::Table(1)),
+            ..POLICY
+        };
+        let sizes = [600 * MIB; 20];
+        // Larger than the target, and in pieces that are.
+        assert_eq!(chosen(&sizes, hour, &by_hand), [(13, 0), (7, 0)]);
+        let mut in_order = file(0, 600 * MIB, hour);
+        in_order.sort_order = Some(1);
+        let pieces = |files, policy: &Policy| {
+            of_partition(&place(), &Partition { files }, &DeleteIndex::default(), policy, &|_| false).len()
+        };
+        assert_eq!(pieces(vec![in_order.clone()], &by_hand), 0);
+        let other = Policy {
+            arranged: Some(Arranged::Other),
+            ..by_hand
+        };
+        assert_eq!(pieces(vec![in_order.clone()], &other), 1, "nothing says that it is");
+        let moved = |to| Policy {
+            arranged: None,
+            moves_to: Some(to),
+            ..by_hand
+        };
+        assert_eq!(pieces(vec![in_order.clone()], &moved(0)), 0, "it has this spec");
+        assert_eq!(pieces(vec![in_order], &moved(1)), 1);
     }
 
     #[test]

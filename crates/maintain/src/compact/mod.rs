@@ -1,5 +1,6 @@
 //! Small files become large ones, and deleted rows leave their files.
 
+mod arrange;
 mod choose;
 mod output;
 mod rewrite;
@@ -18,7 +19,9 @@ use tabletopic_table::commit::{Replacement, Waiting, load_patiently};
 use tabletopic_table::read::{DeleteFiles, Memory};
 use tokio::sync::Mutex;
 
-pub use choose::{Piece, Policy, choose};
+use arrange::{Arrangement, Sorter};
+pub use arrange::{Layout, SortColumns};
+pub use choose::{Arranged, Piece, Policy, choose};
 use output::discard;
 use rewrite::{Rewrite, settings, target};
 
@@ -35,6 +38,9 @@ pub struct Options {
     pub hot_for: Millis,
     /// See [`Policy::bytes_per_file`].
     pub bytes_per_file: Option<u64>,
+    pub layout: Layout,
+    /// Files of old partition specs are rewritten under the table's own.
+    pub old_specs: bool,
 }
 
 /// What became of a piece.
@@ -104,6 +110,8 @@ pub struct Round {
     pub survey: Survey,
     pub pieces: Vec<Piece>,
     target: u64,
+    arrangement: Option<Arrangement>,
+    moves_to: Option<i32>,
     /// Whether more may be worth doing later without anybody's doing: a partition is hot.
     pub waits: bool,
 }
@@ -139,11 +147,16 @@ impl Round {
         let Some(survey) = Survey::of(lake, table).await? else {
             return Ok(None);
         };
+        let metadata = &survey.table.metadata;
+        let arrangement = Arrangement::of(&options.layout, metadata)?;
+        let arranged = arrangement.as_ref();
         let policy = Policy {
             target,
             now: lake.clock.now(),
             hot_for: options.hot_for,
             bytes_per_file: options.bytes_per_file,
+            arranged: arranged.map(|arrangement| arrangement.sort_order.map_or(Arranged::Other, Arranged::Table)),
+            moves_to: options.old_specs.then(|| metadata.default_partition_spec_id()),
         };
         Ok(Some(Self {
             pieces: choose(&survey, &policy, known.unfit),
@@ -153,6 +166,8 @@ impl Round {
                 .any(|partition| policy.is_hot(partition)),
             survey,
             target,
+            arrangement,
+            moves_to: policy.moves_to,
         }))
     }
 
@@ -187,6 +202,8 @@ pub struct Means<'a> {
     /// For what delete files say.
     pub memory: &'a dyn Memory,
     pub pace: Arc<dyn Pace>,
+    /// Bytes of rows that are held while they are sorted; the rest lies on disk meanwhile.
+    pub sort_memory: usize,
 }
 
 /// Pieces that are committed together at most: each commit is a snapshot more.
@@ -205,9 +222,10 @@ pub async fn carry_out(
 ) -> Result<(), MaintainError> {
     // Two at once would only make one of them begin again.
     let turn = &Mutex::new(());
+    let sorter = &Sorter::new(means.sort_memory)?;
     let batches: Vec<_> = batches(&round.pieces, round.target)
         .into_iter()
-        .map(|batch| together(means, round, batch, turn).boxed())
+        .map(|batch| together(means, round, batch, (sorter, turn)).boxed())
         .collect();
     let mut batches = iter(batches).buffer_unordered(jobs.get());
     while let Some(pieces) = batches.next().await {
@@ -239,7 +257,7 @@ async fn together(
     means: &Means<'_>,
     round: &Round,
     batch: Vec<&Piece>,
-    turn: &Mutex<()>,
+    (sorter, turn): (&Sorter, &Mutex<()>),
 ) -> Result<Vec<Done>, MaintainError> {
     let table = &round.survey.table;
     let rewrite = Rewrite {
@@ -249,6 +267,9 @@ async fn together(
         deletes: &DeleteFiles::new(means.lake.file_io.clone(), table.metadata.clone()),
         memory: means.memory,
         pace: means.pace.as_ref(),
+        arrangement: round.arrangement.as_ref(),
+        sorter,
+        moves_to: round.moves_to,
     };
     let mut done = Vec::new();
     let mut rewritten = Vec::new();

@@ -1,21 +1,33 @@
-//! Reads the files of a piece and writes what takes their place.
+//! Reads the files of a piece and writes what takes their place: merged as they are, or put in an order.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::sync::Arc;
 
-use futures::TryStreamExt;
-use iceberg::spec::{DataContentType, DataFile, PartitionSpec, TableMetadata, Transform};
+use arrow::array::RecordBatch;
+use futures::stream::BoxStream;
+use futures::{TryStreamExt, try_join};
+use iceberg::spec::{
+    DataContentType, DataFile, FormatVersion, PartitionSpec, PartitionSpecRef, TableMetadata, Transform,
+};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::Replacement;
 use tabletopic_table::file::{FileSchema, FileSettings};
-use tabletopic_table::read::{DeleteFile, DeleteFiles, Memory, OpenFile, row_schema};
+use tabletopic_table::partition::Splitter;
+use tabletopic_table::read::{
+    DeleteFile, DeleteFiles, LEAST, Memory, OpenFile, ReadError, RowGroups, row_schema,
+};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::arrange::{Arrangement, Ranking, Sorter};
 use super::choose::Piece;
 use super::output::Output;
 use crate::MaintainError;
 use crate::pace::Pace;
 use crate::survey::{FileEntry, Survey};
+
+/// Batches between reading and sorting.
+const WAITING: usize = 2;
 
 /// What a piece is rewritten with.
 pub struct Rewrite<'a> {
@@ -26,47 +38,53 @@ pub struct Rewrite<'a> {
     pub deletes: &'a DeleteFiles,
     pub memory: &'a dyn Memory,
     pub pace: &'a dyn Pace,
+    /// `None`: rows stay as they come.
+    pub arrangement: Option<&'a Arrangement>,
+    pub sorter: &'a Sorter,
+    /// The partition spec that files of others are rewritten under. `None`: files keep theirs.
+    pub moves_to: Option<i32>,
 }
 
 impl Rewrite<'_> {
-    /// Writes the rows of the piece's files, without those that are deleted, under the table's current schema and the
-    /// partition spec that the files have.
+    /// Writes the rows of the piece's files, without those that are deleted, under the table's current schema.
     ///
     /// # Errors
     /// Those of reading and writing; a file that can't be written again, by its name; a partition spec whose columns are
     /// gone.
     pub async fn piece(&self, piece: &Piece) -> Result<Replacement, MaintainError> {
         let metadata = &self.survey.table.metadata;
-        let (spec_id, partition) = &piece.place;
-        let spec = metadata.partition_spec_by_id(*spec_id).cloned();
-        let spec = spec.ok_or_else(|| {
-            MaintainError::Unsupported(format!("partition spec {spec_id} is not in the table any more"))
-        })?;
+        let was = spec(metadata, piece.place.0)?;
+        let spec = spec(metadata, self.moves_to.unwrap_or(piece.place.0))?;
+        let moves = was.spec_id() != spec.spec_id();
         let schema = metadata.current_schema().clone();
-        let written_under = FileSchema::new(schema.clone(), spec.clone())?;
+        let under = FileSchema::new(schema.clone(), spec.clone())?;
         let mut settings = self.settings.clone();
+        settings.sort_order = self.arrangement.and_then(|arrangement| arrangement.sort_order);
         // What fits into one file stays one: the size of one that is open is an estimate.
-        if piece.bytes <= settings.target_file_size as u64 {
+        if !moves && piece.bytes <= settings.target_file_size as u64 {
             settings.target_file_size = usize::MAX;
         }
-        let mut output = Output::new(
-            self.lake,
-            settings,
-            written_under.clone(),
-            metadata.location(),
-            partition.clone(),
-        );
-        for file in &piece.files {
-            if let Err(error) = self.copy(piece, file, &spec, &written_under, &mut output).await {
-                output.discard().await;
-                return Err(match error {
-                    error if error.is_transient() => error,
-                    error => MaintainError::Unfit {
-                        file: file.path.clone(),
-                        why: error.to_string(),
-                    },
-                });
+        let mut output = Output::new(self.lake, settings, under.clone(), metadata.location());
+        let task = Task {
+            rewrite: self,
+            piece,
+            was: &was,
+            under: &under,
+        };
+        let ranking = match (self.arrangement, moves) {
+            (None, false) => None,
+            (None, true) => Some(Ranking::new(&Arrangement::default(), Some(&spec), &schema)?),
+            (Some(arrangement), moves) => {
+                Some(Ranking::new(arrangement, moves.then_some(spec.as_ref()), &schema)?)
             }
+        };
+        let done = match &ranking {
+            Some(ranking) => task.arrange(ranking, &mut output).await,
+            None => task.merge(&mut output).await,
+        };
+        if let Err(error) = done {
+            output.discard().await;
+            return Err(error);
         }
         let written = output.finish().await?;
         Ok(Replacement {
@@ -79,28 +97,121 @@ impl Rewrite<'_> {
                 .map(|file| (file.path.clone(), piece.place.clone()))
                 .collect(),
             reason: String::new(),
-            written: written.into_iter().map(|file| (*spec_id, file)).collect(),
+            written: written
+                .into_iter()
+                .map(|file| (spec.spec_id(), file))
+                .collect(),
         })
     }
+}
 
-    async fn copy(
-        &self,
-        piece: &Piece,
-        file: &FileEntry,
-        spec: &PartitionSpec,
-        under: &FileSchema,
-        output: &mut Output<'_>,
-    ) -> Result<(), MaintainError> {
-        let deletes: Vec<DeleteFile> = self
-            .survey
+fn spec(metadata: &TableMetadata, id: i32) -> Result<PartitionSpecRef, MaintainError> {
+    metadata.partition_spec_by_id(id).cloned().ok_or_else(|| {
+        MaintainError::Unsupported(format!("partition spec {id} is not in the table any more"))
+    })
+}
+
+/// One piece on its way.
+struct Task<'a> {
+    rewrite: &'a Rewrite<'a>,
+    piece: &'a Piece,
+    /// The spec that the files have.
+    was: &'a PartitionSpec,
+    under: &'a Arc<FileSchema>,
+}
+
+impl Task<'_> {
+    /// Rows as they come. Row groups that are large enough are copied without decoding them, after the others.
+    async fn merge(&self, output: &mut Output<'_>) -> Result<(), MaintainError> {
+        let partition = &self.piece.place.1;
+        let mut copied = Vec::new();
+        for file in &self.piece.files {
+            match self.row_groups(file).await.map_err(|error| unfit(file, error))? {
+                Some(groups) => copied.push((file, groups)),
+                None => {
+                    let mut rows = self.rows(file).await.map_err(|error| unfit(file, error))?;
+                    while let Some(batch) = rows.next().await.map_err(|error| unfit(file, error))? {
+                        let written = output.write(partition, &batch).await;
+                        written.map_err(|error| unfit(file, error))?;
+                    }
+                }
+            }
+        }
+        for (file, mut groups) in copied {
+            for at in 0..groups.len() {
+                let began = Instant::now();
+                let group = groups.read(at).await.map_err(|error| unfit(file, error.into()))?;
+                let bytes = group.bytes();
+                let written = output.append(partition, group).await;
+                written.map_err(|error| unfit(file, error))?;
+                self.rewrite.pace.worked(began.elapsed(), bytes).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The row groups of a file, if they can be copied. Rows of the third version of the format have ids of their own,
+    /// which a copy would lose.
+    async fn row_groups(&self, file: &FileEntry) -> Result<Option<RowGroups>, MaintainError> {
+        let survey = self.rewrite.survey;
+        let deleted = survey.deletes.of(file.data(&self.piece.place)).next().is_some();
+        if file.bytes < LEAST || deleted || survey.table.metadata.format_version() > FormatVersion::V2 {
+            return Ok(None);
+        }
+        let groups = RowGroups::open(&self.rewrite.lake.file_io, &file.path, file.bytes).await?;
+        Ok(groups.fit(self.under).then_some(groups))
+    }
+
+    /// All rows in the order of `ranking`.
+    async fn arrange(&self, ranking: &Ranking, output: &mut Output<'_>) -> Result<(), MaintainError> {
+        let (send, rows) = mpsc::channel(WAITING);
+        let mut sorted = self.rewrite.sorter.sort(ranking.schema(), ranking.options(), rows)?;
+        let read = async move {
+            for file in &self.piece.files {
+                let mut rows = self.rows(file).await.map_err(|error| unfit(file, error))?;
+                while let Some(batch) = rows.next().await.map_err(|error| unfit(file, error))? {
+                    if send.send(ranking.ranked(&batch)?).await.is_err() {
+                        // What became of the sort says why.
+                        return Ok(());
+                    }
+                }
+            }
+            drop(send);
+            Ok::<_, MaintainError>(())
+        };
+        let splitter = Splitter::new(self.under.spec(), self.under.schema())?;
+        let write = async {
+            while let Some(batch) = sorted.try_next().await? {
+                for (partition, rows) in splitter.split(&ranking.rows(&batch)?)? {
+                    output.write(&partition, &rows).await?;
+                }
+            }
+            Ok(())
+        };
+        // In this order: an error of reading is seen before the end that it makes of the rows to be sorted.
+        try_join!(read, write)?;
+        Ok(())
+    }
+
+    /// The rows of one file.
+    async fn rows(&self, file: &FileEntry) -> Result<Rows<'_>, MaintainError> {
+        let Rewrite {
+            lake,
+            survey,
+            deletes,
+            memory,
+            pace,
+            ..
+        } = self.rewrite;
+        let applied: Vec<DeleteFile> = survey
             .deletes
-            .of(file.data(&piece.place))
+            .of(file.data(&self.piece.place))
             .map(|delete| of_entry(&delete.file))
             .collect();
-        let deleted = self.deletes.of(&file.path, &deletes, self.memory).await?;
-        let mut began = Instant::now();
-        let opened = OpenFile::open(&self.lake.file_io, &file.path, file.bytes).await?;
-        for field in spec.fields() {
+        let deleted = deletes.of(&file.path, &applied, *memory).await?;
+        let began = Instant::now();
+        let opened = OpenFile::open(&lake.file_io, &file.path, file.bytes).await?;
+        for field in self.was.fields() {
             if field.transform == Transform::Identity && !has_leaf(&opened, field.source_id) {
                 let words = format!(
                     "{} has no column for the partition field {}, whose value only the manifest tells; rewrite it with \
@@ -111,18 +222,43 @@ impl Rewrite<'_> {
             }
         }
         let groups = (0..opened.metadata.metadata().num_row_groups()).collect();
-        let fields = under.arrow().fields().to_vec();
-        let mut batches = opened.rows(&fields, row_schema(under.schema())?, groups, deleted)?;
-        let mut bytes = file.bytes;
-        while let Some(batch) = batches.try_next().await? {
-            output.write(&batch).await?;
-            self.pace
-                .worked(began.elapsed(), std::mem::take(&mut bytes))
-                .await;
-            began = Instant::now();
-        }
-        self.pace.worked(Duration::ZERO, bytes).await;
-        Ok(())
+        let fields = self.under.arrow().fields().to_vec();
+        Ok(Rows {
+            batches: opened.rows(&fields, row_schema(self.under.schema())?, groups, deleted)?,
+            began,
+            bytes: file.bytes,
+            pace: *pace,
+        })
+    }
+}
+
+/// The rows of a file, not faster than the pace.
+struct Rows<'a> {
+    batches: BoxStream<'static, Result<RecordBatch, ReadError>>,
+    /// Since when there is work that the pace has not heard of.
+    began: Instant,
+    /// Of the file, likewise.
+    bytes: u64,
+    pace: &'a dyn Pace,
+}
+
+impl Rows<'_> {
+    /// What became of the last batch is work, too.
+    async fn next(&mut self) -> Result<Option<RecordBatch>, MaintainError> {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.pace.worked(self.began.elapsed(), bytes).await;
+        self.began = Instant::now();
+        Ok(self.batches.try_next().await?)
+    }
+}
+
+fn unfit(file: &FileEntry, error: MaintainError) -> MaintainError {
+    match error.is_transient() {
+        true => error,
+        false => MaintainError::Unfit {
+            file: file.path.clone(),
+            why: error.to_string(),
+        },
     }
 }
 

@@ -19,6 +19,8 @@
 //! files is; when it is needed, they become files, one for each partition value.
 
 mod bounds;
+mod copier;
+mod encoded;
 mod encodings;
 mod file_names;
 mod file_schema;
@@ -34,12 +36,14 @@ mod writer;
 
 use thiserror::Error;
 
+pub use self::copier::FileCopier;
+pub use self::encoded::EncodedFile;
 pub use self::encodings::Encodings;
 pub use self::file_names::FileNames;
 pub use self::file_schema::FileSchema;
 pub use self::open_files::OpenFiles;
 pub use self::settings::FileSettings;
-pub use self::writer::{EncodedFile, FileWriter};
+pub use self::writer::FileWriter;
 use crate::partition::PartitionError;
 use crate::schema::SchemaError;
 

@@ -11,6 +11,8 @@ pub struct FileSettings {
     pub zstd_level: i32,
     /// Files open at once for one job, at least 1. Each costs its columns' unfinished pages.
     pub max_open_files: usize,
+    /// The id of the table's sort order that rows come in, for the manifest.
+    pub sort_order: Option<i32>,
 }
 
 impl Default for FileSettings {
@@ -20,6 +22,7 @@ impl Default for FileSettings {
             row_group_size: 64 << 20,
             zstd_level: 3,
             max_open_files: 64,
+            sort_order: None,
         }
     }
 }

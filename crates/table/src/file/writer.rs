@@ -3,37 +3,25 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
-use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat, Struct};
+use iceberg::spec::Struct;
 use object_store::PutPayload;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, LogicalType, ZstdLevel};
-use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 
 use super::bounds::LONGEST_IN_PARQUET;
+use super::copier::FileCopier;
+use super::encoded::{EncodedFile, Identity};
 use super::metrics::Metrics;
 use super::nan_counts::NanCounts;
 use super::sink::Sink;
 use super::{Encodings, FileError, FileSchema, FileSettings};
 
-/// A whole data file, in memory.
-#[derive(Debug, Clone)]
-pub struct EncodedFile {
-    /// Where it is to be put; the same as `data_file.file_path()`.
-    pub path: String,
-    /// Its bytes, in blocks that can be uploaded as they are (`Bytes::from(payload)` joins them).
-    pub payload: PutPayload,
-    /// What a manifest says about it.
-    pub data_file: DataFile,
-}
-
 /// Encodes the rows of one partition value into one Parquet file.
 #[derive(Debug)]
 pub struct FileWriter {
-    schema: Arc<FileSchema>,
-    partition: Struct,
-    path: String,
+    identity: Identity,
     parquet: ArrowWriter<Sink>,
     nan_counts: NanCounts,
     rows: u64,
@@ -70,9 +58,12 @@ impl FileWriter {
             })?;
         Ok(Self {
             nan_counts: NanCounts::new(schema.schema()),
-            schema,
-            partition,
-            path,
+            identity: Identity {
+                schema,
+                partition,
+                path,
+                sort_order: settings.sort_order,
+            },
             parquet,
             rows: 0,
             taken: 0,
@@ -80,11 +71,11 @@ impl FileWriter {
     }
 
     pub fn partition(&self) -> &Struct {
-        &self.partition
+        &self.identity.partition
     }
 
     pub fn path(&self) -> &str {
-        &self.path
+        &self.identity.path
     }
 
     /// Appends the rows of `batch`, which has the schema of [`FileSchema::arrow`].
@@ -93,7 +84,9 @@ impl FileWriter {
     /// On a batch of another schema nothing is written. After any other error the file is lost.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), FileError> {
         self.check(batch)?;
-        self.parquet.write(batch).map_err(|source| self.failed(source))?;
+        self.parquet
+            .write(batch)
+            .map_err(|source| self.identity.failed(source))?;
         self.nan_counts.add(batch);
         self.rows += batch.num_rows() as u64;
         Ok(())
@@ -119,39 +112,39 @@ impl FileWriter {
 
     /// Closes the file. The payload is the rest of it, if some was taken before.
     pub fn finish(mut self) -> Result<EncodedFile, FileError> {
-        let metadata = self.parquet.finish().map_err(|source| self.failed(source))?;
-        let metrics = Metrics::new(&metadata, self.schema.schema(), self.nan_counts.by_field_id());
-        let path = self.path;
+        let metadata = self
+            .parquet
+            .finish()
+            .map_err(|source| self.identity.failed(source))?;
+        let metrics = Metrics::new(
+            &metadata,
+            self.identity.schema.schema(),
+            self.nan_counts.by_field_id(),
+        );
         // Not `into_inner`, which would write a second footer.
-        let payload = std::mem::take(self.parquet.inner_mut()).into_payload();
-        let mut data_file = DataFileBuilder::default();
-        data_file
-            .content(DataContentType::Data)
-            .file_path(path.clone())
-            .file_format(DataFileFormat::Parquet)
-            .partition(self.partition)
-            .partition_spec_id(self.schema.spec().spec_id())
-            .record_count(self.rows)
-            .file_size_in_bytes((self.taken + payload.content_length()) as u64);
-        metrics.describe(&mut data_file);
-        let data_file = data_file.build().map_err(|error| FileError::DataFile {
-            path: path.clone(),
-            problem: error.to_string(),
-        })?;
-        Ok(EncodedFile {
-            path,
-            payload,
-            data_file,
-        })
+        let rest = std::mem::take(self.parquet.inner_mut());
+        self.identity.encoded(self.rows, self.taken, rest, metrics)
+    }
+
+    /// What is appended from now on are whole row groups of other files.
+    ///
+    /// # Errors
+    /// Those of encoding the rows that are in progress. The file is lost then.
+    pub fn into_copier(self) -> Result<FileCopier, FileError> {
+        let Self { identity, parquet, rows, taken, .. } = self;
+        match parquet.into_serialized_writer() {
+            Ok((parquet, _)) => Ok(FileCopier::new(identity, parquet, rows, taken)),
+            Err(source) => Err(identity.failed(source)),
+        }
     }
 
     /// The Parquet writer would take surplus columns, and nulls in required ones, without a word.
     fn check(&self, batch: &RecordBatch) -> Result<(), FileError> {
         let wrong = |problem: String| FileError::WrongBatch {
-            path: self.path.clone(),
+            path: self.identity.path.clone(),
             problem,
         };
-        let expected = self.schema.arrow().fields();
+        let expected = self.identity.schema.arrow().fields();
         if batch.num_columns() != expected.len() {
             return Err(wrong(format!(
                 "{} columns instead of {}",
@@ -173,13 +166,6 @@ impl FileWriter {
             }
         }
         Ok(())
-    }
-
-    fn failed(&self, source: ParquetError) -> FileError {
-        FileError::Parquet {
-            path: self.path.clone(),
-            source,
-        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! Transforms are the iceberg crate's own, so that a row lands where every other engine looks for it.
 
 mod changed_spec;
+mod key;
+mod keys;
 mod partition_spec;
 mod path;
 mod splitter;
@@ -13,6 +15,7 @@ mod tests;
 use thiserror::Error;
 
 pub use self::changed_spec::changed_spec;
+pub use self::keys::Keys;
 pub use self::partition_spec::{describe_partition_by, parse_partition_by, partitioned_column};
 pub use self::path::partition_path;
 pub use self::splitter::Splitter;

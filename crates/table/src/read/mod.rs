@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod memory;
 mod positions;
+mod row_groups;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -19,3 +20,4 @@ pub use self::deletes::{DeleteFile, DeleteFiles, Deletes};
 pub use self::error::ReadError;
 pub use self::file::OpenFile;
 pub use self::memory::{Memory, Reservation};
+pub use self::row_groups::{LEAST, RowGroup, RowGroups};

@@ -1,0 +1,189 @@
+//! Rows put in an order before they are written, so that queries by the columns of the order open fewer files and row
+//! groups: sorted, z-ordered, or only by the partition that they move to.
+
+mod layout;
+mod sorter;
+mod z_order;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::compute::SortOptions;
+use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
+use iceberg::spec::{NullOrder, PartitionSpec, Schema, SortDirection, TableMetadata, Transform};
+use tabletopic_table::partition::Keys;
+
+pub use layout::{Layout, SortColumns};
+pub use sorter::Sorter;
+
+use crate::MaintainError;
+use z_order::z_order;
+
+/// What a layout means in one table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Arrangement {
+    columns: Vec<(i32, Transform, SortOptions)>,
+    interleaved: bool,
+    /// The id of the table's sort order, if this is it.
+    pub sort_order: Option<i32>,
+}
+
+impl Arrangement {
+    /// `None`: rows stay as they come.
+    ///
+    /// # Errors
+    /// A column that the table does not have, or that has no order; a table without a sort order.
+    pub fn of(layout: &Layout, metadata: &TableMetadata) -> Result<Option<Self>, MaintainError> {
+        let schema = metadata.current_schema();
+        let arrangement = match layout {
+            Layout::AsRead => return Ok(None),
+            Layout::TableOrder => {
+                let order = metadata.default_sort_order();
+                let columns: Vec<_> = order
+                    .fields
+                    .iter()
+                    .map(|field| (field.source_id, field.transform, options(field.direction, field.null_order)))
+                    .collect();
+                if columns.is_empty() {
+                    return Err(MaintainError::Unsupported(
+                        "the table has no sort order; name columns, as in --sort 'customer, created_at desc'".to_owned(),
+                    ));
+                }
+                Self {
+                    columns,
+                    interleaved: false,
+                    sort_order: i32::try_from(order.order_id).ok(),
+                }
+            }
+            Layout::Columns(columns) => Self {
+                columns: columns
+                    .iter()
+                    .map(|column| Ok((column_id(schema, &column.name)?, Transform::Identity, column.options())))
+                    .collect::<Result<_, MaintainError>>()?,
+                interleaved: false,
+                sort_order: None,
+            },
+            Layout::ZOrder(names) => Self {
+                columns: names
+                    .iter()
+                    .map(|name| Ok((column_id(schema, name)?, Transform::Identity, SortOptions::default())))
+                    .collect::<Result<_, MaintainError>>()?,
+                interleaved: true,
+                sort_order: None,
+            },
+        };
+        // So that a column without an order is told before anything is read.
+        Ranking::new(&arrangement, None, schema)?;
+        Ok(Some(arrangement))
+    }
+}
+
+fn options(direction: SortDirection, nulls: NullOrder) -> SortOptions {
+    SortOptions {
+        descending: direction == SortDirection::Descending,
+        nulls_first: nulls == NullOrder::First,
+    }
+}
+
+fn column_id(schema: &Schema, name: &str) -> Result<i32, MaintainError> {
+    schema.field_id_by_name(name).ok_or_else(|| {
+        let names = schema.as_struct().fields().iter().map(|field| field.name.as_str());
+        let names: Vec<&str> = names.collect();
+        MaintainError::Unsupported(format!(
+            "the table has no column `{name}`; it has {}",
+            names.join(", ")
+        ))
+    })
+}
+
+/// What the rows of one piece are ordered by: the partition that they go to, if they move, then the arrangement.
+pub struct Ranking {
+    partition: Keys,
+    columns: Keys,
+    interleaved: bool,
+    options: Vec<SortOptions>,
+    /// The key columns, then those of the table.
+    schema: SchemaRef,
+}
+
+impl Ranking {
+    /// # Errors
+    /// Columns that have no order.
+    pub fn new(
+        arrangement: &Arrangement,
+        moves_to: Option<&PartitionSpec>,
+        schema: &Schema,
+    ) -> Result<Self, MaintainError> {
+        let columns: Vec<_> = arrangement
+            .columns
+            .iter()
+            .map(|(id, transform, _)| (*id, *transform))
+            .collect();
+        let partition = match moves_to {
+            Some(spec) => Keys::of_spec(spec, schema)?,
+            None => Keys::default(),
+        };
+        let rows = tabletopic_table::read::row_schema(schema)?;
+        let mut ranking = Self {
+            partition,
+            columns: Keys::new(&columns, schema)?,
+            interleaved: arrangement.interleaved,
+            options: Vec::new(),
+            schema: rows.clone(),
+        };
+        let empty = RecordBatch::new_empty(rows.clone());
+        let partition = ranking.partition.arrays(&empty)?.len();
+        let keys = ranking.keys(&empty)?;
+        let wanted: Vec<SortOptions> = match arrangement.interleaved {
+            true => vec![SortOptions::default()],
+            false => arrangement.columns.iter().map(|(.., options)| *options).collect(),
+        };
+        ranking.options = std::iter::repeat_n(SortOptions::default(), partition)
+            .chain(wanted)
+            .collect();
+        let fields = keys
+            .iter()
+            .enumerate()
+            .map(|(at, key)| Arc::new(Field::new(format!("key {at}"), key.data_type().clone(), true)));
+        let fields: Vec<_> = fields.chain(rows.fields().iter().cloned()).collect();
+        ranking.schema = Arc::new(ArrowSchema::new(fields));
+        Ok(ranking)
+    }
+
+    fn keys(&self, rows: &RecordBatch) -> Result<Vec<ArrayRef>, MaintainError> {
+        let mut keys = self.partition.arrays(rows)?;
+        let columns = self.columns.arrays(rows)?;
+        match self.interleaved {
+            true => keys.push(Arc::new(z_order(&columns)?)),
+            false => keys.extend(columns),
+        }
+        Ok(keys)
+    }
+
+    /// Rows with their keys before them.
+    ///
+    /// # Errors
+    /// A value that the partition transform cannot take.
+    pub fn ranked(&self, rows: &RecordBatch) -> Result<RecordBatch, MaintainError> {
+        let columns = self.keys(rows)?.into_iter().chain(rows.columns().iter().cloned());
+        Ok(RecordBatch::try_new(self.schema.clone(), columns.collect())?)
+    }
+
+    /// The rows without their keys.
+    ///
+    /// # Errors
+    /// None of batches that [`ranked`](Self::ranked) made.
+    pub fn rows(&self, ranked: &RecordBatch) -> Result<RecordBatch, MaintainError> {
+        let columns: Vec<usize> = (self.options.len()..ranked.num_columns()).collect();
+        Ok(ranked.project(&columns)?)
+    }
+
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Of the first columns of [`schema`](Self::schema).
+    pub fn options(&self) -> &[SortOptions] {
+        &self.options
+    }
+}
