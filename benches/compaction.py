@@ -3,6 +3,7 @@
 `rewrite_data_files`, in turns.
 
   compaction.py RESULTS --rounds 5
+  compaction.py RESULTS --files 48 --megabytes 40         row groups that are large enough to be copied as they are
   compaction.py RESULTS --files 100 --binary target/release/tabletopic
 
 Appends the figures to RESULTS, one JSON object a line. Between rounds the table is rolled back to what it was, whose files
@@ -35,8 +36,8 @@ from pyiceberg.catalog.sql import SqlCatalog  # noqa: E402
 
 MIB = 1 << 20
 TARGET = 512 * MIB
-# Rows of a file of about 5 MB, and how many different files there are: they repeat.
-ROWS, DIFFERENT = 140_000, 20
+# Rows of a file of about 1 MB, and how many different files there are: they repeat.
+ROWS, DIFFERENT = 28_000, 20
 TABLE, WARM = "bench.bids", "bench.warm"
 
 CONFIG = """\
@@ -58,33 +59,39 @@ format = "json"
 """
 
 
-def bids(seed):
+def bids(seed, rows):
     """Columns like those of the other benchmarks' records."""
     random = np.random.default_rng(seed)
-    at = np.datetime64("2026-01-01", "us") + (seed * ROWS + np.arange(ROWS)).astype("timedelta64[us]") * 1000
+    at = np.datetime64("2026-01-01", "us") + (seed * rows + np.arange(rows)).astype("timedelta64[us]") * 1000
     words = np.array([f"channel-{number}" for number in range(1000)])
-    letters = random.integers(97, 123, (ROWS, 24), dtype=np.uint8)
+    letters = random.integers(97, 123, (rows, 24), dtype=np.uint8)
     return pa.table({
-        "auction": random.zipf(1.3, ROWS).clip(0, 10**9).astype("int64"),
-        "bidder": random.integers(0, 10**6, ROWS),
-        "price": random.lognormal(6, 2, ROWS).astype("int64"),
-        "channel": words[random.zipf(1.5, ROWS) % 1000],
-        "url": [f"https://www.nexmark.com/item.htm?query={number}" for number in random.integers(0, 10**7, ROWS)],
+        "auction": random.zipf(1.3, rows).clip(0, 10**9).astype("int64"),
+        "bidder": random.integers(0, 10**6, rows),
+        "price": random.lognormal(6, 2, rows).astype("int64"),
+        "channel": words[random.zipf(1.5, rows) % 1000],
+        "url": [f"https://www.nexmark.com/item.htm?query={number}" for number in random.integers(0, 10**7, rows)],
         "at": pa.array(at),
         "extra": [bytes(row).decode() for row in letters],
     })
 
 
-def make(folder, files):
+def make(folder, files, megabytes):
     (folder / "warehouse").mkdir()
     catalog = SqlCatalog("tabletopic", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}/warehouse")
     catalog.create_namespace("bench")
-    different = [bids(seed) for seed in range(min(DIFFERENT, files))]
+    different = [bids(seed, ROWS * megabytes) for seed in range(min(DIFFERENT, files))]
     for name, count in ((WARM, 8), (TABLE, files)):
         table = catalog.create_table(name, different[0].schema, properties={"write.target-file-size-bytes": str(TARGET)})
         for number in range(count):
             table.append(different[number % len(different)])
     return catalog
+
+
+def write_again(binary, config, megabytes):
+    """By a writer with page indexes, which PyArrow's files have not: without them nothing is copied."""
+    subprocess.run([binary, "compact", TABLE, "--config", config, "--sort", "at", "--target-size", f"{megabytes}MiB"],
+                   check=True, stdout=subprocess.DEVNULL)
 
 
 def files_of(table):
@@ -143,6 +150,7 @@ def main():
     parser.add_argument("results", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--files", type=int, default=400)
+    parser.add_argument("--megabytes", type=int, default=5, help="of each file, about")
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/tabletopic")
     options = parser.parse_args()
     commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True).strip()
@@ -150,7 +158,9 @@ def main():
         folder = pathlib.Path(folder)
         config = folder / "tabletopic.toml"
         config.write_text(CONFIG)
-        catalog = make(folder, options.files)
+        catalog = make(folder, options.files, options.megabytes)
+        if options.megabytes > 5:
+            write_again(options.binary, config, options.megabytes)
         table = catalog.load_table(TABLE)
         first, before = table.current_snapshot().snapshot_id, files_of(table)
         server, uri = serve(options.binary, config, folder / "serve.log")
@@ -162,7 +172,7 @@ def main():
                     after = files_of(catalog.load_table(TABLE))
                     line = {
                         "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="minutes"),
-                        "commit": commit, "bench": "compaction", "round": number, "who": who, "cpus": os.cpu_count(),
+                        "commit": commit, "bench": "compaction", "megabytes": options.megabytes, "round": number, "who": who, "cpus": os.cpu_count(),
                         "machine": platform.machine(), "load": os.getloadavg()[0], "before": before, "after": after,
                     } | figures
                     print(json.dumps(line), flush=True)

@@ -41,12 +41,15 @@ def main():
 def tables_of(results):
     lines = [json.loads(line) for line in results.read_text().splitlines()]
     formats, measured = {}, None
-    commits, memory = [], {}
+    commits, memory, compactions = [], {}, {}
     for line in lines:
         if "session" in line:
             # Sessions of one format belong together.
             measured = formats.setdefault(line["session"].get("format", "json"), Measured())
             measured.sessions.append(line["session"])
+        elif line.get("bench") == "compaction":
+            case = compactions.setdefault((line["before"]["files"], line.get("megabytes", 5)), collections.defaultdict(list))
+            case[line["who"]].append(line)
         elif "commits" in line:
             commits.append(line)
         elif "memory" in line:
@@ -71,6 +74,11 @@ def tables_of(results):
         yield "### Memory"
         yield ""
         yield from table_of_memory(memory.values())
+    if compactions:
+        yield ""
+        yield "### Compaction"
+        yield ""
+        yield from table_of_compactions(compactions)
 
 
 class Measured:
@@ -153,6 +161,30 @@ def table_of_commits(commits):
             ratio = line[key]
             spread_of = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
             yield f"| **last to new, {title}** | **{ratio['all']:.2f}** | {spread_of} | | | | | |"
+
+
+def table_of_compactions(compactions):
+    for measured in compactions.values():
+        before = measured["tabletopic"][0]["before"]
+        yield f"{before['files']} files with {before['bytes'] / 2**20:,.0f} MiB:"
+        yield ""
+        yield "| | CPU s | | MiB per CPU s | wall s | | files after | MiB after | rounds | load |"
+        yield "|---|---|---|---|---|---|---|---|---|---|"
+        for who, lines in measured.items():
+            cpu = median(lines, "cpu_s")
+            after = lines[-1]["after"]
+            yield (
+                f"| {who} | {cpu:.1f} | {spread(lines, 'cpu_s', '.1f')} | {before['bytes'] / 2**20 / cpu:.0f} "
+                f"| {median(lines, 'wall_s'):.1f} | {spread(lines, 'wall_s', '.1f')} | {after['files']} "
+                f"| {after['bytes'] / 2**20:,.0f} | {len(lines)} | {spread(lines, 'load', '.1f')} |"
+            )
+        rounds = [a["cpu_s"] / b["cpu_s"] for a, b in zip(measured["spark"], measured["tabletopic"])]
+        if rounds:
+            yield (
+                f"| **Spark's CPU to ours** | **{statistics.median(rounds):.1f}** | {min(rounds):.1f} to {max(rounds):.1f} "
+                "| | | | | | | |"
+            )
+        yield ""
 
 
 def table_of_memory(memory):

@@ -9,7 +9,7 @@ use iceberg::{TableIdent, TableUpdate};
 use serde_json::{Value, json};
 use tabletopic_catalog::{CommitOutcome, TableChange};
 use tabletopic_maintain::Allowance;
-use tabletopic_maintain::compact::{Known, Means, Options, Outcome, Round, carry_out};
+use tabletopic_maintain::compact::{Known, Layout, Means, Options, Outcome, Round, carry_out};
 use tabletopic_maintain::pace::Unbounded;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::LogWaiting;
@@ -17,8 +17,9 @@ use tabletopic_testkit::must;
 
 use crate::lake::{TestLake, make, open};
 
-fn compact(lake: &TestLake, table: &str) -> Value {
-    let output = lake.tabletopic(&["compact", table, "--output", "json"]);
+/// `tabletopic compact`, which has to succeed: what it did.
+pub fn compact(lake: &TestLake, table: &str, more: &[&str]) -> Value {
+    let output = lake.tabletopic(&[&["compact", table, "--output", "json"], more].concat());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{said}"))[0].clone()
@@ -38,7 +39,7 @@ fn duckdb_reads_the_same_rows_after_it() {
     let before = files();
     assert!(before["live_delete_files"].as_u64() > Some(2), "{before:#}");
 
-    let did = compact(&lake, "shop.returns");
+    let did = compact(&lake, "shop.returns", &[]);
     let pieces = did["pieces"].as_array().unwrap();
     assert!(
         pieces.len() == 1 && pieces[0]["outcome"] == "committed",
@@ -76,6 +77,8 @@ async fn it_is_dropped_where_main_was_rolled_back_since_it_was_read() {
         target: None,
         hot_for: 0,
         bytes_per_file: None,
+        layout: Layout::AsRead,
+        old_specs: false,
     };
     let round = Round::of(&lake, &table, &options, &Known::NOTHING, &LogWaiting).await;
     let round = round.unwrap().expect("it has snapshots");
@@ -87,6 +90,7 @@ async fn it_is_dropped_where_main_was_rolled_back_since_it_was_read() {
         waiting: &LogWaiting,
         memory: &Allowance::new(1 << 20),
         pace: Arc::new(Unbounded),
+        sort_memory: 0,
     };
     let told = Mutex::new(Vec::new());
     carry_out(&means, &round, NonZeroUsize::MIN, &|done| {

@@ -8,6 +8,7 @@
 )]
 
 mod answers;
+mod arranged;
 mod compaction;
 mod deletes;
 mod errors;

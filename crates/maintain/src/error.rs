@@ -19,7 +19,9 @@ pub enum MaintainError {
     Write(#[from] FileError),
     #[error("rows cannot be put together: {0}")]
     Rows(#[from] ArrowError),
-    #[error("rows cannot be sorted: {0}; what memory does not hold is written to the folder for temporary files (TMPDIR)")]
+    #[error(
+        "rows cannot be sorted: {0}; what memory does not hold is written to the folder for temporary files (TMPDIR)"
+    )]
     Sort(#[from] DataFusionError),
     #[error(transparent)]
     Partition(#[from] PartitionError),
@@ -39,7 +41,13 @@ impl MaintainError {
         match self {
             Self::Commit(error) => error.is_transient(),
             Self::Store(error) | Self::Read(ReadError::Iceberg(error)) => error.retryable(),
-            Self::Read(_) | Self::Write(_) | Self::Rows(_) | Self::Sort(_) | Self::Partition(_) | Self::Unsupported(_) | Self::Unfit { .. } => false,
+            Self::Read(_)
+            | Self::Write(_)
+            | Self::Rows(_)
+            | Self::Sort(_)
+            | Self::Partition(_)
+            | Self::Unsupported(_)
+            | Self::Unfit { .. } => false,
         }
     }
 

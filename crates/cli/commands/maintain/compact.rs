@@ -110,7 +110,9 @@ async fn one(
 
 fn layout(order: &Order) -> Layout {
     match order {
-        Order { table_order: true, .. } => Layout::TableOrder,
+        Order {
+            table_order: true, ..
+        } => Layout::TableOrder,
         Order {
             sort: Some(SortColumns(columns)),
             ..

@@ -130,9 +130,7 @@ fn of_partition(
         .filter(|file| {
             file.format == DataFileFormat::Parquet && times[&*file.path] == 1 && !without(&file.path)
         })
-        .filter(|file| {
-            moves || policy.is_out_of_order(file) || file.bytes < small || has_deletes(file)
-        });
+        .filter(|file| moves || policy.is_out_of_order(file) || file.bytes < small || has_deletes(file));
     let groups: Vec<Vec<&FileEntry>> = match policy.is_hot(partition) {
         true => alike(candidates)
             .into_iter()
@@ -290,14 +288,25 @@ mod tests {
         let mut in_order = file(0, 600 * MIB, hour);
         in_order.sort_order = Some(1);
         let pieces = |files, policy: &Policy| {
-            of_partition(&place(), &Partition { files }, &DeleteIndex::default(), policy, &|_| false).len()
+            of_partition(
+                &place(),
+                &Partition { files },
+                &DeleteIndex::default(),
+                policy,
+                &|_| false,
+            )
+            .len()
         };
         assert_eq!(pieces(vec![in_order.clone()], &by_hand), 0);
         let other = Policy {
             arranged: Some(Arranged::Other),
             ..by_hand
         };
-        assert_eq!(pieces(vec![in_order.clone()], &other), 1, "nothing says that it is");
+        assert_eq!(
+            pieces(vec![in_order.clone()], &other),
+            1,
+            "nothing says that it is"
+        );
         let moved = |to| Policy {
             arranged: None,
             moves_to: Some(to),

@@ -155,7 +155,8 @@ impl Round {
             now: lake.clock.now(),
             hot_for: options.hot_for,
             bytes_per_file: options.bytes_per_file,
-            arranged: arranged.map(|arrangement| arrangement.sort_order.map_or(Arranged::Other, Arranged::Table)),
+            arranged: arranged
+                .map(|arrangement| arrangement.sort_order.map_or(Arranged::Other, Arranged::Table)),
             moves_to: options.old_specs.then(|| metadata.default_partition_spec_id()),
         };
         Ok(Some(Self {

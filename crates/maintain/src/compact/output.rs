@@ -131,14 +131,20 @@ impl<'a> Output<'a> {
 
     /// The open file, if it is of this partition value; one of another is closed.
     async fn taken(&mut self, partition: &Struct) -> Result<Option<Open>, MaintainError> {
-        if self.open.as_ref().is_some_and(|open| open.partition != *partition) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.partition != *partition)
+        {
             self.close().await?;
         }
         Ok(self.open.take())
     }
 
     async fn begin(&mut self, partition: &Struct, sample: &RecordBatch) -> Result<Open, MaintainError> {
-        let path = self.names.next(&self.schema, partition, self.lake.entropy.as_ref())?;
+        let path = self
+            .names
+            .next(&self.schema, partition, self.lake.entropy.as_ref())?;
         let file = self.lake.file_io.new_output(&path)?.writer().await?;
         let encodings = Encodings::choose(&self.schema, sample);
         let (schema, partition) = (self.schema.clone(), partition.clone());

@@ -7,7 +7,8 @@ use arrow::array::RecordBatch;
 use futures::stream::BoxStream;
 use futures::{TryStreamExt, try_join};
 use iceberg::spec::{
-    DataContentType, DataFile, FormatVersion, PartitionSpec, PartitionSpecRef, TableMetadata, Transform,
+    DataContentType, DataFile, FormatVersion, PartitionSpec, PartitionSpecRef, Struct, TableMetadata,
+    Transform,
 };
 use tabletopic_table::Lake;
 use tabletopic_table::commit::Replacement;
@@ -74,13 +75,17 @@ impl Rewrite<'_> {
         let ranking = match (self.arrangement, moves) {
             (None, false) => None,
             (None, true) => Some(Ranking::new(&Arrangement::default(), Some(&spec), &schema)?),
-            (Some(arrangement), moves) => {
-                Some(Ranking::new(arrangement, moves.then_some(spec.as_ref()), &schema)?)
-            }
+            (Some(arrangement), moves) => Some(Ranking::new(
+                arrangement,
+                moves.then_some(spec.as_ref()),
+                &schema,
+            )?),
         };
         let done = match &ranking {
-            Some(ranking) => task.arrange(ranking, &mut output).await,
-            None => task.merge(&mut output).await,
+            Some(ranking) if !ranking.options().is_empty() => task.arrange(ranking, &mut output).await,
+            // They move to where there are no partitions.
+            Some(_) => task.merge(&no_partition(&spec), &mut output).await,
+            None => task.merge(&piece.place.1, &mut output).await,
         };
         if let Err(error) = done {
             output.discard().await;
@@ -97,10 +102,7 @@ impl Rewrite<'_> {
                 .map(|file| (file.path.clone(), piece.place.clone()))
                 .collect(),
             reason: String::new(),
-            written: written
-                .into_iter()
-                .map(|file| (spec.spec_id(), file))
-                .collect(),
+            written: written.into_iter().map(|file| (spec.spec_id(), file)).collect(),
         })
     }
 }
@@ -109,6 +111,11 @@ fn spec(metadata: &TableMetadata, id: i32) -> Result<PartitionSpecRef, MaintainE
     metadata.partition_spec_by_id(id).cloned().ok_or_else(|| {
         MaintainError::Unsupported(format!("partition spec {id} is not in the table any more"))
     })
+}
+
+/// The only value of a spec that partitions nothing.
+fn no_partition(spec: &PartitionSpec) -> Struct {
+    spec.fields().iter().map(|_| None).collect()
 }
 
 /// One piece on its way.
@@ -122,8 +129,7 @@ struct Task<'a> {
 
 impl Task<'_> {
     /// Rows as they come. Row groups that are large enough are copied without decoding them, after the others.
-    async fn merge(&self, output: &mut Output<'_>) -> Result<(), MaintainError> {
-        let partition = &self.piece.place.1;
+    async fn merge(&self, partition: &Struct, output: &mut Output<'_>) -> Result<(), MaintainError> {
         let mut copied = Vec::new();
         for file in &self.piece.files {
             match self.row_groups(file).await.map_err(|error| unfit(file, error))? {
@@ -165,7 +171,10 @@ impl Task<'_> {
     /// All rows in the order of `ranking`.
     async fn arrange(&self, ranking: &Ranking, output: &mut Output<'_>) -> Result<(), MaintainError> {
         let (send, rows) = mpsc::channel(WAITING);
-        let mut sorted = self.rewrite.sorter.sort(ranking.schema(), ranking.options(), rows)?;
+        let mut sorted = self
+            .rewrite
+            .sorter
+            .sort(ranking.schema(), ranking.options(), rows)?;
         let read = async move {
             for file in &self.piece.files {
                 let mut rows = self.rows(file).await.map_err(|error| unfit(file, error))?;

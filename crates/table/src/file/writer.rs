@@ -131,7 +131,13 @@ impl FileWriter {
     /// # Errors
     /// Those of encoding the rows that are in progress. The file is lost then.
     pub fn into_copier(self) -> Result<FileCopier, FileError> {
-        let Self { identity, parquet, rows, taken, .. } = self;
+        let Self {
+            identity,
+            parquet,
+            rows,
+            taken,
+            ..
+        } = self;
         match parquet.into_serialized_writer() {
             Ok((parquet, _)) => Ok(FileCopier::new(identity, parquet, rows, taken)),
             Err(source) => Err(identity.failed(source)),

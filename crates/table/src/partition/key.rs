@@ -54,10 +54,7 @@ impl Key {
             field: name.to_owned(),
             problem,
         };
-        let column = schema
-            .name_by_field_id(source_id)
-            .unwrap_or_default()
-            .to_owned();
+        let column = schema.name_by_field_id(source_id).unwrap_or_default().to_owned();
         let source = schema.field_by_id(source_id).ok_or_else(|| {
             unsupported(format!(
                 "its source, field id {}, is not in the schema",
@@ -168,7 +165,10 @@ impl Key {
         Ok(extremes)
     }
 
-    pub(super) fn refused(&self, batch: &RecordBatch) -> Result<Vec<(usize, PartitionError)>, PartitionError> {
+    pub(super) fn refused(
+        &self,
+        batch: &RecordBatch,
+    ) -> Result<Vec<(usize, PartitionError)>, PartitionError> {
         let source = in_micros(&self.source(batch)?);
         let Some(extremes) = self.extremes(&source)? else {
             return Ok(Vec::new());
@@ -270,4 +270,3 @@ fn path_to(fields: &StructType, id: i32) -> Option<Vec<usize>> {
         below.map(|below| std::iter::once(position).chain(below).collect())
     })
 }
-

@@ -14,6 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
 };
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::ReadError;
@@ -88,7 +89,10 @@ impl RowGroups {
             rows_written: group.num_rows().unsigned_abs(),
             metadata: metadata.clone(),
             bloom_filter: None,
-            column_index: indexes.and_then(|columns| columns.get(number)).cloned(),
+            column_index: indexes
+                .and_then(|columns| columns.get(number))
+                .filter(|index| !matches!(index, ColumnIndexMetaData::NONE))
+                .cloned(),
             offset_index: offsets.and_then(|columns| columns.get(number)).cloned(),
         };
         Ok(RowGroup {
@@ -109,10 +113,12 @@ fn unreadable(path: &str, error: &ParquetError) -> ReadError {
     }
 }
 
-/// Minimum and maximum of old writers do not tell in which order they are.
+/// Page indexes are what readers skip pages by, and the writer has them of all row groups or of none. Minimum and maximum
+/// of old writers do not tell in which order they are.
 fn fits(chunk: &ColumnChunkMetaData) -> bool {
     let statistics = chunk.statistics();
     matches!(chunk.compression(), Compression::ZSTD(_))
+        && chunk.offset_index_offset().is_some()
         && statistics.is_none_or(|statistics| !statistics.is_min_max_deprecated())
 }
 
@@ -160,9 +166,12 @@ pub(crate) struct Extent {
 
 impl Extent {
     fn from(&self, start: u64) -> Result<Bytes, ParquetError> {
-        let at = start.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
+        let at = start
+            .checked_sub(self.start)
+            .and_then(|at| usize::try_from(at).ok());
         let at = at.filter(|at| *at <= self.bytes.len());
-        let at = at.ok_or_else(|| ParquetError::General(format!("offset {start} is not in the row group")))?;
+        let at =
+            at.ok_or_else(|| ParquetError::General(format!("offset {start} is not in the row group")))?;
         Ok(self.bytes.slice(at..))
     }
 }

@@ -42,11 +42,18 @@ impl Arrangement {
                 let columns: Vec<_> = order
                     .fields
                     .iter()
-                    .map(|field| (field.source_id, field.transform, options(field.direction, field.null_order)))
+                    .map(|field| {
+                        (
+                            field.source_id,
+                            field.transform,
+                            options(field.direction, field.null_order),
+                        )
+                    })
                     .collect();
                 if columns.is_empty() {
                     return Err(MaintainError::Unsupported(
-                        "the table has no sort order; name columns, as in --sort 'customer, created_at desc'".to_owned(),
+                        "the table has no sort order; name columns, as in --sort 'customer, created_at desc'"
+                            .to_owned(),
                     ));
                 }
                 Self {
@@ -58,7 +65,13 @@ impl Arrangement {
             Layout::Columns(columns) => Self {
                 columns: columns
                     .iter()
-                    .map(|column| Ok((column_id(schema, &column.name)?, Transform::Identity, column.options())))
+                    .map(|column| {
+                        Ok((
+                            column_id(schema, &column.name)?,
+                            Transform::Identity,
+                            column.options(),
+                        ))
+                    })
                     .collect::<Result<_, MaintainError>>()?,
                 interleaved: false,
                 sort_order: None,
@@ -66,7 +79,13 @@ impl Arrangement {
             Layout::ZOrder(names) => Self {
                 columns: names
                     .iter()
-                    .map(|name| Ok((column_id(schema, name)?, Transform::Identity, SortOptions::default())))
+                    .map(|name| {
+                        Ok((
+                            column_id(schema, name)?,
+                            Transform::Identity,
+                            SortOptions::default(),
+                        ))
+                    })
                     .collect::<Result<_, MaintainError>>()?,
                 interleaved: true,
                 sort_order: None,
@@ -86,14 +105,22 @@ fn options(direction: SortDirection, nulls: NullOrder) -> SortOptions {
 }
 
 fn column_id(schema: &Schema, name: &str) -> Result<i32, MaintainError> {
-    schema.field_id_by_name(name).ok_or_else(|| {
-        let names = schema.as_struct().fields().iter().map(|field| field.name.as_str());
-        let names: Vec<&str> = names.collect();
-        MaintainError::Unsupported(format!(
+    let names = schema
+        .as_struct()
+        .fields()
+        .iter()
+        .map(|field| field.name.as_str());
+    match schema.field_by_name(name) {
+        Some(field) if field.field_type.is_primitive() => Ok(field.id),
+        Some(_) => Err(MaintainError::Unsupported(format!(
+            "`{name}` has no order, since it is a struct, list or map; name a column of numbers, times or texts, or one \
+             inside a struct, as in place.street"
+        ))),
+        None => Err(MaintainError::Unsupported(format!(
             "the table has no column `{name}`; it has {}",
-            names.join(", ")
-        ))
-    })
+            names.collect::<Vec<_>>().join(", ")
+        ))),
+    }
 }
 
 /// What the rows of one piece are ordered by: the partition that they go to, if they move, then the arrangement.

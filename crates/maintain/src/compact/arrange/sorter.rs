@@ -57,7 +57,8 @@ impl Sorter {
             schema: schema.clone(),
             rows: Mutex::new(Some(rows)),
         };
-        let source = StreamingTableExec::try_new(schema.clone(), vec![Arc::new(source)], None, [], false, None)?;
+        let source =
+            StreamingTableExec::try_new(schema.clone(), vec![Arc::new(source)], None, [], false, None)?;
         let Some(by) = LexOrdering::new(by) else {
             return Err(DataFusionError::Plan("there is nothing to sort by".to_owned()));
         };
