@@ -74,6 +74,10 @@ pub enum Command {
     #[command(after_help = EXPIRE_EXAMPLE)]
     Expire(Expire),
 
+    /// Write manifests anew by partition value, where a query of one value opens many
+    #[command(after_help = MANIFESTS_EXAMPLE)]
+    Manifests(Manifests),
+
     /// Show the files in tables' folders that nothing leads to any more, and with --delete remove them
     #[command(after_help = ORPHANS_EXAMPLE)]
     Orphans(Orphans),
@@ -416,6 +420,21 @@ pub struct Expire {
 }
 
 #[derive(Debug, Arguments)]
+pub struct Manifests {
+    /// A table of the catalog, whoever writes to it; several are done one after the other
+    #[arg(required = true)]
+    pub table: Vec<String>,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// How to print what is done
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+#[derive(Debug, Arguments)]
 pub struct Orphans {
     /// A table of the catalog, whoever writes to it; several are done one after the other
     #[arg(required = true)]
@@ -566,6 +585,18 @@ the limits in the table's properties: docs/operations.md has them.
 
 Exit codes: 0 done; 1 failed, or not confirmed; 2 configuration or usage; 4 the table is halted; 5 something cannot be
 reached now";
+
+const MANIFESTS_EXAMPLE: &str = "\
+Examples:
+  tabletopic manifests shop.orders --dry-run
+  tabletopic manifests shop.orders shop.customers --output json
+
+No data file is touched. `run` and other writers may go on meanwhile: what they add keeps its own manifests, and where one
+of them has replaced a manifest first, nothing is done. `run` does it by itself where a query opens many.
+docs/maintenance.md says what is chosen.
+
+Exit codes: 0 done, or nothing to do; 1 failed; 2 configuration or usage; 4 the table is halted; 5 something cannot be
+reached now, or another writer was quicker";
 
 const ORPHANS_EXAMPLE: &str = "\
 Examples:

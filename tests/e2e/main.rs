@@ -32,6 +32,7 @@ mod keys;
 mod login;
 mod main_path;
 mod maintenance;
+mod manifests;
 mod many;
 mod orphans;
 mod partitions;

@@ -67,6 +67,41 @@ fn duckdb_reads_the_same_rows_after_it() {
     must("metrics", &["--catalog", &catalog, "--table", "shop.returns"]);
 }
 
+/// They apply by sequence numbers, which entries keep when they move.
+#[test]
+fn rows_stay_deleted_where_manifests_are_written_anew() {
+    let lake = make();
+    let catalog = lake.path("catalog.db").display().to_string();
+    let duckdb_agrees = || {
+        let (asked, answer) = (lake.path("asked.sql"), lake.path("answer.parquet"));
+        let (asked, answer) = (asked.display().to_string(), answer.display().to_string());
+        std::fs::write(&asked, "SELECT * FROM returns").unwrap();
+        let of = ["--catalog", &catalog, "--namespace", "shop"];
+        must("answers", &[&of[..], &["--answer", &asked, &answer]].concat())
+    };
+    let answer = lake.path("answer.parquet").display().to_string();
+    let query = [
+        "-c",
+        "SELECT * FROM returns",
+        "--output",
+        "parquet",
+        "-o",
+        &answer,
+    ];
+    assert!(lake.sql(&query).status.success());
+    let seen = || must("manifests", &["--catalog", &catalog, "--table", "shop.returns"]);
+    let before = seen();
+    assert_eq!((&before["data"], &before["deletes"]), (&json!(3), &json!(1)));
+
+    let output = lake.tabletopic(&["manifests", "shop.returns", "--output", "json"]);
+    assert!(output.status.success(), "{output:?}");
+    let after = seen();
+    assert_eq!((&after["data"], &after["deletes"]), (&json!(1), &json!(1)));
+    assert_eq!(after["entries"], before["entries"]);
+    let compared = duckdb_agrees();
+    assert_eq!(compared["compared"], json!(1), "{compared:#}");
+}
+
 /// Deletes that were applied while files were read are not in `main` any more: their rows are.
 #[tokio::test]
 async fn it_is_dropped_where_main_was_rolled_back_since_it_was_read() {

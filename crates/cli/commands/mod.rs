@@ -35,6 +35,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Sql(sql) => sql::run(&args.config, sql),
         Command::Compact(compact) => maintain::compact::run(&args.config, compact),
         Command::Expire(expire) => maintain::expire::run(&args.config, expire),
+        Command::Manifests(manifests) => maintain::manifests::run(&args.config, manifests),
         Command::Orphans(orphans) => maintain::orphans::run(&args.config, orphans),
         Command::Catalog(catalog) => catalog::run(&args.config, catalog),
     }

@@ -11,6 +11,7 @@ use tabletopic_table::commit::LogWaiting;
 use tokio::time::Instant;
 
 use crate::compact::{Done, Known, Means, Options, Outcome, Round, carry_out};
+use crate::manifests::{self, Look, Policy};
 use crate::pace::Share;
 use crate::{Allowance, MaintainError};
 
@@ -30,6 +31,9 @@ pub struct Settings {
 /// For so long a file is left alone that could not be rewritten: an outage may have been the cause.
 const UNFIT_FOR: Duration = Duration::from_secs(60 * 60);
 
+/// Between two times that a table's manifests are rewritten, at least.
+const MANIFESTS_EVERY: Duration = Duration::from_secs(10 * 60);
+
 /// What earlier rounds have found of a table.
 #[derive(Debug, Default)]
 struct Found {
@@ -37,6 +41,8 @@ struct Found {
     settled_at: Option<String>,
     /// Files that could not be rewritten.
     unfit: HashMap<String, Instant>,
+    /// When its manifests were rewritten, or could not be.
+    manifests: Option<Instant>,
 }
 
 /// Goes on until it is dropped. `tables` says which there are by now; `told` hears of each piece.
@@ -73,32 +79,79 @@ pub async fn keep_up(
                     continue;
                 }
             };
-            let location = &round.survey.table.metadata_location;
-            if round.pieces.is_empty() {
-                found.settled_at = (!round.waits).then(|| location.clone());
-                continue;
+            compacted(lake, settings, &round, found, told).await;
+            if found
+                .manifests
+                .is_none_or(|since| since.elapsed() > MANIFESTS_EVERY)
+            {
+                arranged(lake, settings, &table, found).await;
             }
-            let unfit = Mutex::new(Vec::new());
-            let done = |done: Done| {
-                if let Outcome::Skipped { file: Some(file), .. } = &done.outcome {
-                    unfit
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(file.clone());
-                }
-                told(&table, &done);
-            };
-            if let Err(error) = one(lake, settings, &round, &done).await {
-                tell(&table, &error);
-                // The same would go wrong again.
-                found.settled_at = (!error.is_transient()).then(|| location.clone());
-            }
-            let unfit = unfit.into_inner().unwrap_or_else(PoisonError::into_inner);
-            found
-                .unfit
-                .extend(unfit.into_iter().map(|file| (file, Instant::now())));
         }
     }
+}
+
+/// Does what a round found worth doing.
+async fn compacted(
+    lake: &Lake,
+    settings: &Settings,
+    round: &Round,
+    found: &mut Found,
+    told: &(dyn Fn(&TableIdent, &Done) + Sync),
+) {
+    let table = &round.survey.table.ident;
+    let location = &round.survey.table.metadata_location;
+    if round.pieces.is_empty() {
+        found.settled_at = (!round.waits).then(|| location.clone());
+        return;
+    }
+    let unfit = Mutex::new(Vec::new());
+    let done = |done: Done| {
+        if let Outcome::Skipped { file: Some(file), .. } = &done.outcome {
+            unfit
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(file.clone());
+        }
+        told(table, &done);
+    };
+    if let Err(error) = one(lake, settings, round, &done).await {
+        tell(table, &error);
+        // The same would go wrong again.
+        found.settled_at = (!error.is_transient()).then(|| location.clone());
+    }
+    let unfit = unfit.into_inner().unwrap_or_else(PoisonError::into_inner);
+    found
+        .unfit
+        .extend(unfit.into_iter().map(|file| (file, Instant::now())));
+}
+
+/// Rewrites a table's manifests, if that is worth it.
+async fn arranged(lake: &Lake, settings: &Settings, table: &TableIdent, found: &mut Found) {
+    let look = match Look::at(lake, table, &Policy::BACKGROUND, &LogWaiting).await {
+        Ok(Some(look)) if !look.groups.is_empty() => look,
+        Ok(_) => return,
+        Err(error) => {
+            tell(table, &error);
+            return;
+        }
+    };
+    match manifests::rewrite(lake, &look, &settings.share, &LogWaiting).await {
+        Ok(manifests::Outcome::Committed {
+            snapshot_id,
+            replaced,
+            written,
+        }) => {
+            tracing::info!(%table, manifests = replaced, into = written, snapshot_id, "rewrote manifests");
+        }
+        // The next round looks again.
+        Ok(manifests::Outcome::Dropped { why }) => {
+            tracing::debug!(%table, "manifests are not rewritten: {why}");
+            return;
+        }
+        Ok(manifests::Outcome::Nothing) => {}
+        Err(error) => tell(table, &error),
+    }
+    found.manifests = Some(Instant::now());
 }
 
 async fn one(

@@ -5,9 +5,11 @@ use tabletopic_catalog::LoadedTable;
 use tabletopic_offsets::TableState;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{
-    Base, CommitError, Committed, Lost, Replace, Replacement, TAG, TagState, Waiting, check_standing, commit,
+    Base, CommitError, Committed, Lost, Replace, ReplaceManifests, Replacement, TAG, TagState, Waiting,
+    check_standing, commit,
 };
 use tabletopic_table::follower::FollowerState;
+use tabletopic_table::snapshot::cluster::Clustered;
 
 /// What a table is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -66,13 +68,26 @@ impl Owner {
             Self::Follower => told(commit::<FollowerState>(lake, table, &mut plan, waiting).await?),
             Self::Main | Self::Others => told(commit::<TableState>(lake, table, &mut plan, waiting).await?),
         };
-        Ok(match (snapshot, plan.into_lost()) {
-            (Some(snapshot_id), _) => Replaced::Committed { snapshot_id },
-            (None, lost) => Replaced::Dropped {
-                lost,
-                sent: attempts > 0,
-            },
-        })
+        Ok(Replaced::of(snapshot, attempts, plan.into_lost()))
+    }
+
+    /// Commits manifests in the place of others.
+    ///
+    /// # Errors
+    /// A [`CommitError`] that is not transient.
+    pub async fn replace_manifests(
+        self,
+        lake: &Lake,
+        table: &TableIdent,
+        clustered: &Clustered,
+        waiting: &dyn Waiting,
+    ) -> Result<Replaced, CommitError> {
+        let mut plan = ReplaceManifests::new(lake, clustered);
+        let (snapshot, attempts) = match self {
+            Self::Follower => told(commit::<FollowerState>(lake, table, &mut plan, waiting).await?),
+            Self::Main | Self::Others => told(commit::<TableState>(lake, table, &mut plan, waiting).await?),
+        };
+        Ok(Replaced::of(snapshot, attempts, plan.into_lost()))
     }
 }
 
@@ -87,6 +102,18 @@ pub enum Replaced {
         lost: Option<Lost>,
         sent: bool,
     },
+}
+
+impl Replaced {
+    fn of(snapshot: Option<i64>, attempts: u32, lost: Option<Lost>) -> Self {
+        match snapshot {
+            Some(snapshot_id) => Self::Committed { snapshot_id },
+            None => Self::Dropped {
+                lost,
+                sent: attempts > 0,
+            },
+        }
+    }
 }
 
 fn told<S>(committed: Committed<S>) -> (Option<i64>, u32) {

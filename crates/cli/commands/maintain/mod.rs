@@ -2,6 +2,7 @@
 
 pub mod compact;
 pub mod expire;
+pub mod manifests;
 pub mod orphans;
 
 use anyhow::Context;

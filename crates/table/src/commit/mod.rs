@@ -2,8 +2,8 @@
 //!
 //! [`commit`] is the one loop that talks to the catalog. What a commit does is a [`Plan`], decided again on every
 //! base: [`Append`] for units, [`Anchor`] for starts, [`ChangeSchema`] for columns, [`ChangePartitions`] for the spec,
-//! [`Redrive`] for dead letters, [`Renew`] for the tag, [`Replace`] for rewritten files, [`Fence`] before files are removed,
-//! and one plan for each command of `resolve`.
+//! [`Redrive`] for dead letters, [`Renew`] for the tag, [`Replace`] for rewritten files, [`ReplaceManifests`] for rewritten
+//! manifests, [`Fence`] before files are removed, and one plan for each command of `resolve`.
 
 mod anchor;
 mod append;
@@ -23,6 +23,7 @@ mod redrive;
 mod refs;
 mod renew;
 mod replace;
+mod replace_manifests;
 pub mod resolve;
 mod standing;
 mod tag_state;
@@ -43,6 +44,7 @@ pub use look::Look;
 pub use redrive::{LettersOf, Redrive, open_letters};
 pub use renew::Renew;
 pub use replace::{Lost, Maintained, Replace, Replacement};
+pub use replace_manifests::ReplaceManifests;
 pub use standing::{Counted, Walk, check as check_standing, walk};
 pub use tag_state::{Note, SnapshotAt, TagState};
 pub use unit::{DeadLetterFile, Unit};

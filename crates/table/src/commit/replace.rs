@@ -38,7 +38,7 @@ const MOST_PLANS: u32 = 8;
 
 /// After so long it is given up: its files have to be younger than any that a removal of orphans takes. The other half of
 /// that time is for writing them.
-const LATEST: Millis = OLDEST / 2;
+pub(super) const LATEST: Millis = OLDEST / 2;
 
 /// A state that stays what it is while files are rewritten.
 pub trait Maintained: TagState {

@@ -10,11 +10,13 @@ use futures::StreamExt;
 use futures::future::try_join_all;
 use futures::stream::iter;
 use iceberg::spec::{
-    DataFile, ManifestContentType, ManifestFile, ManifestListWriter, ManifestWriter, ManifestWriterBuilder,
-    Operation, PartitionSpec, SchemaRef, Snapshot, SnapshotRef, Summary, TableMetadata,
+    DataFile, ManifestContentType, ManifestFile, ManifestListWriter, Operation, Snapshot, SnapshotRef,
+    Summary, TableMetadata,
 };
 
+use super::cluster::Clustered;
 use super::live::{self, LiveFile};
+use super::manifest::Under;
 use super::merge::{self, Merge};
 use super::summary;
 use crate::commit::{CommitError, SnapshotAt};
@@ -29,6 +31,8 @@ pub struct FileChange {
     pub rewritten: Vec<Rewritten>,
     /// Paths of live data and delete files that go.
     pub remove: BTreeSet<String>,
+    /// Manifests that hold what others held.
+    pub clustered: Clustered,
 }
 
 /// A data file with rows that were in the table before.
@@ -63,18 +67,21 @@ pub async fn build(
     // What held nothing but the record of a removal is done with.
     let kept = kept
         .into_iter()
-        .filter(|manifest| manifest.has_added_files() || manifest.has_existing_files());
+        .filter(|manifest| manifest.has_added_files() || manifest.has_existing_files())
+        .filter(|manifest| !change.clustered.replaced.contains(&manifest.manifest_path));
     let (mut kept, rewritten, removed) =
         without_removed(lake, metadata, at, kept.collect(), &change.remove).await?;
     let adds = |spec_id| change.add.iter().any(|(of, _)| *of == spec_id);
-    let merge = match change.remove.is_empty() {
+    let merge = match change.remove.is_empty() && change.clustered.is_empty() {
         true => merge::due(lake, metadata, &mut kept, adds).await?,
         false => None,
     };
     let added = write_added(lake, metadata, at, change, merge).await?;
 
-    let manifests = added.into_iter().chain(rewritten).chain(kept).collect();
-    let manifest_list = write_list(lake, metadata, parent, at, manifests).await?;
+    let of_manifests = summary::of_manifests(&change.clustered, kept.len());
+    let clustered = change.clustered.of_snapshot(at.snapshot_id);
+    let manifests = added.into_iter().chain(rewritten).chain(clustered).chain(kept);
+    let manifest_list = write_list(lake, metadata, parent, at, manifests.collect()).await?;
 
     let rewritten = change.rewritten.iter().map(|rewritten| &rewritten.file);
     let files: Vec<&DataFile> = change.add.iter().map(|(_, file)| file).chain(rewritten).collect();
@@ -82,6 +89,7 @@ pub async fn build(
     let before = parent.map(|parent| &parent.summary().additional_properties);
     let mut properties: HashMap<String, String> =
         summary::counters(before, &files, &removed).into_iter().collect();
+    properties.extend(of_manifests);
     properties.extend(state);
 
     Ok(Snapshot::builder()
@@ -129,8 +137,8 @@ async fn write_added(
         by_spec.entry(merge.spec_id).or_default().merged = merge.files;
     }
     let manifests = by_spec.into_iter().map(|(spec_id, added)| async move {
-        let under = Under::now(metadata, at, spec_id)?;
-        let mut writer = manifest_writer(lake, metadata, at, under, &format!("a{spec_id}"))?;
+        let under = Under::now(metadata, at.schema_id, spec_id, ManifestContentType::Data)?;
+        let mut writer = under.writer(lake, metadata, at.snapshot_id, &format!("a{spec_id}"))?;
         for file in added.new {
             // Unassigned: the file inherits the sequence number of this snapshot.
             writer.add_file(file.clone(), -1)?;
@@ -183,7 +191,7 @@ async fn without_removed(
             spec: spec.clone(),
             content: manifest.content,
         };
-        let mut writer = manifest_writer(lake, metadata, at, under, &format!("r{number}"))?;
+        let mut writer = under.writer(lake, metadata, at.snapshot_id, &format!("r{number}"))?;
         for live in files {
             // Some writers leave the second one out; the file was there when its rows were, at the latest.
             let sequence = live.sequence_number;
@@ -205,43 +213,6 @@ async fn without_removed(
         )));
     }
     Ok((kept, rewritten, removed))
-}
-
-/// What a manifest is written under.
-struct Under {
-    schema: SchemaRef,
-    spec: PartitionSpec,
-    content: ManifestContentType,
-}
-
-impl Under {
-    /// A manifest of new data files.
-    fn now(metadata: &TableMetadata, at: SnapshotAt, spec_id: i32) -> Result<Self, CommitError> {
-        let spec = metadata.partition_spec_by_id(spec_id);
-        let unknown = || CommitError::Encode(format!("partition spec {spec_id} is not in the table"));
-        let schema = metadata.schema_by_id(at.schema_id);
-        Ok(Self {
-            schema: schema.unwrap_or_else(|| metadata.current_schema()).clone(),
-            spec: spec.ok_or_else(unknown)?.as_ref().clone(),
-            content: ManifestContentType::Data,
-        })
-    }
-}
-
-fn manifest_writer(
-    lake: &Lake,
-    metadata: &TableMetadata,
-    at: SnapshotAt,
-    under: Under,
-    name: &str,
-) -> Result<ManifestWriter, CommitError> {
-    let path = format!("{}/metadata/{}-{name}.avro", metadata.location(), at.snapshot_id);
-    let output = lake.file_io.new_output(path)?;
-    let writer = ManifestWriterBuilder::new(output, Some(at.snapshot_id), under.schema, under.spec);
-    Ok(match under.content {
-        ManifestContentType::Data => writer.build_v2_data(),
-        ManifestContentType::Deletes => writer.build_v2_deletes(),
-    })
 }
 
 async fn write_list(

@@ -12,7 +12,8 @@ use futures::stream::iter;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use iceberg::spec::{ManifestContentType, ManifestFile, PartitionSpec, Schema, TableMetadata};
 
-use super::live::{self, LiveFile};
+use super::live::LiveFile;
+use super::manifest::to_write_anew;
 use crate::commit::CommitError;
 use crate::lake::Lake;
 use crate::properties::property;
@@ -21,7 +22,6 @@ use crate::properties::property;
 const ENABLED: &str = "commit.manifest-merge.enabled";
 /// Manifests of one tier that become one; at least 2.
 pub const MIN_COUNT: &str = "commit.manifest.min-count-to-merge";
-/// Bytes that a merged manifest may have.
 const TARGET_SIZE: &str = "commit.manifest.target-size-bytes";
 
 /// Manifests that are read at a time.
@@ -51,7 +51,7 @@ pub async fn due(
     }
     let limits = Limits {
         min_count: property(metadata, MIN_COUNT, 100).max(2),
-        target_bytes: property(metadata, TARGET_SIZE, 8 << 20),
+        target_bytes: i64::try_from(target_size(metadata)).unwrap_or(i64::MAX),
     };
     for spec in metadata.partition_specs_iter() {
         let spec_id = spec.spec_id();
@@ -80,6 +80,11 @@ pub async fn due(
     Ok(None)
 }
 
+/// Bytes that a manifest may have.
+pub fn target_size(metadata: &TableMetadata) -> u64 {
+    property(metadata, TARGET_SIZE, 8 << 20)
+}
+
 /// The live files of all; the oldest is looked at before the others are read.
 async fn read_all(
     lake: &Lake,
@@ -91,13 +96,13 @@ async fn read_all(
         return Ok(None);
     };
     let mut all = Vec::new();
-    match read(lake, spec, schema, oldest).await? {
+    match to_write_anew(lake, spec, schema, oldest).await? {
         Some(files) => all.push(files),
         None => return Ok(None),
     }
     let reading: Vec<_> = others
         .iter()
-        .map(|manifest| read(lake, spec, schema, manifest).boxed())
+        .map(|manifest| to_write_anew(lake, spec, schema, manifest).boxed())
         .collect();
     let mut reading = iter(reading).buffered(AT_ONCE);
     while let Some(files) = reading.try_next().await? {
@@ -107,27 +112,6 @@ async fn read_all(
         }
     }
     Ok(Some(all.into_iter().flatten().collect()))
-}
-
-/// The live files of a manifest; `None` if it can't be written anew just as it is: its partition values are of other
-/// types than those of today, as after the promotion of a column that is a partition by itself; or it does not say when
-/// its files were added, as manifests of version 2 have to.
-async fn read(
-    lake: &Lake,
-    spec: &PartitionSpec,
-    schema: &Schema,
-    manifest: &ManifestFile,
-) -> Result<Option<Vec<LiveFile>>, CommitError> {
-    let loaded = manifest.load_manifest(&lake.file_io).await?;
-    let then = loaded
-        .metadata()
-        .partition_spec()
-        .partition_type(loaded.metadata().schema());
-    let now = spec.partition_type(schema);
-    let same = matches!((then, now), (Ok(then), Ok(now)) if then == now);
-    let files = live::of(&loaded, manifest);
-    let dated = files.iter().all(|live| live.file_sequence_number.is_some());
-    Ok((same && dated).then_some(files))
 }
 
 #[derive(Debug, Clone, Copy)]

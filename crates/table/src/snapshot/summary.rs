@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use iceberg::spec::{DataContentType, DataFile, Struct};
 
+use super::cluster::Clustered;
+
 /// What is counted of a file.
 type Measure = fn(&DataFile) -> u64;
 
@@ -90,6 +92,21 @@ pub fn counters(
         }
     }
     properties
+}
+
+/// Properties for a snapshot that puts manifests in the place of others, as Iceberg's `RewriteManifests` writes them.
+pub fn of_manifests(clustered: &Clustered, kept: usize) -> BTreeMap<String, String> {
+    if clustered.is_empty() {
+        return BTreeMap::new();
+    }
+    let counts = [
+        ("manifests-created", clustered.written.len() as u64),
+        ("manifests-kept", kept as u64),
+        ("manifests-replaced", clustered.replaced.len() as u64),
+        ("entries-processed", clustered.entries()),
+    ];
+    let property = |(name, count): (&str, u64)| (name.to_owned(), count.to_string());
+    counts.map(property).into()
 }
 
 /// The parent's total; zero where there is no parent.
