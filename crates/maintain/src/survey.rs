@@ -29,6 +29,8 @@ pub struct FileEntry {
     pub sequence_number: i64,
     /// Of the file itself: deletes by position apply by it.
     pub file_sequence_number: Option<i64>,
+    /// The row id of its first row, in tables of version 3.
+    pub first_row_id: Option<i64>,
     /// When the snapshot that added it was made; `None` where that has expired.
     pub added: Option<Millis>,
 }
@@ -115,6 +117,7 @@ impl Survey {
                     format: live.file.file_format(),
                     sequence_number: live.sequence_number,
                     file_sequence_number: live.file_sequence_number,
+                    first_row_id: live.first_row_id,
                     added: times.get(&live.snapshot_id).copied(),
                 });
             }

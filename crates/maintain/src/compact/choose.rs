@@ -196,6 +196,7 @@ mod tests {
             format: DataFileFormat::Parquet,
             sequence_number: number as i64,
             file_sequence_number: Some(number as i64),
+            first_row_id: None,
             added: Some(NOW - age),
         }
     }

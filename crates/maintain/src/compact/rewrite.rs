@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use iceberg::spec::{DataContentType, DataFile, PartitionSpec, TableMetadata, Transform};
+use iceberg::spec::{PartitionSpec, TableMetadata, Transform};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::Replacement;
 use tabletopic_table::file::{FileSchema, FileSettings};
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::choose::Piece;
 use super::output::Output;
+use super::version_3;
 use crate::MaintainError;
 use crate::pace::Pace;
 use crate::survey::{FileEntry, Survey};
@@ -43,7 +44,7 @@ impl Rewrite<'_> {
             MaintainError::Unsupported(format!("partition spec {spec_id} is not in the table any more"))
         })?;
         let schema = metadata.current_schema().clone();
-        let written_under = FileSchema::new(schema.clone(), spec.clone())?;
+        let written_under = FileSchema::new(version_3::written(metadata)?, spec.clone())?;
         let mut settings = self.settings.clone();
         // What fits into one file stays one: the size of one that is open is an estimate.
         if piece.bytes <= settings.target_file_size as u64 {
@@ -95,13 +96,16 @@ impl Rewrite<'_> {
             .survey
             .deletes
             .of(file.data(&piece.place))
-            .map(|delete| of_entry(&delete.file))
-            .collect();
+            .map(|delete| DeleteFile::of(&delete.file))
+            .collect::<Result<_, _>>()?;
         let deleted = self.deletes.of(&file.path, &deletes, self.memory).await?;
         let mut began = Instant::now();
-        let opened = OpenFile::open(&self.lake.file_io, &file.path, file.bytes).await?;
+        let opened = OpenFile::open(&self.lake.file_io, &file.path, file.bytes)
+            .await?
+            .inheriting(version_3::inherited(file));
+        version_3::check_defaults(under.schema(), &file.path, &opened)?;
         for field in spec.fields() {
-            if field.transform == Transform::Identity && !has_leaf(&opened, field.source_id) {
+            if field.transform == Transform::Identity && !opened.has_leaf(field.source_id) {
                 let words = format!(
                     "{} has no column for the partition field {}, whose value only the manifest tells; rewrite it with \
                      the engine that wrote it",
@@ -124,25 +128,6 @@ impl Rewrite<'_> {
         self.pace.worked(Duration::ZERO, bytes).await;
         Ok(())
     }
-}
-
-fn of_entry(file: &DataFile) -> DeleteFile {
-    DeleteFile {
-        path: file.file_path().to_owned(),
-        size: file.file_size_in_bytes(),
-        content: file.content_type(),
-        equality_ids: match file.content_type() {
-            DataContentType::EqualityDeletes => file.equality_ids().unwrap_or_default(),
-            _ => Vec::new(),
-        },
-    }
-}
-
-/// Whether a file has a column, at the top or inside of a struct.
-fn has_leaf(file: &OpenFile, id: i32) -> bool {
-    let columns = file.metadata.parquet_schema().columns();
-    let mut infos = columns.iter().map(|column| column.self_type().get_basic_info());
-    infos.any(|info| info.has_id() && info.id() == id)
 }
 
 /// Bytes of a row group at least. At most it has as many as ours, since one is in memory.
