@@ -36,6 +36,7 @@ engines: ## Every engine reads the tables, and some write them: into tests/engin
 	done
 	for store in disk s3; do \
 	    tests/parts/kafka.py with -- $(TABLETOPIC_PYTHON) tests/engines/writers.py --store $$store --write || exit 1; \
+	    tests/parts/kafka.py with -- $(TABLETOPIC_PYTHON) tests/engines/version_3.py --store $$store || exit 1; \
 	done
 
 soak: parts ## Faults over and over, for HOURS=8: adds to tests/soak/README.md

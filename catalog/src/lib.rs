@@ -19,6 +19,7 @@ mod serve;
 mod served;
 mod sql;
 mod staged;
+mod unknown_types;
 
 pub use catalog::{Catalog, CommitOutcome, LoadedTable, TableChange};
 pub use error::{CatalogError, Entry};

@@ -13,7 +13,7 @@ use tabletopic_table::Lake;
 use tabletopic_table::commit::{SnapshotAt, TAG};
 use tabletopic_table::follower::ident;
 use tabletopic_table::snapshot::build::{self, FileChange};
-use tabletopic_table::snapshot::live;
+use tabletopic_table::snapshot::live::{self, FileId};
 
 /// A snapshot without rows of ours.
 pub async fn append(lake: &Lake, table: &TableIdent) {
@@ -66,7 +66,7 @@ pub async fn compact(lake: &Lake, table: &TableIdent) {
                 change
                     .add
                     .push((live.spec_id, file.expect("a data file from text")));
-                change.remove.insert(path);
+                change.remove.insert(FileId::of_data(path));
             }
         }
         add(lake, table, Operation::Replace, change).await

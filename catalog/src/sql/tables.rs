@@ -11,10 +11,10 @@ use tracing::warn;
 use super::SqlCatalog;
 use super::backend::Backend;
 use super::rows::Move;
-use crate::change;
 use crate::location::metadata_file;
 use crate::serve::NO_FILE;
 use crate::{Catalog, CatalogError, CommitOutcome, Entry, LoadedTable, ServedCatalog, TableChange};
+use crate::{change, unknown_types};
 
 /// Table property: whether metadata files that leave the metadata log are deleted.
 const DELETE_AFTER_COMMIT: &str = "write.metadata.delete-after-commit.enabled";
@@ -157,6 +157,17 @@ impl<B: Backend> SqlCatalog<B> {
     ) -> CatalogError {
         let entry = Entry::Table(table.clone());
         let catalog = self.name().to_owned();
+        let columns = self.unknown_types(&location, &error).await;
+        if !columns.is_empty() {
+            return CatalogError::Rejected {
+                catalog,
+                operation: format!("load {entry}"),
+                reason: format!(
+                    "it has columns of types that are not known here: {}; use an engine that knows them",
+                    columns.join(", ")
+                ),
+            };
+        }
         match self.file_io.exists(&location).await {
             Ok(false) => CatalogError::Corrupt {
                 catalog,
@@ -178,6 +189,19 @@ impl<B: Backend> SqlCatalog<B> {
                 source: Some(error.into()),
             },
         }
+    }
+
+    /// Columns because of which a metadata file may have been invalid.
+    async fn unknown_types(&self, location: &str, error: &iceberg::Error) -> Vec<String> {
+        if error.kind() != ErrorKind::DataInvalid {
+            return Vec::new();
+        }
+        let read = match self.file_io.new_input(location) {
+            Ok(file) => file.read().await,
+            Err(error) => Err(error),
+        };
+        // That it can't be read is said by who asks for it.
+        read.map_or_else(|_| Vec::new(), |metadata| unknown_types::of(&metadata))
     }
 
     /// Writes the metadata file of what `change` makes of `base`, and answers the table as it will be then.

@@ -37,8 +37,10 @@ pub async fn leaving(
     let now = lake.clock.now();
     let all = loaded.metadata.snapshots().count();
     let leaving = match Owner::of(&loaded) {
-        Owner::Follower => by_hand::leaving(&Base::<FollowerState>::read(loaded)?, limits, now)?,
-        Owner::Main | Owner::Others => by_hand::leaving(&Base::<TableState>::read(loaded)?, limits, now)?,
+        Owner::Follower => by_hand::leaving(&Base::<FollowerState>::of_anyone(loaded)?, limits, now)?,
+        Owner::Main | Owner::Others => {
+            by_hand::leaving(&Base::<TableState>::of_anyone(loaded)?, limits, now)?
+        }
     };
     Ok(Leaving {
         snapshots: leaving.len(),

@@ -44,9 +44,9 @@ impl Owner {
     /// The halt; and those of finding it out.
     pub async fn check(self, lake: &Lake, table: &LoadedTable) -> Result<(), CommitError> {
         match self {
-            Self::Follower => check_standing(lake, &Base::<FollowerState>::read(table.clone())?).await,
+            Self::Follower => check_standing(lake, &Base::<FollowerState>::of_anyone(table.clone())?).await,
             Self::Main | Self::Others => {
-                check_standing(lake, &Base::<TableState>::read(table.clone())?).await
+                check_standing(lake, &Base::<TableState>::of_anyone(table.clone())?).await
             }
         }
     }

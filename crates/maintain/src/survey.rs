@@ -31,6 +31,8 @@ pub struct FileEntry {
     pub file_sequence_number: Option<i64>,
     /// The table's sort order that its rows come in.
     pub sort_order: Option<i32>,
+    /// The row id of its first row, in tables of version 3.
+    pub first_row_id: Option<i64>,
     /// When the snapshot that added it was made; `None` where that has expired.
     pub added: Option<Millis>,
 }
@@ -118,6 +120,7 @@ impl Survey {
                     sequence_number: live.sequence_number,
                     file_sequence_number: live.file_sequence_number,
                     sort_order: live.file.sort_order_id(),
+                    first_row_id: live.first_row_id,
                     added: times.get(&live.snapshot_id).copied(),
                 });
             }

@@ -35,7 +35,7 @@ use tabletopic_table::follower::drain::drain;
 use tabletopic_table::follower::positions::positions;
 use tabletopic_table::follower::{create, ident, write};
 use tabletopic_table::snapshot::build::{self, FileChange};
-use tabletopic_table::snapshot::live;
+use tabletopic_table::snapshot::live::{self, FileId};
 use tabletopic_table::storage::{RequestCounts, file_io};
 
 /// A table `shop.orders` that topic `orders` with two partitions feeds.
@@ -276,14 +276,14 @@ impl Table {
     }
 
     /// Live files that other snapshots than this one added.
-    async fn files_but_of(&self, snapshot: i64) -> BTreeSet<String> {
+    async fn files_but_of(&self, snapshot: i64) -> BTreeSet<FileId> {
         let base = self.base().await;
         let manifests = live::manifests(&self.0, base.metadata(), base.head().unwrap()).await;
         let mut paths = BTreeSet::new();
         for manifest in manifests.unwrap() {
             let files = live::files(&self.0, &manifest).await.unwrap();
             let others = files.into_iter().filter(|live| live.snapshot_id != snapshot);
-            paths.extend(others.map(|live| live.file.file_path().to_owned()));
+            paths.extend(others.map(|live| FileId::of(&live.file)));
         }
         paths
     }

@@ -232,6 +232,24 @@ async fn missing_and_broken_metadata_files_are_corruption() {
 }
 
 #[tokio::test]
+async fn a_table_with_a_type_that_is_not_known_is_refused_by_the_column() {
+    let folder = TempDir::new().unwrap();
+    let catalog = catalog(folder.path()).await;
+    let table = new_table(&catalog, "shop").await;
+    let file = table.metadata_location.strip_prefix("file://").unwrap();
+    let mut metadata: serde_json::Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let column = &mut metadata["schemas"][0]["fields"][0];
+    column["type"] = "variant".into();
+    let name = column["name"].as_str().unwrap().to_owned();
+    std::fs::write(file, metadata.to_string()).unwrap();
+    let refused = catalog.load(&table.ident).await.unwrap_err();
+    assert!(
+        matches!(refused, CatalogError::Rejected { ref reason, .. } if reason.contains(&format!("{name} (variant)"))),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn old_metadata_files_are_deleted_after_a_commit_if_the_table_says_so() {
     let folder = TempDir::new().unwrap();
     let catalog = catalog(folder.path()).await;

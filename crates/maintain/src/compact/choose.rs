@@ -234,6 +234,7 @@ mod tests {
             sequence_number: number as i64,
             file_sequence_number: Some(number as i64),
             sort_order: None,
+            first_row_id: None,
             added: Some(NOW - age),
         }
     }

@@ -4,6 +4,7 @@ mod arrange;
 mod choose;
 mod output;
 mod rewrite;
+mod version_3;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -11,7 +12,6 @@ use std::sync::Arc;
 use futures::stream::iter;
 use futures::{FutureExt, StreamExt};
 use iceberg::TableIdent;
-use iceberg::spec::FormatVersion;
 use serde::Serialize;
 use tabletopic_clock::Millis;
 use tabletopic_table::Lake;
@@ -132,14 +132,7 @@ impl Round {
         if known.settled_at == Some(&table.metadata_location) {
             return Ok(None);
         }
-        let version = table.metadata.format_version();
-        if version != FormatVersion::V2 {
-            return Err(MaintainError::Unsupported(format!(
-                "{} is of format version {version}, and only tables of version 2 are rewritten here; use an engine that \
-                 writes this one",
-                table.ident
-            )));
-        }
+        version_3::check(&table.metadata, &table.ident.to_string())?;
         Owner::of(&table).check(lake, &table).await?;
         let target = options
             .target

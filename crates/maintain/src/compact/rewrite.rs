@@ -7,8 +7,7 @@ use arrow::array::RecordBatch;
 use futures::stream::BoxStream;
 use futures::{TryStreamExt, try_join};
 use iceberg::spec::{
-    DataContentType, DataFile, FormatVersion, PartitionSpec, PartitionSpecRef, Struct, TableMetadata,
-    Transform,
+    FormatVersion, PartitionSpec, PartitionSpecRef, Struct, TableMetadata, Transform,
 };
 use tabletopic_table::Lake;
 use tabletopic_table::commit::Replacement;
@@ -23,6 +22,7 @@ use tokio::time::Instant;
 use super::arrange::{Arrangement, Ranking, Sorter};
 use super::choose::Piece;
 use super::output::Output;
+use super::version_3;
 use crate::MaintainError;
 use crate::pace::Pace;
 use crate::survey::{FileEntry, Survey};
@@ -58,7 +58,7 @@ impl Rewrite<'_> {
         let spec = spec(metadata, self.moves_to.unwrap_or(piece.place.0))?;
         let moves = was.spec_id() != spec.spec_id();
         let schema = metadata.current_schema().clone();
-        let under = FileSchema::new(schema.clone(), spec.clone())?;
+        let under = FileSchema::new(version_3::written(metadata)?, spec.clone())?;
         let mut settings = self.settings.clone();
         settings.sort_order = self.arrangement.and_then(|arrangement| arrangement.sort_order);
         // What fits into one file stays one: the size of one that is open is an estimate.
@@ -74,7 +74,7 @@ impl Rewrite<'_> {
         };
         let ranking = match (self.arrangement, moves) {
             (None, false) => None,
-            (None, true) => Some(Ranking::new(&Arrangement::default(), Some(&spec), &schema)?),
+            (None, true) => Some(Ranking::new(&Arrangement::default(), Some(&spec), under.schema())?),
             (Some(arrangement), moves) => Some(Ranking::new(
                 arrangement,
                 moves.then_some(spec.as_ref()),
@@ -215,13 +215,16 @@ impl Task<'_> {
         let applied: Vec<DeleteFile> = survey
             .deletes
             .of(file.data(&self.piece.place))
-            .map(|delete| of_entry(&delete.file))
-            .collect();
+            .map(|delete| DeleteFile::of(&delete.file))
+            .collect::<Result<_, _>>()?;
         let deleted = deletes.of(&file.path, &applied, *memory).await?;
         let began = Instant::now();
-        let opened = OpenFile::open(&lake.file_io, &file.path, file.bytes).await?;
+        let opened = OpenFile::open(&lake.file_io, &file.path, file.bytes)
+            .await?
+            .inheriting(version_3::inherited(file));
+        version_3::check_defaults(self.under.schema(), &file.path, &opened)?;
         for field in self.was.fields() {
-            if field.transform == Transform::Identity && !has_leaf(&opened, field.source_id) {
+            if field.transform == Transform::Identity && !opened.has_leaf(field.source_id) {
                 let words = format!(
                     "{} has no column for the partition field {}, whose value only the manifest tells; rewrite it with \
                      the engine that wrote it",
@@ -269,25 +272,6 @@ fn unfit(file: &FileEntry, error: MaintainError) -> MaintainError {
             why: error.to_string(),
         },
     }
-}
-
-fn of_entry(file: &DataFile) -> DeleteFile {
-    DeleteFile {
-        path: file.file_path().to_owned(),
-        size: file.file_size_in_bytes(),
-        content: file.content_type(),
-        equality_ids: match file.content_type() {
-            DataContentType::EqualityDeletes => file.equality_ids().unwrap_or_default(),
-            _ => Vec::new(),
-        },
-    }
-}
-
-/// Whether a file has a column, at the top or inside of a struct.
-fn has_leaf(file: &OpenFile, id: i32) -> bool {
-    let columns = file.metadata.parquet_schema().columns();
-    let mut infos = columns.iter().map(|column| column.self_type().get_basic_info());
-    infos.any(|info| info.has_id() && info.id() == id)
 }
 
 /// Bytes of a row group at least. At most it has as many as ours, since one is in memory.

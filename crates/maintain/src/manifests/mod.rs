@@ -61,10 +61,10 @@ impl Look {
     ) -> Result<Option<Self>, MaintainError> {
         let table = load_patiently(lake, table, waiting).await?;
         let version = table.metadata.format_version();
-        if version != FormatVersion::V2 {
+        if version == FormatVersion::V1 {
             return Err(MaintainError::Unsupported(format!(
-                "{} is of format version {version}, and only manifests of version 2 are rewritten here; use an engine \
-                 that writes this one",
+                "{} is of format version {version}, and only manifests of the versions 2 and 3 are rewritten here; upgrade \
+                 it, or use an engine that writes this one",
                 table.ident
             )));
         }

@@ -95,6 +95,8 @@ fn delete_file(file: FileScanTaskDeleteFile) -> DeleteFile {
         size: file.file_size_in_bytes,
         content: file.file_type,
         equality_ids: file.equality_ids.unwrap_or_default(),
+        // Tables that have them are refused.
+        vector: None,
     }
 }
 

@@ -48,18 +48,29 @@ impl<S: TagState> Tagged<S> {
 }
 
 impl<S: TagState> Base<S> {
-    /// Reads the state of a loaded table.
+    /// Reads the state of a loaded table that is fed from here, or is to be.
     ///
     /// # Errors
     /// Halts where the witness stands without a tag, where the tag's state can't be read, and at a format version
-    /// that we do not write.
+    /// that tables of ours do not have: any but 2.
     pub fn read(table: LoadedTable) -> Result<Self, Halt> {
-        let version = table.metadata.format_version();
-        if version != FormatVersion::V2 {
-            return Err(Halt::FormatVersion {
-                table: table.ident.clone(),
-                found: version.to_string(),
-            });
+        match table.metadata.format_version() {
+            FormatVersion::V2 => Self::of_anyone(table),
+            FormatVersion::V1 | FormatVersion::V3 => Err(other_version(&table)),
+        }
+    }
+
+    /// The same of any table that a commit may be made to: those of others may be of version 3.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and at version 1.
+    pub fn of_anyone(table: LoadedTable) -> Result<Self, Halt> {
+        let metadata = &table.metadata;
+        let ours = metadata.snapshot_for_ref(TAG).is_some() || metadata.properties().contains_key(WITNESS);
+        match metadata.format_version() {
+            FormatVersion::V2 => {}
+            FormatVersion::V3 if !ours => {}
+            FormatVersion::V1 | FormatVersion::V3 => return Err(other_version(&table)),
         }
         let tagged = match table.metadata.snapshot_for_ref(TAG) {
             Some(snapshot) => Some(Tagged::read(&table, snapshot)?),
@@ -102,6 +113,14 @@ impl<S: TagState> Base<S> {
     /// location covers it all for catalogs of ours: any commit of anybody moves it.
     pub fn has_moved(&self, now: &Self) -> bool {
         self.table.metadata_location != now.table.metadata_location
+    }
+}
+
+/// A table whose format version tables of ours do not have.
+pub(super) fn other_version(table: &LoadedTable) -> Halt {
+    Halt::FormatVersion {
+        table: table.ident.clone(),
+        found: table.metadata.format_version().to_string(),
     }
 }
 

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use iceberg::TableRequirement;
 use iceberg::spec::{
-    MAIN_BRANCH, Operation, Schema, SnapshotRef, SnapshotReference, SnapshotRetention, TableMetadata,
-    TableMetadataBuilder, UnboundPartitionSpec,
+    FormatVersion, MAIN_BRANCH, Operation, Schema, SnapshotRef, SnapshotReference, SnapshotRetention,
+    TableMetadata, TableMetadataBuilder, UnboundPartitionSpec,
 };
 use tabletopic_catalog::TableChange;
 
-use super::base::{Base, TAG, WITNESS};
+use super::base::{Base, TAG, WITNESS, other_version};
 use super::error::CommitError;
 use super::expire;
 use super::tag_state::{Note, SnapshotAt, TagState};
@@ -75,6 +75,10 @@ pub(super) async fn body<S: TagState>(
     at: SnapshotAt,
 ) -> Result<Body, CommitError> {
     let metadata = base.metadata();
+    // It would become a table of ours.
+    if change.state.is_some() && metadata.format_version() != FormatVersion::V2 {
+        return Err(other_version(&base.table).into());
+    }
     // What the new snapshot is written under: the metadata with the new schema and spec already in it.
     let under = match (&change.schema, &change.spec) {
         (None, None) => metadata.clone(),

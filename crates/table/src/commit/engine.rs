@@ -190,7 +190,7 @@ async fn send<S: TagState>(
     loop {
         let outcome = lake.catalog.commit(&base.table, body.clone()).await;
         let now = match outcome {
-            CommitOutcome::Applied(ref table) => Base::read(table.clone())?,
+            CommitOutcome::Applied(ref table) => Base::of_anyone(table.clone())?,
             _ => load(lake, &base.table.ident, wait).await?,
         };
         if let Some(snapshot) = now.find(attempts).cloned() {
@@ -236,7 +236,7 @@ async fn load<S: TagState>(
     table: &TableIdent,
     wait: &mut Wait<'_>,
 ) -> Result<Base<S>, CommitError> {
-    Ok(Base::read(loaded(lake, table, wait).await?)?)
+    Ok(Base::of_anyone(loaded(lake, table, wait).await?)?)
 }
 
 /// Loads a table, waiting outages out.

@@ -28,7 +28,7 @@ use crate::follower::FollowerState;
 use crate::lake::Lake;
 use crate::snapshot::build::{FileChange, Rewritten};
 use crate::snapshot::deletes::{Data, DeleteIndex, Place, place};
-use crate::snapshot::live::{self, LiveFile};
+use crate::snapshot::live::{self, FileId, LiveFile};
 
 /// Manifests that are read at a time.
 const AT_ONCE: usize = 8;
@@ -187,11 +187,11 @@ impl<S: Maintained> Plan<S> for Replace<'_> {
 }
 
 impl Replace<'_> {
-    /// The paths of all that goes from this base: the files, and deletes that apply to nothing without them.
+    /// All that goes from this base: the files, and deletes that apply to nothing without them.
     async fn removals<S: TagState>(
         &self,
         base: &Base<S>,
-    ) -> Result<Result<BTreeSet<String>, Lost>, CommitError> {
+    ) -> Result<Result<BTreeSet<FileId>, Lost>, CommitError> {
         let removed = &self.replacement.removed;
         let metadata = base.metadata();
         let read = self.replacement.read;
@@ -217,7 +217,7 @@ impl Replace<'_> {
             return Ok(Err(lost));
         }
         let mut missing: HashSet<&str> = removed.keys().map(String::as_str).collect();
-        let mut needed = HashSet::<String>::new();
+        let mut needed = HashSet::<FileId>::new();
         for (spec_id, file) in &self.replacement.written {
             let data = Data {
                 place: &place(metadata, *spec_id, file.partition())?,
@@ -256,14 +256,10 @@ impl Replace<'_> {
         }
         let unneeded = deletes
             .all()
-            .map(|delete| delete.file.file_path())
-            .filter(|path| !needed.contains(*path));
-        Ok(Ok(removed
-            .keys()
-            .map(String::as_str)
-            .chain(unneeded)
-            .map(str::to_owned)
-            .collect()))
+            .map(|delete| FileId::of(&delete.file))
+            .filter(|delete| !needed.contains(delete));
+        let data = removed.keys().map(FileId::of_data);
+        Ok(Ok(data.chain(unneeded).collect()))
     }
 
     async fn deletes(
@@ -309,10 +305,6 @@ impl Replace<'_> {
 }
 
 /// Notes the deletes that apply to a data file.
-fn note(needed: &mut HashSet<String>, deletes: &DeleteIndex, data: Data<'_>) {
-    for delete in deletes.of(data) {
-        if !needed.contains(delete.file.file_path()) {
-            needed.insert(delete.file.file_path().to_owned());
-        }
-    }
+fn note(needed: &mut HashSet<FileId>, deletes: &DeleteIndex, data: Data<'_>) {
+    needed.extend(deletes.of(data).map(|delete| FileId::of(&delete.file)));
 }

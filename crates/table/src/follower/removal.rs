@@ -18,6 +18,7 @@ use crate::lake::Lake;
 use crate::rows;
 use crate::schema::arrow_schema;
 use crate::snapshot::build::FileChange;
+use crate::snapshot::live::FileId;
 
 /// The files to replace, and those that replace them.
 ///
@@ -45,7 +46,7 @@ pub async fn apply(
         if kept.num_rows() == letters.num_rows() {
             continue;
         }
-        change.remove.insert(path);
+        change.remove.insert(FileId::of_data(path));
         if kept.num_rows() > 0 {
             let file = write::store(lake, base.metadata(), &kept).await?;
             change

@@ -13,14 +13,16 @@ use arrow::error::ArrowError;
 use futures::TryStreamExt;
 use iceberg::arrow::schema_to_arrow_schema;
 use iceberg::io::FileIO;
-use iceberg::spec::{DataContentType, TableMetadataRef};
+use iceberg::spec::{DataContentType, DataFile, TableMetadataRef};
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 use tokio::sync::OnceCell;
 
 use super::ReadError;
 use super::columns::{Columns, column_id};
+use super::deletion_vector::{DeletionVector, VectorBlob};
 use super::file::OpenFile;
 use super::memory::{Memory, Reservation};
+use super::positions::DeletedPositions;
 use super::values::Values;
 
 /// Field ids of the columns of position delete files (Iceberg's reserved field ids).
@@ -43,9 +45,35 @@ pub struct DeleteFile {
     pub content: DataContentType,
     /// The field ids of the columns whose values it names; none where it names positions.
     pub equality_ids: Vec<i32>,
+    /// Where it is a deletion vector.
+    pub vector: Option<VectorBlob>,
 }
 
 impl DeleteFile {
+    /// Of a manifest entry.
+    ///
+    /// # Errors
+    /// A deletion vector whose place in its file the entry does not tell.
+    pub fn of(file: &DataFile) -> Result<Self, ReadError> {
+        Ok(Self {
+            path: file.file_path().to_owned(),
+            size: file.file_size_in_bytes(),
+            content: file.content_type(),
+            equality_ids: match file.content_type() {
+                DataContentType::EqualityDeletes => file.equality_ids().unwrap_or_default(),
+                _ => Vec::new(),
+            },
+            vector: VectorBlob::of(file)?,
+        })
+    }
+
+    fn source(&self) -> Source {
+        Source {
+            path: self.path.clone(),
+            offset: self.vector.as_ref().map(|vector| vector.offset),
+        }
+    }
+
     fn unfit(&self, error: &ArrowError) -> ReadError {
         ReadError::DeleteFile {
             file: self.path.clone(),
@@ -54,12 +82,19 @@ impl DeleteFile {
     }
 }
 
+/// What is read once: a file, or one of the deletion vectors in it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Source {
+    path: String,
+    offset: Option<u64>,
+}
+
 /// The delete files of one snapshot, read when they are first asked for. What they say is held until this is dropped.
 #[derive(Debug)]
 pub struct DeleteFiles {
     file_io: FileIO,
     metadata: TableMetadataRef,
-    read: Mutex<HashMap<String, Arc<OnceCell<Arc<Deleted>>>>>,
+    read: Mutex<HashMap<Source, Arc<OnceCell<Arc<Deleted>>>>>,
 }
 
 /// What one delete file says.
@@ -70,14 +105,14 @@ enum Deleted {
         by_file: HashMap<String, Vec<u64>>,
         _memory: Box<dyn Reservation>,
     },
+    Vector(Arc<DeletionVector>),
     Values(Arc<Values>),
 }
 
 /// What is deleted from one data file.
 #[derive(Debug, Default)]
 pub struct Deletes {
-    /// Sorted, and each once.
-    pub(super) positions: Vec<u64>,
+    pub(super) positions: DeletedPositions,
     pub(super) values: Vec<Arc<Values>>,
 }
 
@@ -105,13 +140,15 @@ impl DeleteFiles {
         for file in files {
             match self.read(file, memory).await?.as_ref() {
                 Deleted::Positions { by_file, .. } => {
-                    deletes.positions.extend(by_file.get(path).into_iter().flatten());
+                    let these = by_file.get(path).into_iter().flatten();
+                    deletes.positions.listed.extend(these);
                 }
+                Deleted::Vector(vector) => deletes.positions.vector = Some(vector.clone()),
                 Deleted::Values(values) => deletes.values.push(values.clone()),
             }
         }
-        deletes.positions.sort_unstable();
-        deletes.positions.dedup();
+        deletes.positions.listed.sort_unstable();
+        deletes.positions.listed.dedup();
         Ok(deletes)
     }
 
@@ -120,10 +157,14 @@ impl DeleteFiles {
             .read
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .entry(file.path.clone())
+            .entry(file.source())
             .or_default()
             .clone();
         let read = async {
+            if let Some(blob) = &file.vector {
+                let vector = DeletionVector::read(&self.file_io, &file.path, blob, memory).await?;
+                return Ok(Arc::new(Deleted::Vector(vector)));
+            }
             let memory = memory.reserve();
             let deleted = match file.content {
                 DataContentType::EqualityDeletes => {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{and, filter_record_batch};
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
@@ -19,7 +19,8 @@ use parquet::errors::ParquetError;
 use super::ReadError;
 use super::columns::{Columns, FileColumns, column_id};
 use super::deletes::Deletes;
-use super::positions::Positions;
+use super::lineage::{Inherit, Lineage};
+use super::positions::{DeletedPositions, Positions};
 use super::values::Values;
 
 /// Rows of a batch, as DataFusion has them everywhere.
@@ -29,6 +30,7 @@ const BATCH: usize = 8192;
 pub struct OpenFile {
     path: String,
     reader: ArrowFileReader,
+    lineage: Option<Lineage>,
     pub metadata: ArrowReaderMetadata,
     pub columns: FileColumns,
 }
@@ -57,9 +59,25 @@ impl OpenFile {
         Ok(Self {
             path: path.to_owned(),
             reader,
+            lineage: None,
             metadata,
             columns,
         })
+    }
+
+    /// With what its rows inherit, for those who want the columns of [`with_lineage`](super::with_lineage).
+    pub fn inheriting(self, lineage: Lineage) -> Self {
+        Self {
+            lineage: Some(lineage),
+            ..self
+        }
+    }
+
+    /// Whether it has a column of a simple type, at the top or inside of a struct.
+    pub fn has_leaf(&self, id: i32) -> bool {
+        let columns = self.metadata.parquet_schema().columns();
+        let mut infos = columns.iter().map(|column| column.self_type().get_basic_info());
+        infos.any(|info| info.has_id() && info.id() == id)
     }
 
     /// The indices of those of `wanted` (with field ids) that the file has, in the file's order.
@@ -144,11 +162,14 @@ impl OpenFile {
         let needed: Vec<FieldRef> = wanted.iter().chain(keys).cloned().collect();
         let roots = self.roots(&needed);
         let read = self.fields(&roots);
+        let inherit = self.lineage.and_then(|lineage| Inherit::new(lineage, wanted));
+        let counted = inherit.is_some() || !deletes.positions.is_empty();
         let filter = Rows {
             schema,
             columns: Columns::new(wanted, &read, &self.path)?,
-            positions: (!deletes.positions.is_empty())
-                .then(|| Positions::new(self.rows_of(&row_groups), deletes.positions)),
+            positions: counted.then(|| Positions::new(self.rows_of(&row_groups))),
+            deleted: deletes.positions,
+            inherit,
             values: deletes
                 .values
                 .into_iter()
@@ -174,14 +195,22 @@ impl OpenFile {
 struct Rows {
     schema: SchemaRef,
     columns: Columns,
+    /// Where deleted rows or row ids are counted by them.
     positions: Option<Positions>,
+    deleted: DeletedPositions,
+    inherit: Option<Inherit>,
     values: Vec<(Columns, Arc<Values>)>,
 }
 
 impl Rows {
     fn of(&mut self, read: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let rows = read.num_rows();
-        let mut keep: Option<BooleanArray> = self.positions.as_mut().map(|positions| positions.keep(read));
+        let positions = match &mut self.positions {
+            Some(positions) => positions.next(rows)?,
+            None => Vec::new(),
+        };
+        let mut keep: Option<BooleanArray> =
+            (!self.deleted.is_empty()).then(|| self.deleted.keep(&positions));
         for (columns, values) in &self.values {
             let these = values.keep(columns.make(read.columns(), rows)?)?;
             keep = Some(match keep {
@@ -189,7 +218,10 @@ impl Rows {
                 None => these,
             });
         }
-        let made: Vec<ArrayRef> = self.columns.make(read.columns(), rows)?;
+        let mut made = self.columns.make(read.columns(), rows)?;
+        if let Some(inherit) = &self.inherit {
+            inherit.fill(&mut made, &positions)?;
+        }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), made, &options)?;
         match keep {

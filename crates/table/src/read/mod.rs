@@ -6,8 +6,10 @@
 
 mod columns;
 mod deletes;
+mod deletion_vector;
 mod error;
 mod file;
+mod lineage;
 mod memory;
 mod positions;
 mod row_groups;
@@ -17,7 +19,9 @@ mod values;
 
 pub use self::columns::{FileColumns, column_id, row_schema};
 pub use self::deletes::{DeleteFile, DeleteFiles, Deletes};
+pub use self::deletion_vector::VectorBlob;
 pub use self::error::ReadError;
 pub use self::file::OpenFile;
+pub use self::lineage::{Lineage, with_lineage};
 pub use self::memory::{Memory, Reservation};
 pub use self::row_groups::{LEAST, RowGroup, RowGroups};

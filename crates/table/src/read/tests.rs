@@ -40,7 +40,7 @@ impl Bounded {
         }
     }
 
-    fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.held.load(Ordering::SeqCst)
     }
 }
@@ -133,6 +133,7 @@ async fn by_position(file_io: &FileIO) -> DeleteFile {
         size: write(file_io, BY_POSITION, columns).await,
         content: DataContentType::PositionDeletes,
         equality_ids: Vec::new(),
+        vector: None,
     }
 }
 
@@ -143,6 +144,7 @@ async fn by_value(file_io: &FileIO) -> DeleteFile {
         size: write(file_io, BY_VALUE, vec![(1, "id", longs(&[4]))]).await,
         content: DataContentType::EqualityDeletes,
         equality_ids: vec![1],
+        vector: None,
     }
 }
 
@@ -207,7 +209,7 @@ async fn delete_files_without_memory_are_an_error_and_can_be_asked_for_again() {
         assert_eq!(little.held(), 0);
     }
     let deletes = files.of(DATA, &deletes, &Bounded::new(1 << 20)).await.unwrap();
-    assert_eq!(deletes.positions, [3]);
+    assert_eq!(deletes.positions.listed, [3]);
     assert_eq!(deletes.values.len(), 1);
 }
 
@@ -244,5 +246,5 @@ async fn the_columns_of_position_deletes_may_stand_in_either_order() {
     };
     let files = DeleteFiles::new(file_io, metadata());
     let deletes = files.of(DATA, &[file], &Bounded::new(1 << 20)).await.unwrap();
-    assert_eq!(deletes.positions, [3]);
+    assert_eq!(deletes.positions.listed, [3]);
 }

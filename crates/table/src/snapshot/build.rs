@@ -10,12 +10,12 @@ use futures::StreamExt;
 use futures::future::try_join_all;
 use futures::stream::iter;
 use iceberg::spec::{
-    DataFile, ManifestContentType, ManifestFile, ManifestListWriter, Operation, Snapshot, SnapshotRef,
-    Summary, TableMetadata,
+    DataFile, FormatVersion, ManifestContentType, ManifestFile, ManifestListWriter, Operation, Snapshot,
+    SnapshotRef, Summary, TableMetadata,
 };
 
 use super::cluster::Clustered;
-use super::live::{self, LiveFile};
+use super::live::{self, FileId, LiveFile};
 use super::manifest::Under;
 use super::merge::{self, Merge};
 use super::summary;
@@ -29,8 +29,8 @@ pub struct FileChange {
     pub add: Vec<(i32, DataFile)>,
     /// New data files that hold the rows of removed ones.
     pub rewritten: Vec<Rewritten>,
-    /// Paths of live data and delete files that go.
-    pub remove: BTreeSet<String>,
+    /// Live data and delete files that go.
+    pub remove: BTreeSet<FileId>,
     /// Manifests that hold what others held.
     pub clustered: Clustered,
 }
@@ -81,7 +81,7 @@ pub async fn build(
     let of_manifests = summary::of_manifests(&change.clustered, kept.len());
     let clustered = change.clustered.of_snapshot(at.snapshot_id);
     let manifests = added.into_iter().chain(rewritten).chain(clustered).chain(kept);
-    let manifest_list = write_list(lake, metadata, parent, at, manifests.collect()).await?;
+    let (manifest_list, row_ids) = write_list(lake, metadata, parent, at, manifests.collect()).await?;
 
     let rewritten = change.rewritten.iter().map(|rewritten| &rewritten.file);
     let files: Vec<&DataFile> = change.add.iter().map(|(_, file)| file).chain(rewritten).collect();
@@ -92,7 +92,7 @@ pub async fn build(
     properties.extend(of_manifests);
     properties.extend(state);
 
-    Ok(Snapshot::builder()
+    let snapshot = Snapshot::builder()
         .with_snapshot_id(at.snapshot_id)
         .with_parent_snapshot_id(parent.map(|parent| parent.snapshot_id()))
         .with_sequence_number(at.sequence_number)
@@ -102,8 +102,11 @@ pub async fn build(
             operation,
             additional_properties: properties,
         })
-        .with_schema_id(at.schema_id)
-        .build())
+        .with_schema_id(at.schema_id);
+    Ok(match row_ids {
+        Some(RowIds { first, count }) => snapshot.with_row_range(first, count).build(),
+        None => snapshot.build(),
+    })
 }
 
 /// What one new manifest holds.
@@ -148,7 +151,8 @@ async fn write_added(
         }
         for live in added.merged {
             let (sequence, file_sequence) = (live.sequence_number, live.file_sequence_number);
-            writer.add_existing_file(live.file, live.snapshot_id, sequence, file_sequence)?;
+            let snapshot_id = live.snapshot_id;
+            writer.add_existing_file(live.carried_on()?, snapshot_id, sequence, file_sequence)?;
         }
         Ok::<_, CommitError>(writer.write_manifest_file().await?)
     });
@@ -162,7 +166,7 @@ async fn without_removed(
     metadata: &TableMetadata,
     at: SnapshotAt,
     manifests: Vec<ManifestFile>,
-    remove: &BTreeSet<String>,
+    remove: &BTreeSet<FileId>,
 ) -> Result<(Vec<ManifestFile>, Vec<ManifestFile>, Vec<LiveFile>), CommitError> {
     if remove.is_empty() {
         return Ok((manifests, Vec::new(), Vec::new()));
@@ -180,7 +184,7 @@ async fn without_removed(
     while let Some((number, read)) = reading.next().await {
         let (loaded, manifest) = read?;
         let files = live::of(&loaded, &manifest);
-        if !files.iter().any(|live| remove.contains(live.file.file_path())) {
+        if !files.iter().any(|live| remove.contains(&FileId::of(&live.file))) {
             kept.push(manifest);
             continue;
         }
@@ -196,18 +200,19 @@ async fn without_removed(
             // Some writers leave the second one out; the file was there when its rows were, at the latest.
             let sequence = live.sequence_number;
             let file_sequence = Some(live.file_sequence_number.unwrap_or(sequence));
-            if remove.contains(live.file.file_path()) {
-                writer.add_delete_file(live.file.clone(), sequence, file_sequence)?;
+            if remove.contains(&FileId::of(&live.file)) {
+                writer.add_delete_file(live.clone().carried_on()?, sequence, file_sequence)?;
                 removed.push(live);
             } else {
-                writer.add_existing_file(live.file, live.snapshot_id, sequence, file_sequence)?;
+                let snapshot_id = live.snapshot_id;
+                writer.add_existing_file(live.carried_on()?, snapshot_id, sequence, file_sequence)?;
             }
         }
         rewritten.push(writer.write_manifest_file().await?);
     }
     if removed.len() != remove.len() {
-        let found: BTreeSet<&str> = removed.iter().map(|live| live.file.file_path()).collect();
-        let missing = remove.iter().find(|path| !found.contains(path.as_str()));
+        let found: BTreeSet<FileId> = removed.iter().map(|live| FileId::of(&live.file)).collect();
+        let missing = remove.iter().find(|file| !found.contains(file));
         return Err(CommitError::Encode(format!(
             "file to remove is not live: {missing:?}"
         )));
@@ -215,18 +220,38 @@ async fn without_removed(
     Ok((kept, rewritten, removed))
 }
 
+/// The row ids that a snapshot assigns: to the rows of all data manifests that had none yet ("Row Lineage" of the
+/// specification).
+struct RowIds {
+    first: u64,
+    count: u64,
+}
+
+/// Answers the list's path, and in tables of version 3 the row ids that its manifests took.
 async fn write_list(
     lake: &Lake,
     metadata: &TableMetadata,
     parent: Option<&SnapshotRef>,
     at: SnapshotAt,
     manifests: Vec<ManifestFile>,
-) -> Result<String, CommitError> {
+) -> Result<(String, Option<RowIds>), CommitError> {
     let path = format!("{}/metadata/snap-{}.avro", metadata.location(), at.snapshot_id);
     let file = lake.file_io.new_output(&path)?.writer().await?;
     let parent = parent.map(|parent| parent.snapshot_id());
-    let mut writer = ManifestListWriter::v2(file, at.snapshot_id, parent, at.sequence_number);
+    let (snapshot_id, sequence_number) = (at.snapshot_id, at.sequence_number);
+    let first = match metadata.format_version() {
+        FormatVersion::V3 => Some(metadata.next_row_id()),
+        FormatVersion::V1 | FormatVersion::V2 => None,
+    };
+    let mut writer = match first {
+        Some(_) => ManifestListWriter::v3(file, snapshot_id, parent, sequence_number, first),
+        None => ManifestListWriter::v2(file, snapshot_id, parent, sequence_number),
+    };
     writer.add_manifests(manifests.into_iter())?;
+    let row_ids = first.zip(writer.next_row_id()).map(|(first, next)| RowIds {
+        first,
+        count: next - first,
+    });
     writer.close().await?;
-    Ok(path)
+    Ok((path, row_ids))
 }

@@ -168,7 +168,8 @@ impl Layout {
         while let Some(files) = reading.try_next().await? {
             for live in files {
                 let (sequence, file_sequence) = (live.sequence_number, live.file_sequence_number);
-                writer.add_existing_file(live.file, live.snapshot_id, sequence, file_sequence)?;
+                let snapshot_id = live.snapshot_id;
+                writer.add_existing_file(live.carried_on()?, snapshot_id, sequence, file_sequence)?;
             }
         }
         drop(reading);

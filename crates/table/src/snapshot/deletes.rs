@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use iceberg::spec::{
-    DataContentType, DataFile, Literal, PrimitiveLiteral, PrimitiveType, Struct, TableMetadata, Type,
+    DataContentType, DataFile, DataFileFormat, Literal, PrimitiveLiteral, PrimitiveType, Struct,
+    TableMetadata, Type,
 };
 
 use super::live::LiveFile;
@@ -64,14 +65,16 @@ pub struct DeleteIndex {
 /// The delete files of one place.
 #[derive(Debug, Default)]
 struct Here {
-    /// Those that name one data file.
+    /// Deletion vectors, by their data file.
+    vectors: HashMap<String, LiveFile>,
+    /// Other deletes that name one data file.
     by_path: HashMap<String, Vec<LiveFile>>,
     others: Vec<LiveFile>,
 }
 
 impl DeleteIndex {
     /// # Errors
-    /// As [`place`].
+    /// As [`place`]; a data file with two deletion vectors, or a deletion vector of none.
     pub fn new(
         metadata: &TableMetadata,
         deletes: impl IntoIterator<Item = LiveFile>,
@@ -87,6 +90,10 @@ impl DeleteIndex {
             }
             let place = place(metadata, delete.spec_id, delete.file.partition())?;
             let here = index.by_place.entry(place).or_default();
+            if is_vector(&delete.file) {
+                here.add_vector(delete)?;
+                continue;
+            }
             match only(&delete.file).filter(|_| positions) {
                 Some(path) => here.by_path.entry(path).or_default().push(delete),
                 None => here.others.push(delete),
@@ -99,28 +106,60 @@ impl DeleteIndex {
         self.by_place.is_empty() && self.everywhere.is_empty()
     }
 
-    /// Those that may take rows from a data file.
+    /// Those that may take rows from a data file. Where it has a deletion vector, other deletes by position do not apply:
+    /// the vector has all that they say.
     pub fn of<'a>(&'a self, data: Data<'a>) -> impl Iterator<Item = &'a LiveFile> {
         let here = self.by_place.get(data.place);
+        let vector = here
+            .and_then(|here| here.vectors.get(data.path))
+            .filter(|vector| applies(vector, data));
+        let superseded = |delete: &LiveFile| delete.file.content_type() != DataContentType::EqualityDeletes;
         let named = here
             .and_then(|here| here.by_path.get(data.path))
             .into_iter()
             .flatten();
         let others = here.into_iter().flat_map(|here| &here.others);
-        named
+        let files = named
             .chain(others)
             .chain(&self.everywhere)
-            .filter(move |delete| applies(delete, data))
+            .filter(move |delete| applies(delete, data) && !(vector.is_some() && superseded(delete)));
+        vector.into_iter().chain(files)
     }
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &LiveFile> {
-        let here = self
-            .by_place
-            .values()
-            .flat_map(|here| here.by_path.values().flatten().chain(&here.others));
+        let here = self.by_place.values().flat_map(|here| {
+            let named = here.by_path.values().flatten();
+            here.vectors.values().chain(named).chain(&here.others)
+        });
         here.chain(&self.everywhere)
     }
+}
+
+impl Here {
+    fn add_vector(&mut self, vector: LiveFile) -> Result<(), CommitError> {
+        let path = vector.file.file_path();
+        let Some(data) = vector.file.referenced_data_file() else {
+            return Err(CommitError::Encode(format!(
+                "a deletion vector in {path} does not say which data file it is of; rewrite the table's deletes with the \
+                 engine that wrote it"
+            )));
+        };
+        if let Some(other) = self.vectors.get(&data) {
+            return Err(CommitError::Encode(format!(
+                "{data} has two deletion vectors, in {} and in {path}, where the specification allows one; rewrite the \
+                 data file with the engine that wrote them",
+                other.file.file_path()
+            )));
+        }
+        self.vectors.insert(data, vector);
+        Ok(())
+    }
+}
+
+/// Whether a delete file is a deletion vector, which is the only one in this format.
+fn is_vector(delete: &DataFile) -> bool {
+    delete.file_format() == DataFileFormat::Puffin
 }
 
 /// Whether a delete file in the place of a data file, or everywhere, may take rows from it. Positions name files, so that
@@ -175,6 +214,7 @@ mod tests {
         }
         LiveFile {
             file: file.build().unwrap(),
+            first_row_id: None,
             spec_id: 0,
             snapshot_id: 1,
             sequence_number,
@@ -253,5 +293,84 @@ mod tests {
         assert!(!applies(&of_some, rewritten));
         let values = delete(DataContentType::EqualityDeletes, 5, None);
         assert!(applies(&values, rewritten), "its rows are as old as ever");
+    }
+
+    fn vector(path: &str, of: Option<&str>, sequence_number: i64) -> LiveFile {
+        let mut file = DataFileBuilder::default();
+        file.content(DataContentType::PositionDeletes)
+            .file_path(path.to_owned())
+            .file_format(DataFileFormat::Puffin)
+            .partition(Struct::empty())
+            .partition_spec_id(0)
+            .record_count(1)
+            .file_size_in_bytes(100)
+            .content_offset(Some(4))
+            .content_size_in_bytes(Some(10))
+            .referenced_data_file(of.map(str::to_owned));
+        LiveFile {
+            file: file.build().unwrap(),
+            ..delete(DataContentType::PositionDeletes, sequence_number, None)
+        }
+    }
+
+    #[test]
+    fn a_deletion_vector_takes_the_place_of_other_deletes_by_position() {
+        let place = (0, Struct::empty());
+        let mut index = DeleteIndex::default();
+        let here = index.by_place.entry(place.clone()).or_default();
+        here.add_vector(vector("p.puffin", Some("a"), 5)).unwrap();
+        here.add_vector(vector("p.puffin", Some("b"), 2)).unwrap();
+        here.by_path.insert(
+            "a".to_owned(),
+            vec![delete(DataContentType::PositionDeletes, 4, Some(("a", "a")))],
+        );
+        here.others
+            .push(delete(DataContentType::PositionDeletes, 4, Some(("a", "c"))));
+        index
+            .everywhere
+            .push(delete(DataContentType::EqualityDeletes, 5, None));
+        let kinds = |path, sequence_number| -> Vec<(DataFileFormat, DataContentType)> {
+            let data = Data {
+                place: &place,
+                path,
+                sequence_number,
+                file_sequence_number: Some(sequence_number),
+            };
+            let files = index.of(data).map(|live| &live.file);
+            files
+                .map(|file| (file.file_format(), file.content_type()))
+                .collect()
+        };
+        let (puffin, parquet) = (DataFileFormat::Puffin, DataFileFormat::Parquet);
+        let (positions, values) = (DataContentType::PositionDeletes, DataContentType::EqualityDeletes);
+        assert_eq!(kinds("a", 1), [(puffin, positions), (parquet, values)]);
+        assert_eq!(kinds("c", 1), [(parquet, positions), (parquet, values)]);
+        assert_eq!(
+            kinds("b", 3),
+            [(parquet, positions), (parquet, values)],
+            "a file that came after the vector"
+        );
+        assert_eq!(index.all().count(), 5);
+    }
+
+    #[test]
+    fn a_data_file_with_two_deletion_vectors_is_refused() {
+        let mut here = Here::default();
+        here.add_vector(vector("p.puffin", Some("a"), 5)).unwrap();
+        let said = here
+            .add_vector(vector("q.puffin", Some("a"), 6))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            ["a has two", "p.puffin", "q.puffin"]
+                .iter()
+                .all(|word| said.contains(word)),
+            "{said}"
+        );
+        let said = here
+            .add_vector(vector("r.puffin", None, 6))
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains("r.puffin"), "{said}");
     }
 }

@@ -1,7 +1,7 @@
 //! One manifest: what it is written under, and what of an old one can be written anew.
 
 use iceberg::spec::{
-    ManifestContentType, ManifestFile, ManifestWriter, ManifestWriterBuilder, PartitionSpec, Schema,
+    FormatVersion, ManifestContentType, ManifestFile, ManifestWriter, ManifestWriterBuilder, PartitionSpec, Schema,
     SchemaRef, TableMetadata,
 };
 
@@ -51,9 +51,11 @@ impl Under {
         let path = format!("{}/metadata/{snapshot_id}-{name}.avro", metadata.location());
         let output = lake.file_io.new_output(path)?;
         let writer = ManifestWriterBuilder::new(output, Some(snapshot_id), self.schema, self.spec);
-        Ok(match self.content {
-            ManifestContentType::Data => writer.build_v2_data(),
-            ManifestContentType::Deletes => writer.build_v2_deletes(),
+        Ok(match (metadata.format_version(), self.content) {
+            (FormatVersion::V3, ManifestContentType::Data) => writer.build_v3_data(),
+            (FormatVersion::V3, ManifestContentType::Deletes) => writer.build_v3_deletes(),
+            (_, ManifestContentType::Data) => writer.build_v2_data(),
+            (_, ManifestContentType::Deletes) => writer.build_v2_deletes(),
         })
     }
 }

@@ -38,7 +38,7 @@ const COUNTERS: [Counter; 6] = [
         added: "added-files-size",
         removed: "removed-files-size",
         total: "total-files-size",
-        of: DataFile::file_size_in_bytes,
+        of: bytes,
     },
     Counter {
         added: "added-delete-files",
@@ -59,6 +59,14 @@ const COUNTERS: [Counter; 6] = [
         of: |file| rows(file, DataContentType::EqualityDeletes),
     },
 ];
+
+/// Of a deletion vector its own bytes: the Puffin file may hold others.
+fn bytes(file: &DataFile) -> u64 {
+    let own = file
+        .content_size_in_bytes()
+        .and_then(|bytes| u64::try_from(bytes).ok());
+    own.unwrap_or_else(|| file.file_size_in_bytes())
+}
 
 fn rows(file: &DataFile, content: DataContentType) -> u64 {
     match file.content_type() == content {

@@ -88,7 +88,7 @@ pub async fn expire<S: TagState + Counted>(
     // What the last commit was to remove, and from which metadata.
     let mut asked: Option<(String, Vec<SnapshotRef>)> = None;
     loop {
-        let base: Base<S> = Base::read(load_patiently(lake, table, waiting).await?)?;
+        let base: Base<S> = Base::of_anyone(load_patiently(lake, table, waiting).await?)?;
         let metadata = base.metadata();
         if let Some((from, leaving)) = asked.take() {
             let there = |at: &SnapshotRef| metadata.snapshot_by_id(at.snapshot_id()).is_some();

@@ -11,6 +11,9 @@
 //! those are looked at that say what a snapshot removed, where one line leads through all that expired into what is kept:
 //! what was removed on it is in nothing that is kept. Most expiries read none.
 //!
+//! A Puffin file may hold deletion vectors of several data files, which leave one by one, and be named by several manifests.
+//! It goes once the oldest snapshot that is kept has none of them.
+//!
 //! What stays behind (what a crash or an outage left, files as old as a kept snapshot, all data files where history is no
 //! line) is for the removal of orphans to find.
 
@@ -18,7 +21,9 @@ use std::collections::{HashMap, HashSet};
 
 use futures::stream::iter;
 use futures::{FutureExt, StreamExt};
-use iceberg::spec::{MAIN_BRANCH, Manifest, ManifestFile, SnapshotRef, TableMetadata};
+use iceberg::spec::{
+    DataFileFormat, MAIN_BRANCH, Manifest, ManifestContentType, ManifestFile, SnapshotRef, TableMetadata,
+};
 
 use crate::commit::CommitError;
 use crate::lake::Lake;
@@ -72,6 +77,7 @@ async fn unreachable(
     }
     let line: HashSet<i64> = border.line(expired).iter().map(|at| at.snapshot_id()).collect();
     let mut reachable = HashSet::new();
+    let mut kept_deletes = Vec::new();
     let mut removals = Vec::new();
     let mut note = |of: &SnapshotRef, manifest: &ManifestFile| {
         let removes = manifest.deleted_files_count.is_none_or(|count| count > 0);
@@ -86,7 +92,10 @@ async fn unreachable(
     {
         for manifest in manifests? {
             note(snapshot, &manifest);
-            reachable.insert(manifest.manifest_path);
+            reachable.insert(manifest.manifest_path.clone());
+            if manifest.content == ManifestContentType::Deletes {
+                kept_deletes.push(manifest);
+            }
         }
     }
     let mut gone = HashSet::new();
@@ -108,22 +117,25 @@ async fn unreachable(
             Err(_) => {}
         }
     }
-    gone.extend(removed(lake, now, &removals).await?);
+    gone.extend(removed(lake, now, &removals, &kept_deletes).await?);
     let own = format!("{}/", now.location().trim_end_matches('/'));
     gone.retain(|path| !reachable.contains(path) && path.starts_with(&own));
     Ok(gone.into_iter().collect())
 }
 
-/// Paths of the files that the snapshots of these manifests removed, and that nobody has added again.
+/// Paths of the files that the snapshots of these manifests removed, and that nobody has added again. `kept_deletes` are
+/// the delete manifests of the oldest snapshot that is kept.
 async fn removed(
     lake: &Lake,
     now: &TableMetadata,
     removals: &[ManifestFile],
+    kept_deletes: &[ManifestFile],
 ) -> Result<HashSet<String>, CommitError> {
     let Some(since) = removals.iter().map(|manifest| manifest.sequence_number).min() else {
         return Ok(HashSet::new());
     };
     let mut gone = HashSet::new();
+    let mut shared = false;
     for (manifest, read) in removals.iter().zip(read(lake, removals).await) {
         let loaded = match read {
             Ok(loaded) => loaded,
@@ -135,18 +147,34 @@ async fn removed(
             .entries()
             .iter()
             .filter(|entry| !entry.is_alive() && entry.snapshot_id() == Some(manifest.added_snapshot_id));
-        gone.extend(removed.map(|entry| entry.file_path().to_owned()));
+        for entry in removed {
+            shared |= entry.file_format() == DataFileFormat::Puffin;
+            gone.insert(entry.file_path().to_owned());
+        }
+    }
+    if shared {
+        keep_live(lake, kept_deletes, &mut gone).await?;
     }
     if let Some(head) = now.snapshot_for_ref(MAIN_BRANCH).filter(|_| !gone.is_empty()) {
         let mut younger = live::manifests(lake, now, head).await?;
         younger.retain(|manifest| manifest.sequence_number >= since);
-        for read in read(lake, &younger).await {
-            for entry in read?.entries().iter().filter(|entry| entry.is_alive()) {
-                gone.remove(entry.file_path());
-            }
-        }
+        keep_live(lake, &younger, &mut gone).await?;
     }
     Ok(gone)
+}
+
+/// What is live in these manifests is not gone.
+async fn keep_live(
+    lake: &Lake,
+    manifests: &[ManifestFile],
+    gone: &mut HashSet<String>,
+) -> Result<(), CommitError> {
+    for read in read(lake, manifests).await {
+        for entry in read?.entries().iter().filter(|entry| entry.is_alive()) {
+            gone.remove(entry.file_path());
+        }
+    }
+    Ok(())
 }
 
 async fn read(lake: &Lake, manifests: &[ManifestFile]) -> Vec<Result<Manifest, CommitError>> {

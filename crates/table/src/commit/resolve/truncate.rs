@@ -14,6 +14,7 @@ use crate::follower::{FollowerState, ident, letters};
 use crate::lake::Lake;
 use crate::rows::Held;
 use crate::snapshot::build::FileChange;
+use crate::snapshot::live::FileId;
 use crate::truncated::{self, Cuts, Found};
 
 /// Where a log parts from what the table read of it.
@@ -143,7 +144,7 @@ fn without(found: Found, state: TableState, note: Note) -> Change<TableState> {
     let mut change = Change::empty(state, note);
     let mixed = found.mixed.iter().map(|rewrite| rewrite.path().to_owned());
     change.files = FileChange {
-        remove: mixed.chain(found.whole).collect(),
+        remove: mixed.chain(found.whole).map(FileId::of_data).collect(),
         ..FileChange::default()
     };
     change.operation = match (change.files.remove.is_empty(), found.mixed.is_empty()) {
