@@ -9,6 +9,7 @@ mod deletes;
 mod error;
 mod file;
 mod memory;
+mod paged;
 mod positions;
 #[cfg(test)]
 mod tests;
