@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use iceberg::arrow::ArrowFileReader;
-use iceberg::io::{FileIO, FileMetadata};
+use iceberg::io::{FileIO, FileMetadata, FileRead};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::basic::Type as Physical;
@@ -20,6 +20,7 @@ use super::ReadError;
 use super::columns::{Columns, FileColumns, column_id};
 use super::deletes::Deletes;
 use super::lineage::{Inherit, Lineage};
+use super::paged::{self, Reading};
 use super::positions::{DeletedPositions, Positions};
 use super::values::Values;
 
@@ -29,7 +30,9 @@ const BATCH: usize = 8192;
 /// A file whose footer has been read.
 pub struct OpenFile {
     path: String,
-    reader: ArrowFileReader,
+    /// Bytes of the file.
+    size: u64,
+    input: Arc<dyn FileRead>,
     lineage: Option<Lineage>,
     pub metadata: ArrowReaderMetadata,
     pub columns: FileColumns,
@@ -47,7 +50,8 @@ impl OpenFile {
         };
         let input = file_io.new_input(path)?.reader().await;
         let input = input.map_err(|error| unreadable(error.to_string()))?;
-        let mut reader = ArrowFileReader::new(FileMetadata { size }, input);
+        let input: Arc<dyn FileRead> = Arc::from(input);
+        let mut reader = whole(&input, size);
         // What a writer's own Arrow schema says of a column is its business; the specification maps Parquet's types.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let metadata = ArrowReaderMetadata::load_async(&mut reader, options)
@@ -58,7 +62,8 @@ impl OpenFile {
         })?;
         Ok(Self {
             path: path.to_owned(),
-            reader,
+            size,
+            input,
             lineage: None,
             metadata,
             columns,
@@ -117,20 +122,33 @@ impl OpenFile {
                 reason: format!("column {} has timestamps as INT96; rewrite it", column.path()),
             });
         }
-        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(self.reader, self.metadata)
-            .with_projection(mask)
-            .with_batch_size(BATCH);
-        if let Some(row_groups) = row_groups {
-            builder = builder.with_row_groups(row_groups);
-        }
-        let stream = builder.build().map_err(|error| ReadError::File {
-            file: path.clone(),
-            reason: error.to_string(),
-        })?;
-        let unreadable = move |error: ParquetError| ReadError::File {
-            file: path.clone(),
-            reason: error.to_string(),
+        let unreadable = {
+            let file = path.clone();
+            move |error: ParquetError| ReadError::File {
+                file: file.clone(),
+                reason: error.to_string(),
+            }
         };
+        let row_groups =
+            row_groups.unwrap_or_else(|| (0..self.metadata.metadata().num_row_groups()).collect());
+        if paged::is_large(&self.metadata, &mask, &row_groups) {
+            let reading = Reading {
+                input: self.input,
+                size: self.size,
+                metadata: self.metadata,
+                mask,
+                row_groups,
+                batch: BATCH,
+            };
+            return Ok(reading.batches().map_err(unreadable).boxed());
+        }
+        let reader = whole(&self.input, self.size);
+        let stream = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, self.metadata)
+            .with_projection(mask)
+            .with_batch_size(BATCH)
+            .with_row_groups(row_groups)
+            .build()
+            .map_err(&unreadable)?;
         Ok(stream.map_err(unreadable).boxed())
     }
 
@@ -189,6 +207,11 @@ impl OpenFile {
         });
         Ok(rows.boxed())
     }
+}
+
+/// Fetches each row group as a whole.
+fn whole(input: &Arc<dyn FileRead>, size: u64) -> ArrowFileReader {
+    ArrowFileReader::new(FileMetadata { size }, Box::new(input.clone()))
 }
 
 /// Turns what is read of a file into rows of the table.

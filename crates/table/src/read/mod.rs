@@ -11,6 +11,7 @@ mod error;
 mod file;
 mod lineage;
 mod memory;
+mod paged;
 mod positions;
 mod row_groups;
 #[cfg(test)]
