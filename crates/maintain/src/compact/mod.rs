@@ -196,7 +196,7 @@ pub struct Means<'a> {
     /// For what delete files say.
     pub memory: &'a dyn Memory,
     pub pace: Arc<dyn Pace>,
-    /// Bytes of rows that are held while they are sorted; the rest lies on disk meanwhile.
+    /// Bytes of rows that are held while they are sorted, by all jobs; the rest lies on disk meanwhile.
     pub sort_memory: usize,
 }
 
@@ -216,7 +216,7 @@ pub async fn carry_out(
 ) -> Result<(), MaintainError> {
     // Two at once would only make one of them begin again.
     let turn = &Mutex::new(());
-    let sorter = &Sorter::new(means.sort_memory)?;
+    let sorter = Sorter::new(means.sort_memory, jobs);
     let batches: Vec<_> = batches(&round.pieces, round.target)
         .into_iter()
         .map(|batch| together(means, round, batch, (sorter, turn)).boxed())
@@ -251,7 +251,7 @@ async fn together(
     means: &Means<'_>,
     round: &Round,
     batch: Vec<&Piece>,
-    (sorter, turn): (&Sorter, &Mutex<()>),
+    (sorter, turn): (Sorter, &Mutex<()>),
 ) -> Result<Vec<Done>, MaintainError> {
     let table = &round.survey.table;
     let rewrite = Rewrite {
@@ -307,6 +307,7 @@ fn joined(rewritten: &[(&Piece, Replacement)]) -> Option<Replacement> {
     for (_, replacement) in &rewritten[1..] {
         all.removed.extend(replacement.removed.clone());
         all.written.extend(replacement.written.iter().cloned());
+        all.moved |= replacement.moved;
     }
     all.reason = format!("{} files compacted into {}", all.removed.len(), all.written.len());
     Some(all)

@@ -7,7 +7,8 @@ use arrow::array::RecordBatch;
 use futures::stream::BoxStream;
 use futures::{TryStreamExt, try_join};
 use iceberg::spec::{
-    FormatVersion, PartitionSpec, PartitionSpecRef, Struct, TableMetadata, Transform,
+    FormatVersion, PartitionSpec, PartitionSpecRef, PrimitiveType, Schema, Struct, TableMetadata, Transform,
+    Type,
 };
 use tabletopic_table::Lake;
 use tabletopic_table::commit::Replacement;
@@ -41,7 +42,7 @@ pub struct Rewrite<'a> {
     pub pace: &'a dyn Pace,
     /// `None`: rows stay as they come.
     pub arrangement: Option<&'a Arrangement>,
-    pub sorter: &'a Sorter,
+    pub sorter: Sorter,
     /// The partition spec that files of others are rewritten under. `None`: files keep theirs.
     pub moves_to: Option<i32>,
 }
@@ -58,6 +59,11 @@ impl Rewrite<'_> {
         let spec = spec(metadata, self.moves_to.unwrap_or(piece.place.0))?;
         let moves = was.spec_id() != spec.spec_id();
         let schema = metadata.current_schema().clone();
+        if let Some(column) = moves.then(|| float_identity(&spec, &schema)).flatten() {
+            return Err(MaintainError::Unsupported(format!(
+                "partitions by the float column {column} are not written here, since -0.0 and 0.0 are two of them"
+            )));
+        }
         let under = FileSchema::new(version_3::written(metadata)?, spec.clone())?;
         let mut settings = self.settings.clone();
         settings.sort_order = self.arrangement.and_then(|arrangement| arrangement.sort_order);
@@ -74,7 +80,11 @@ impl Rewrite<'_> {
         };
         let ranking = match (self.arrangement, moves) {
             (None, false) => None,
-            (None, true) => Some(Ranking::new(&Arrangement::default(), Some(&spec), under.schema())?),
+            (None, true) => Some(Ranking::new(
+                &Arrangement::default(),
+                Some(&spec),
+                under.schema(),
+            )?),
             (Some(arrangement), moves) => Some(Ranking::new(
                 arrangement,
                 moves.then_some(spec.as_ref()),
@@ -101,6 +111,7 @@ impl Rewrite<'_> {
                 .iter()
                 .map(|file| (file.path.clone(), piece.place.clone()))
                 .collect(),
+            moved: moves,
             reason: String::new(),
             written: written.into_iter().map(|file| (spec.spec_id(), file)).collect(),
         })
@@ -110,6 +121,16 @@ impl Rewrite<'_> {
 fn spec(metadata: &TableMetadata, id: i32) -> Result<PartitionSpecRef, MaintainError> {
     metadata.partition_spec_by_id(id).cloned().ok_or_else(|| {
         MaintainError::Unsupported(format!("partition spec {id} is not in the table any more"))
+    })
+}
+
+/// A column of floats that is a partition by itself.
+fn float_identity<'a>(spec: &PartitionSpec, schema: &'a Schema) -> Option<&'a str> {
+    spec.fields().iter().find_map(|field| {
+        let column = schema.field_by_id(field.source_id)?;
+        let floats = [PrimitiveType::Float, PrimitiveType::Double].map(Type::Primitive);
+        (field.transform == Transform::Identity && floats.contains(&column.field_type))
+            .then_some(column.name.as_str())
     })
 }
 
@@ -132,8 +153,9 @@ impl Task<'_> {
     async fn merge(&self, partition: &Struct, output: &mut Output<'_>) -> Result<(), MaintainError> {
         let mut copied = Vec::new();
         for file in &self.piece.files {
-            match self.row_groups(file).await.map_err(|error| unfit(file, error))? {
-                Some(groups) => copied.push((file, groups)),
+            match self.row_groups(file).await? {
+                // Opened again when its turn has come: a piece may have many.
+                Some(_) => copied.push(file),
                 None => {
                     let mut rows = self.rows(file).await.map_err(|error| unfit(file, error))?;
                     while let Some(batch) = rows.next().await.map_err(|error| unfit(file, error))? {
@@ -143,8 +165,12 @@ impl Task<'_> {
                 }
             }
         }
-        for (file, mut groups) in copied {
-            for at in 0..groups.len() {
+        for file in copied {
+            let Some(mut groups) = self.row_groups(file).await? else {
+                let why = "its row groups are not what they were a moment ago".to_owned();
+                return Err(unfit(file, MaintainError::Unsupported(why)));
+            };
+            for at in 0..groups.count() {
                 let began = Instant::now();
                 let group = groups.read(at).await.map_err(|error| unfit(file, error.into()))?;
                 let bytes = group.bytes();
@@ -164,42 +190,62 @@ impl Task<'_> {
         if file.bytes < LEAST || deleted || survey.table.metadata.format_version() > FormatVersion::V2 {
             return Ok(None);
         }
-        let groups = RowGroups::open(&self.rewrite.lake.file_io, &file.path, file.bytes).await?;
-        Ok(groups.fit(self.under).then_some(groups))
+        let opened = RowGroups::open(&self.rewrite.lake.file_io, &file.path, file.bytes).await;
+        match opened.map_err(MaintainError::from) {
+            Ok(groups) => Ok(groups.fit(self.under).then_some(groups)),
+            Err(error) if error.is_transient() => Err(error),
+            // Decoding it tells what is wrong; it may be no more than an index.
+            Err(_) => Ok(None),
+        }
     }
 
     /// All rows in the order of `ranking`.
     async fn arrange(&self, ranking: &Ranking, output: &mut Output<'_>) -> Result<(), MaintainError> {
         let (send, rows) = mpsc::channel(WAITING);
-        let mut sorted = self
-            .rewrite
-            .sorter
-            .sort(ranking.schema(), ranking.options(), rows)?;
+        let (sorter, batch) = (self.rewrite.sorter, batch_rows(self.piece));
+        let mut sorted = sorter.sort(ranking.schema(), ranking.options(), batch, rows)?;
         let read = async move {
+            let mut read = 0;
             for file in &self.piece.files {
                 let mut rows = self.rows(file).await.map_err(|error| unfit(file, error))?;
                 while let Some(batch) = rows.next().await.map_err(|error| unfit(file, error))? {
-                    if send.send(ranking.ranked(&batch)?).await.is_err() {
+                    let ranked = ranking.ranked(&batch).map_err(|error| unfit(file, error))?;
+                    read += batch.num_rows();
+                    if send.send(ranked).await.is_err() {
                         // What became of the sort says why.
-                        return Ok(());
+                        return Ok(read);
                     }
                 }
             }
             drop(send);
-            Ok::<_, MaintainError>(())
+            Ok::<_, MaintainError>(read)
         };
         let splitter = Splitter::new(self.under.spec(), self.under.schema())?;
+        let moves = self.was.spec_id() != self.under.spec().spec_id();
         let write = async {
+            let mut written = 0;
             while let Some(batch) = sorted.try_next().await? {
-                for (partition, rows) in splitter.split(&ranking.rows(&batch)?)? {
+                let rows = ranking.rows(&batch)?;
+                written += rows.num_rows();
+                // Where they stay their value is what the files have, whoever told it from the rows.
+                let parts = match moves {
+                    true => splitter.split(&rows)?,
+                    false => vec![(self.piece.place.1.clone(), rows)],
+                };
+                for (partition, rows) in parts {
                     output.write(&partition, &rows).await?;
                 }
             }
-            Ok(())
+            Ok(written)
         };
         // In this order: an error of reading is seen before the end that it makes of the rows to be sorted.
-        try_join!(read, write)?;
-        Ok(())
+        let (read, written) = try_join!(read, write)?;
+        match read == written {
+            true => Ok(()),
+            false => Err(MaintainError::Unsupported(format!(
+                "of {read} rows {written} came out of the sort; nothing is committed"
+            ))),
+        }
     }
 
     /// The rows of one file.
@@ -262,6 +308,15 @@ impl Rows<'_> {
         self.began = Instant::now();
         Ok(self.batches.try_next().await?)
     }
+}
+
+/// Rows of a sorted batch: of wide ones fewer, since a merge holds several batches of each part. Files are taken to be a
+/// tenth of what their rows are in memory.
+fn batch_rows(piece: &Piece) -> usize {
+    const BATCH_BYTES: u64 = 1 << 20;
+    let rows: u64 = piece.files.iter().map(|file| file.rows).sum();
+    let of_one = (piece.bytes.saturating_mul(10) / rows.max(1)).max(1);
+    usize::try_from((BATCH_BYTES / of_one).clamp(64, 8192)).unwrap_or(8192)
 }
 
 fn unfit(file: &FileEntry, error: MaintainError) -> MaintainError {

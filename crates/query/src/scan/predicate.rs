@@ -152,14 +152,19 @@ fn datum(expr: &Expr, ty: &PrimitiveType) -> Option<Datum> {
         }
         (PrimitiveType::Date, ScalarValue::Date32(value)) => value.map(Datum::date),
         (PrimitiveType::Timestamp, ScalarValue::TimestampMicrosecond(value, None)) => {
-            value.map(Datum::timestamp_micros)
+            value.filter(since_1970).map(Datum::timestamp_micros)
         }
         (PrimitiveType::Timestamptz, ScalarValue::TimestampMicrosecond(value, Some(_))) => {
-            value.map(Datum::timestamptz_micros)
+            value.filter(since_1970).map(Datum::timestamptz_micros)
         }
         (PrimitiveType::String, value) => value.try_as_str()?.map(Datum::string),
         _ => None,
     }
+}
+
+/// Before, the iceberg crate takes the last second of a day for the next day's.
+fn since_1970(micros: &i64) -> bool {
+    *micros >= 0
 }
 
 #[cfg(test)]
@@ -173,6 +178,7 @@ mod tests {
             "id" => PrimitiveType::Long,
             "price" => PrimitiveType::Double,
             "name" => PrimitiveType::String,
+            "at" => PrimitiveType::Timestamp,
             _ => return None,
         };
         Some(Referred {
@@ -221,5 +227,8 @@ mod tests {
         assert_eq!(converted(col("name").like(lit("a%b%"))), None);
         assert_eq!(converted(col("name").like(lit("%"))), None);
         assert_eq!(converted(col("id").eq(lit(ScalarValue::Int64(None)))), None);
+        let at = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), None));
+        assert_eq!(converted(col("at").gt(at(-86_400_500_000))), None);
+        assert!(converted(col("at").gt(at(0))).is_some());
     }
 }

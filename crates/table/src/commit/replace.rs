@@ -70,6 +70,8 @@ pub struct Replacement {
     pub removed: HashMap<String, Place>,
     /// With the id of the partition spec of each.
     pub written: Vec<(i32, DataFile)>,
+    /// Whether rows went to another partition than they were in.
+    pub moved: bool,
     /// For the ledger.
     pub reason: String,
 }
@@ -213,7 +215,7 @@ impl Replace<'_> {
             .filter(|manifest| manifest.has_added_files() || manifest.has_existing_files())
             .partition(|manifest| manifest.content == ManifestContentType::Data);
         let deletes = self.deletes(metadata, deletes).await?;
-        if let Some(lost) = self.deleted(&deletes) {
+        if let Some(lost) = self.deleted(metadata, &deletes)? {
             return Ok(Err(lost));
         }
         let mut missing: HashSet<&str> = removed.keys().map(String::as_str).collect();
@@ -276,31 +278,52 @@ impl Replace<'_> {
     }
 
     /// Whether rows of the files were deleted after they were read, in a way that their successors do not inherit.
-    fn deleted(&self, deletes: &DeleteIndex) -> Option<Lost> {
+    fn deleted(&self, metadata: &TableMetadata, deletes: &DeleteIndex) -> Result<Option<Lost>, CommitError> {
         let Replacement {
             read_at,
             removed,
             written,
+            moved,
             ..
         } = self.replacement;
-        removed.iter().find_map(|(path, place)| {
-            // Deletes of values in one partition do not follow rows into another.
-            let stays = written.iter().all(|(spec_id, _)| *spec_id == place.0);
-            let data = Data {
-                place,
-                path,
-                sequence_number: *read_at,
-                file_sequence_number: None,
-            };
-            let by = deletes
-                .of(data)
-                .filter(|delete| delete.sequence_number > *read_at)
-                .find(|delete| !stays || delete.file.content_type() != DataContentType::EqualityDeletes)?;
-            Some(Lost::Deleted {
-                path: path.clone(),
-                by: by.file.file_path().to_owned(),
-            })
-        })
+        let lost = |path: &str, by: &LiveFile| Lost::Deleted {
+            path: path.to_owned(),
+            by: by.file.file_path().to_owned(),
+        };
+        // Deletes of values in one partition neither follow rows into another, nor have they been for those that come.
+        let follows = |delete: &LiveFile| {
+            let spec = metadata.partition_spec_by_id(delete.spec_id);
+            delete.file.content_type() == DataContentType::EqualityDeletes
+                && (!moved || spec.is_some_and(|spec| spec.is_unpartitioned()))
+        };
+        for (path, place) in removed {
+            let mut later = deletes
+                .of(as_read(path, place, *read_at))
+                .filter(|delete| delete.sequence_number > *read_at);
+            if let Some(by) = later.find(|delete| !follows(delete)) {
+                return Ok(Some(lost(path, by)));
+            }
+        }
+        for (spec_id, file) in written.iter().filter(|_| *moved) {
+            let place = place(metadata, *spec_id, file.partition())?;
+            let mut later = deletes
+                .of(as_read(file.file_path(), &place, *read_at))
+                .filter(|delete| delete.sequence_number > *read_at);
+            if let Some(by) = later.find(|delete| !follows(delete)) {
+                return Ok(Some(lost(file.file_path(), by)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A file with the rows that were read.
+fn as_read<'a>(path: &'a str, place: &'a Place, read_at: i64) -> Data<'a> {
+    Data {
+        place,
+        path,
+        sequence_number: read_at,
+        file_sequence_number: None,
     }
 }
 

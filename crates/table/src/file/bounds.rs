@@ -25,8 +25,8 @@ pub(super) struct Bounds {
 impl Bounds {
     /// `None` when the statistics lack a minimum or maximum, or do not fit the column's type.
     pub(super) fn of_chunk(statistics: &Statistics, ty: &PrimitiveType) -> Option<Self> {
-        let lower = datum(statistics, statistics.min_bytes_opt()?, ty)?;
-        let upper = datum(statistics, statistics.max_bytes_opt()?, ty)?;
+        let lower = without_sign(datum(statistics, statistics.min_bytes_opt()?, ty)?, -0.0)?;
+        let upper = without_sign(datum(statistics, statistics.max_bytes_opt()?, ty)?, 0.0)?;
         Some(Self {
             lower: cut_down(lower),
             upper: cut_up(upper),
@@ -45,6 +45,18 @@ impl Bounds {
             _ => None,
         };
         Some(Self { lower, upper })
+    }
+}
+
+/// Writers of other programs may have either zero, and NaN, which bounds nothing (Parquet's `ColumnOrder`): in Iceberg
+/// -0.0 is below 0.0.
+fn without_sign(datum: Datum, zero: f32) -> Option<Datum> {
+    match datum.literal() {
+        PrimitiveLiteral::Float(value) if value.is_nan() => None,
+        PrimitiveLiteral::Double(value) if value.is_nan() => None,
+        PrimitiveLiteral::Float(value) if value.0 == 0.0 => Some(Datum::float(zero)),
+        PrimitiveLiteral::Double(value) if value.0 == 0.0 => Some(Datum::double(zero)),
+        _ => Some(datum),
     }
 }
 
@@ -133,6 +145,21 @@ mod tests {
             cut_up(Datum::binary(vec![0xFF; 16])),
             Some(Datum::binary(vec![0xFF; 16]))
         );
+    }
+
+    #[test]
+    fn zeros_are_bounds_of_both_and_nan_of_nothing() {
+        let double = |min, max| Statistics::double(Some(min), Some(max), None, Some(0), false);
+        let of = |min, max| Bounds::of_chunk(&double(min, max), &PrimitiveType::Double);
+        let zeros = of(0.0, -0.0).unwrap();
+        let bits = |datum: &Datum| match datum.literal() {
+            PrimitiveLiteral::Double(value) => value.0.to_bits(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(bits(&zeros.lower), (-0.0_f64).to_bits());
+        assert_eq!(bits(&zeros.upper.unwrap()), 0.0_f64.to_bits());
+        assert_eq!(of(f64::NAN, 1.0), None);
+        assert_eq!(of(1.0, f64::NAN), None);
     }
 
     #[test]

@@ -21,7 +21,9 @@ use super::PartitionError;
 /// Hour partitions are 32-bit, so no time transform is given a time further from 1970 than this; the
 /// calendar functions below them end soon after.
 const FARTHEST_MICROS: i64 = i32::MAX as i64 * 3_600_000_000;
-const FARTHEST_DAYS: i64 = FARTHEST_MICROS / 86_400_000_000;
+const FARTHEST_DAYS: i64 = FARTHEST_MICROS / MICROS_PER_DAY;
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// One partition field: where its source is in a batch, and what makes the partition value of it.
 #[derive(Debug)]
@@ -87,7 +89,7 @@ impl Key {
                 Transform::Year | Transform::Month | Transform::Day | Transform::Hour
             );
             if is_time && source.null_count() == 0 {
-                let literals = self.literals(&self.function.transform(extremes)?)?;
+                let literals = self.literals(&self.apply(extremes)?)?;
                 if let [first, last] = literals.as_slice()
                     && first == last
                 {
@@ -224,6 +226,12 @@ impl Key {
 
     fn apply(&self, source: ArrayRef) -> Result<ArrayRef, PartitionError> {
         match (self.transform, source.data_type()) {
+            // The iceberg crate rounds the last second of each day before 1970 up.
+            (Transform::Day, DataType::Timestamp(TimeUnit::Microsecond, _)) => {
+                let micros = source.as_primitive::<TimestampMicrosecondType>();
+                let day = |micros: i64| micros.div_euclid(MICROS_PER_DAY) as i32;
+                Ok(Arc::new(micros.unary::<_, Date32Type>(day)))
+            }
             // The iceberg crate truncates Binary arrays, and reads tables into LargeBinary ones.
             (Transform::Truncate(width), DataType::LargeBinary) => {
                 Ok(substring(&source, 0, Some(u64::from(width)))?)

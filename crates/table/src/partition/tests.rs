@@ -202,7 +202,9 @@ fn times_before_1970_round_down() {
         assert_eq!(at(-1, text), Some(Literal::int(-1)), "{text}");
     }
     assert_eq!(at(-86_400_000_000, "day(x)"), Some(Literal::date(-1)));
-    assert_eq!(at(-86_400_000_001, "day(x)"), Some(Literal::date(-2)));
+    for micros in [-86_400_000_001, -86_400_500_000, -86_401_000_000, -86_401_000_001] {
+        assert_eq!(at(micros, "day(x)"), Some(Literal::date(-2)), "{micros}");
+    }
     assert_eq!(at(0, "month(x)"), Some(Literal::int(0)));
 
     let nanos: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![-1]));

@@ -12,19 +12,22 @@ use parquet::basic::Compression;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData,
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+    RowGroupMetaData,
 };
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::page_index::offset_index::{OffsetIndexMetaData, PageLocation};
 use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::statistics::Statistics;
 
 use super::ReadError;
 use crate::file::FileSchema;
 
-/// Encoded bytes of a row group that is worth copying: engines read a file of smaller ones slower, and rows that are
-/// encoded together are smaller.
+/// Encoded bytes that a file's row groups have on average, if they are worth copying: engines read a file of smaller ones
+/// slower, and rows that are encoded together are smaller.
 pub const LEAST: u64 = 16 << 20;
 
-/// Encoded bytes of a row group at most: one is in memory.
+/// Encoded bytes of a row group at most: one is in memory, twice while it is copied.
 const MOST: u64 = 128 << 20;
 
 /// A file whose footer has been read, with the page indexes.
@@ -42,7 +45,11 @@ impl RowGroups {
     pub async fn open(file_io: &FileIO, path: &str, size: u64) -> Result<Self, ReadError> {
         let input = file_io.new_input(path)?.reader().await?;
         let mut reader = ArrowFileReader::new(FileMetadata { size }, input);
-        let footer = ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+        // Which pages have a dictionary: readers skip row groups by it.
+        let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
+        let footer = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_metadata_options(Some(options));
         let metadata = footer.load_and_finish(&mut reader, size).await;
         Ok(Self {
             metadata: metadata.map_err(|error| unreadable(path, &error))?,
@@ -56,19 +63,30 @@ impl RowGroups {
     pub fn fit(&self, schema: &FileSchema) -> bool {
         let (ours, theirs) = (schema.parquet(), self.metadata.file_metadata().schema_descr());
         let groups = self.metadata.row_groups();
-        let bytes: u64 = groups.iter().map(encoded).sum();
+        let extents: Option<Vec<_>> = groups.iter().map(extent).collect();
+        let bytes = extents.map(|all| all.iter().map(|extent| extent.end - extent.start).sum::<u64>());
+        let Some(pages) = self
+            .metadata
+            .offset_index()
+            .filter(|pages| pages.len() == groups.len())
+        else {
+            return false;
+        };
         ours.root_schema().get_fields() == theirs.root_schema().get_fields()
-            && bytes >= LEAST * groups.len() as u64
-            && groups.iter().all(|group| extent(group).is_some())
-            && groups.iter().flat_map(RowGroupMetaData::columns).all(fits)
+            && bytes.is_some_and(|bytes| bytes >= LEAST * groups.len() as u64)
+            && groups.iter().zip(pages).all(|(group, pages)| {
+                let columns = group.columns();
+                pages.len() == columns.len()
+                    && columns
+                        .iter()
+                        .zip(pages)
+                        .all(|(chunk, pages)| fits(chunk) && leads(chunk, pages, group.num_rows()))
+            })
     }
 
-    pub fn len(&self) -> usize {
+    /// How many there are.
+    pub fn count(&self) -> usize {
         self.metadata.num_row_groups()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Reads one of them.
@@ -113,27 +131,63 @@ fn unreadable(path: &str, error: &ParquetError) -> ReadError {
     }
 }
 
-/// Page indexes are what readers skip pages by, and the writer has them of all row groups or of none. Minimum and maximum
-/// of old writers do not tell in which order they are.
+/// Whether a column chunk means the same in another file: compressed as ours are, in this file, and not encrypted; and
+/// minimum and maximum are not those of old writers, which do not tell in which order they are.
 fn fits(chunk: &ColumnChunkMetaData) -> bool {
-    let statistics = chunk.statistics();
+    let bounded = |statistics: &&Statistics| {
+        statistics.min_bytes_opt().is_some() || statistics.max_bytes_opt().is_some()
+    };
+    let bounds = chunk.statistics().filter(bounded);
     matches!(chunk.compression(), Compression::ZSTD(_))
-        && chunk.offset_index_offset().is_some()
-        && statistics.is_none_or(|statistics| !statistics.is_min_max_deprecated())
+        && chunk.crypto_metadata().is_none()
+        && chunk.file_path().is_none()
+        && bounds.is_none_or(|statistics| !statistics.is_min_max_deprecated())
 }
 
-fn encoded(group: &RowGroupMetaData) -> u64 {
-    let sizes = group.columns().iter().map(ColumnChunkMetaData::compressed_size);
-    sizes.map(i64::unsigned_abs).sum()
+/// Whether a chunk's pages are where the footer says that the chunk is: nothing is decoded, so that a wrong offset would
+/// not be seen otherwise. The writer needs the page indexes of all row groups or of none, and readers skip pages by them.
+fn leads(chunk: &ColumnChunkMetaData, pages: &OffsetIndexMetaData, rows: i64) -> bool {
+    let Some(range) = range(chunk) else {
+        return false;
+    };
+    let pages = pages.page_locations();
+    let inside = |page: &PageLocation| {
+        let ends = page.offset.checked_add(i64::from(page.compressed_page_size));
+        let (start, end) = (
+            u64::try_from(page.offset),
+            ends.and_then(|end| u64::try_from(end).ok()),
+        );
+        start.is_ok_and(|start| start >= range.start) && end.is_some_and(|end| end <= range.end)
+    };
+    let first = pages.first();
+    first.is_some_and(|first| first.offset == chunk.data_page_offset() && first.first_row_index == 0)
+        && pages.iter().all(inside)
+        && pages.is_sorted_by(|a, b| a.first_row_index < b.first_row_index && a.offset < b.offset)
+        && pages.last().is_some_and(|last| last.first_row_index < rows)
+}
+
+/// Where a column chunk is in its file. `None`: what the footer says cannot be.
+fn range(chunk: &ColumnChunkMetaData) -> Option<Range<u64>> {
+    let data = u64::try_from(chunk.data_page_offset()).ok()?;
+    let start = match chunk.dictionary_page_offset() {
+        // Behind the magic bytes, before the data.
+        Some(dictionary) => u64::try_from(dictionary)
+            .ok()
+            .filter(|dictionary| (4..data).contains(dictionary))?,
+        None => data,
+    };
+    let length = u64::try_from(chunk.compressed_size()).ok()?;
+    Some(start..start.checked_add(length)?)
 }
 
 /// Where a row group is in its file. `None`: it is too large, or has other things between its columns.
 fn extent(group: &RowGroupMetaData) -> Option<Range<u64>> {
-    let ranges = group.columns().iter().map(ColumnChunkMetaData::byte_range);
-    let (start, end) = ranges
-        .map(|(start, length)| (start, start.saturating_add(length)))
-        .reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))?;
-    (end - start <= MOST.min(encoded(group) * 2)).then_some(start..end)
+    let ranges: Option<Vec<_>> = group.columns().iter().map(range).collect();
+    let ranges = ranges?;
+    let start = ranges.iter().map(|range| range.start).min()?;
+    let end = ranges.iter().map(|range| range.end).max()?;
+    let encoded: u64 = ranges.iter().map(|range| range.end - range.start).sum();
+    (end - start <= MOST.min(encoded.saturating_mul(2))).then_some(start..end)
 }
 
 /// The bytes of one row group, with what the footer says of them.

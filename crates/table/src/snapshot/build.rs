@@ -213,9 +213,10 @@ async fn without_removed(
     if removed.len() != remove.len() {
         let found: BTreeSet<FileId> = removed.iter().map(|live| FileId::of(&live.file)).collect();
         let missing = remove.iter().find(|file| !found.contains(file));
-        return Err(CommitError::Encode(format!(
-            "file to remove is not live: {missing:?}"
-        )));
+        return Err(CommitError::Encode(match missing {
+            Some(missing) => format!("file to remove is not live: {missing:?}"),
+            None => "a file to remove is live more than once; nothing is changed".to_owned(),
+        }));
     }
     Ok((kept, rewritten, removed))
 }

@@ -1,8 +1,8 @@
 //! One manifest: what it is written under, and what of an old one can be written anew.
 
 use iceberg::spec::{
-    FormatVersion, ManifestContentType, ManifestFile, ManifestWriter, ManifestWriterBuilder, PartitionSpec, Schema,
-    SchemaRef, TableMetadata,
+    FormatVersion, ManifestContentType, ManifestFile, ManifestWriter, ManifestWriterBuilder, PartitionSpec,
+    Schema, SchemaRef, TableMetadata,
 };
 
 use super::live::{self, LiveFile};

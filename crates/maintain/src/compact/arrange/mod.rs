@@ -22,7 +22,7 @@ use z_order::z_order;
 /// What a layout means in one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Arrangement {
-    columns: Vec<(i32, Transform, SortOptions)>,
+    columns: Vec<Ordering>,
     interleaved: bool,
     /// The id of the table's sort order, if this is it.
     pub sort_order: Option<i32>,
@@ -65,28 +65,16 @@ impl Arrangement {
             Layout::Columns(columns) => Self {
                 columns: columns
                     .iter()
-                    .map(|column| {
-                        Ok((
-                            column_id(schema, &column.name)?,
-                            Transform::Identity,
-                            column.options(),
-                        ))
-                    })
-                    .collect::<Result<_, MaintainError>>()?,
+                    .map(|column| as_it_is(schema, &column.name, column.options()))
+                    .collect::<Result<_, _>>()?,
                 interleaved: false,
                 sort_order: None,
             },
             Layout::ZOrder(names) => Self {
                 columns: names
                     .iter()
-                    .map(|name| {
-                        Ok((
-                            column_id(schema, name)?,
-                            Transform::Identity,
-                            SortOptions::default(),
-                        ))
-                    })
-                    .collect::<Result<_, MaintainError>>()?,
+                    .map(|name| as_it_is(schema, name.trim(), SortOptions::default()))
+                    .collect::<Result<_, _>>()?,
                 interleaved: true,
                 sort_order: None,
             },
@@ -95,6 +83,13 @@ impl Arrangement {
         Ranking::new(&arrangement, None, schema)?;
         Ok(Some(arrangement))
     }
+}
+
+/// A column that rows are ordered by.
+type Ordering = (i32, Transform, SortOptions);
+
+fn as_it_is(schema: &Schema, name: &str, options: SortOptions) -> Result<Ordering, MaintainError> {
+    Ok((column_id(schema, name)?, Transform::Identity, options))
 }
 
 fn options(direction: SortDirection, nulls: NullOrder) -> SortOptions {
@@ -125,12 +120,29 @@ fn column_id(schema: &Schema, name: &str) -> Result<i32, MaintainError> {
 
 /// What the rows of one piece are ordered by: the partition that they go to, if they move, then the arrangement.
 pub struct Ranking {
-    partition: Keys,
-    columns: Keys,
-    interleaved: bool,
+    keys: RankKeys,
+    /// One for each key.
     options: Vec<SortOptions>,
     /// The key columns, then those of the table.
     schema: SchemaRef,
+}
+
+struct RankKeys {
+    partition: Keys,
+    columns: Keys,
+    interleaved: bool,
+}
+
+impl RankKeys {
+    fn arrays(&self, rows: &RecordBatch) -> Result<Vec<ArrayRef>, MaintainError> {
+        let mut keys = self.partition.arrays(rows)?;
+        let columns = self.columns.arrays(rows)?;
+        match self.interleaved {
+            true => keys.push(Arc::new(z_order(&columns)?)),
+            false => keys.extend(columns),
+        }
+        Ok(keys)
+    }
 }
 
 impl Ranking {
@@ -151,40 +163,28 @@ impl Ranking {
             None => Keys::default(),
         };
         let rows = tabletopic_table::read::row_schema(schema)?;
-        let mut ranking = Self {
+        let keys = RankKeys {
             partition,
             columns: Keys::new(&columns, schema)?,
             interleaved: arrangement.interleaved,
-            options: Vec::new(),
-            schema: rows.clone(),
         };
-        let empty = RecordBatch::new_empty(rows.clone());
-        let partition = ranking.partition.arrays(&empty)?.len();
-        let keys = ranking.keys(&empty)?;
+        let arrays = keys.arrays(&RecordBatch::new_empty(rows.clone()))?;
         let wanted: Vec<SortOptions> = match arrangement.interleaved {
             true => vec![SortOptions::default()],
             false => arrangement.columns.iter().map(|(.., options)| *options).collect(),
         };
-        ranking.options = std::iter::repeat_n(SortOptions::default(), partition)
-            .chain(wanted)
-            .collect();
-        let fields = keys
+        // Those of the partition come first.
+        let options = std::iter::repeat_n(SortOptions::default(), arrays.len() - wanted.len()).chain(wanted);
+        let fields = arrays
             .iter()
             .enumerate()
             .map(|(at, key)| Arc::new(Field::new(format!("key {at}"), key.data_type().clone(), true)));
         let fields: Vec<_> = fields.chain(rows.fields().iter().cloned()).collect();
-        ranking.schema = Arc::new(ArrowSchema::new(fields));
-        Ok(ranking)
-    }
-
-    fn keys(&self, rows: &RecordBatch) -> Result<Vec<ArrayRef>, MaintainError> {
-        let mut keys = self.partition.arrays(rows)?;
-        let columns = self.columns.arrays(rows)?;
-        match self.interleaved {
-            true => keys.push(Arc::new(z_order(&columns)?)),
-            false => keys.extend(columns),
-        }
-        Ok(keys)
+        Ok(Self {
+            keys,
+            options: options.collect(),
+            schema: Arc::new(ArrowSchema::new(fields)),
+        })
     }
 
     /// Rows with their keys before them.
@@ -192,7 +192,8 @@ impl Ranking {
     /// # Errors
     /// A value that the partition transform cannot take.
     pub fn ranked(&self, rows: &RecordBatch) -> Result<RecordBatch, MaintainError> {
-        let columns = self.keys(rows)?.into_iter().chain(rows.columns().iter().cloned());
+        let keys = self.keys.arrays(rows)?.into_iter();
+        let columns = keys.chain(rows.columns().iter().cloned());
         Ok(RecordBatch::try_new(self.schema.clone(), columns.collect())?)
     }
 

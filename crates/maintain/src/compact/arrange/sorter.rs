@@ -1,6 +1,7 @@
 //! Sorting more rows than memory holds: DataFusion's external sort, which spills to the folder for temporary files.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
@@ -8,7 +9,7 @@ use arrow::compute::SortOptions;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::FairSpillPool;
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
@@ -20,33 +21,34 @@ use datafusion::prelude::SessionConfig;
 use futures::stream;
 use tokio::sync::mpsc;
 
-/// Memory that sorting takes beyond what it was given would be spilled one batch at a time.
+/// With less, a merge of what was spilled has not enough for a batch of each part.
 const LEAST_MEMORY: usize = 32 << 20;
 
-/// What several sorts share.
-#[derive(Debug)]
-pub struct Sorter(Arc<RuntimeEnv>);
+/// How sorts are done, each with memory of its own: the merge of one takes all that it can get for good.
+#[derive(Debug, Clone, Copy)]
+pub struct Sorter {
+    /// Bytes of rows that one sort holds.
+    memory: usize,
+}
 
 impl Sorter {
-    /// `memory`: bytes of rows that are held, by all sorts together.
-    ///
-    /// # Errors
-    /// Those of making a folder for what is spilled.
-    pub fn new(memory: usize) -> Result<Self, DataFusionError> {
-        let pool = FairSpillPool::new(memory.max(LEAST_MEMORY));
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool));
-        Ok(Self(runtime.build_arc()?))
+    /// `memory`: bytes of rows that so many `jobs` hold together, if that is enough for each.
+    pub fn new(memory: usize, jobs: NonZeroUsize) -> Self {
+        Self {
+            memory: (memory / jobs).max(LEAST_MEMORY),
+        }
     }
 
     /// What comes through `rows`, which have `schema`, in the order of their first columns. It begins once there is no
-    /// more to come.
+    /// more to come. `batch`: rows of one that comes out.
     ///
     /// # Errors
     /// Those of planning.
     pub fn sort(
-        &self,
+        self,
         schema: &SchemaRef,
         options: &[SortOptions],
+        batch: usize,
         rows: mpsc::Receiver<RecordBatch>,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
         let by = options.iter().enumerate().map(|(at, options)| {
@@ -63,9 +65,13 @@ impl Sorter {
             return Err(DataFusionError::Plan("there is nothing to sort by".to_owned()));
         };
         let sort = SortExec::new(by, Arc::new(source));
+        // The disk says when it is full.
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(self.memory)))
+            .with_max_temp_directory_size(u64::MAX);
         let context = TaskContext::default()
-            .with_session_config(SessionConfig::new())
-            .with_runtime(self.0.clone());
+            .with_session_config(SessionConfig::new().with_batch_size(batch))
+            .with_runtime(runtime.build_arc()?);
         sort.execute(0, Arc::new(context))
     }
 }

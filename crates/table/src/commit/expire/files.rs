@@ -395,7 +395,11 @@ mod tests {
     }
 
     fn cherry_picked(id: i64, parent: Option<i64>, source: i64) -> SnapshotRef {
-        with_summary(id, parent, HashMap::from([(CHERRY_PICKED.to_owned(), source.to_string())]))
+        with_summary(
+            id,
+            parent,
+            HashMap::from([(CHERRY_PICKED.to_owned(), source.to_string())]),
+        )
     }
 
     fn with_summary(id: i64, parent: Option<i64>, properties: HashMap<String, String>) -> SnapshotRef {
@@ -448,6 +452,11 @@ mod tests {
         let expired = [snapshot(1, None), snapshot(2, Some(1))];
         let kept = [snapshot(3, Some(2))];
         assert_eq!(Border::of(&expired, &kept).line(&expired).len(), 2);
-        assert_eq!(Border::of(&expired, &[cherry_picked(3, Some(2), 7)]).line(&expired).len(), 0);
+        assert_eq!(
+            Border::of(&expired, &[cherry_picked(3, Some(2), 7)])
+                .line(&expired)
+                .len(),
+            0
+        );
     }
 }
