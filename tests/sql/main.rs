@@ -11,6 +11,7 @@ mod answers;
 mod compaction;
 mod deletes;
 mod errors;
+mod health;
 mod lake;
 mod metadata;
 mod orders;

@@ -34,6 +34,11 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// A file below so many bytes is small.
+    pub fn small(&self) -> u64 {
+        self.target / 4 * SMALL_QUARTERS
+    }
+
     pub fn is_hot(&self, partition: &Partition) -> bool {
         let touched = partition.touched();
         touched.is_some_and(|touched| self.now - touched < self.hot_for)
@@ -90,7 +95,7 @@ fn of_partition(
         *times.entry(&file.path).or_default() += 1;
     }
     let has_deletes = |file: &FileEntry| deletes.of(file.data(place)).next().is_some();
-    let small = policy.target / 4 * SMALL_QUARTERS;
+    let small = policy.small();
     let candidates = partition
         .files
         .iter()

@@ -1,6 +1,7 @@
 //! Small files become large ones, and deleted rows leave their files.
 
 mod choose;
+mod cost;
 mod output;
 mod rewrite;
 
@@ -12,6 +13,7 @@ use futures::{FutureExt, StreamExt};
 use iceberg::TableIdent;
 use iceberg::spec::FormatVersion;
 use serde::Serialize;
+use tabletopic_catalog::LoadedTable;
 use tabletopic_clock::Millis;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Replacement, Waiting, load_patiently};
@@ -19,6 +21,7 @@ use tabletopic_table::read::{DeleteFiles, Memory};
 use tokio::sync::Mutex;
 
 pub use choose::{Piece, Policy, choose};
+pub use cost::{Cost, Requests};
 use output::discard;
 use rewrite::{Rewrite, settings, target};
 
@@ -35,6 +38,40 @@ pub struct Options {
     pub hot_for: Millis,
     /// See [`Policy::bytes_per_file`].
     pub bytes_per_file: Option<u64>,
+}
+
+impl Options {
+    /// Whatever is small, as somebody asks for it who waits.
+    pub const BY_HAND: Self = Self {
+        target: None,
+        hot_for: 0,
+        bytes_per_file: None,
+    };
+
+    /// What is worth doing to a table now.
+    pub fn policy(&self, table: &LoadedTable, now: Millis) -> Policy {
+        Policy {
+            target: self.target.unwrap_or_else(|| target(table.metadata.properties())),
+            now,
+            hot_for: self.hot_for,
+            bytes_per_file: self.bytes_per_file,
+        }
+    }
+}
+
+/// Whether files of a table can be rewritten here.
+///
+/// # Errors
+/// One of a format that is not written here: who rewrites it.
+pub fn check_format(table: &LoadedTable) -> Result<(), MaintainError> {
+    match table.metadata.format_version() {
+        FormatVersion::V2 => Ok(()),
+        version => Err(MaintainError::Unsupported(format!(
+            "{} is of format version {version}, and only tables of version 2 are rewritten here; use an engine that \
+             writes this one",
+            table.ident
+        ))),
+    }
 }
 
 /// What became of a piece.
@@ -124,26 +161,11 @@ impl Round {
         if known.settled_at == Some(&table.metadata_location) {
             return Ok(None);
         }
-        let version = table.metadata.format_version();
-        if version != FormatVersion::V2 {
-            return Err(MaintainError::Unsupported(format!(
-                "{} is of format version {version}, and only tables of version 2 are rewritten here; use an engine that \
-                 writes this one",
-                table.ident
-            )));
-        }
+        check_format(&table)?;
         Owner::of(&table).check(lake, &table).await?;
-        let target = options
-            .target
-            .unwrap_or_else(|| target(table.metadata.properties()));
+        let policy = options.policy(&table, lake.clock.now());
         let Some(survey) = Survey::of(lake, table).await? else {
             return Ok(None);
-        };
-        let policy = Policy {
-            target,
-            now: lake.clock.now(),
-            hot_for: options.hot_for,
-            bytes_per_file: options.bytes_per_file,
         };
         Ok(Some(Self {
             pieces: choose(&survey, &policy, known.unfit),
@@ -152,7 +174,7 @@ impl Round {
                 .values()
                 .any(|partition| policy.is_hot(partition)),
             survey,
-            target,
+            target: policy.target,
         }))
     }
 

@@ -41,6 +41,7 @@ pub use fence::Fence;
 pub use halt::Halt;
 pub use look::Look;
 pub use redrive::{LettersOf, Redrive, open_letters};
+pub use refs::refs;
 pub use renew::Renew;
 pub use replace::{Lost, Maintained, Replace, Replacement};
 pub use standing::{Counted, Walk, check as check_standing, walk};
