@@ -13,6 +13,7 @@ mod deletes;
 mod errors;
 mod health;
 mod lake;
+mod maintain;
 mod metadata;
 mod orders;
 mod output;

@@ -1,6 +1,7 @@
 //! What keeps tables fast, by hand.
 
 pub mod compact;
+pub mod due;
 mod each;
 pub mod expire;
 pub mod orphans;
