@@ -82,6 +82,10 @@ pub enum Command {
     #[command(after_help = ORPHANS_EXAMPLE)]
     Orphans(Orphans),
 
+    /// Do all that keeps tables fast: old snapshots leave, small files are merged, with --orphans stray files go
+    #[command(after_help = MAINTAIN_EXAMPLE)]
+    Maintain(Maintain),
+
     /// The catalog, for engines beside this one
     Catalog(Catalog),
 }
@@ -317,6 +321,10 @@ pub struct Status {
     /// Only this table, as the configuration names it
     pub table: Option<String>,
 
+    /// The health of a table of the catalog, whoever writes to it, in the place of the report; may be given again
+    #[arg(long = "table", value_name = "NAMESPACE.TABLE", conflicts_with = "table")]
+    pub health: Vec<String>,
+
     /// How to print the report
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
@@ -461,6 +469,42 @@ pub struct Orphans {
     pub output: Output,
 }
 
+#[derive(Debug, Arguments)]
+pub struct Maintain {
+    /// A table of the catalog, whoever writes to it; several are done one after the other
+    #[arg(required = true)]
+    pub table: Vec<String>,
+
+    /// How old a snapshot has to be to leave, such as 5d; by default what the table says
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub older_than: Option<Duration>,
+
+    /// Remove files that nothing leads to, as well
+    #[arg(long)]
+    pub orphans: bool,
+
+    /// Leave younger ones of these files alone: a commit that is under way may yet bring them in. At least 24h
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration, default_value = "3d")]
+    #[arg(requires = "orphans")]
+    pub orphans_older_than: Duration,
+
+    /// New files that are written at once
+    #[arg(long, value_name = "NUMBER", default_value = "2")]
+    pub jobs: NonZeroUsize,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Do not ask
+    #[arg(long)]
+    pub yes: bool,
+
+    /// How to print what is done
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
 fn size(text: &str) -> Result<u64, String> {
     Size::try_from(text.to_owned()).map(|Size(bytes)| bytes)
 }
@@ -540,9 +584,10 @@ const STATUS_EXAMPLE: &str = "\
 Examples:
   tabletopic status --config examples/local/tabletopic.toml
   tabletopic status shop.orders --output json
+  tabletopic status --table shop.orders    (its health: small files, deletes, snapshots, and what maintenance would do)
 
-It looks at the tables and asks the brokers. What only a running service knows, such as a bad record that stopped a
-partition, is in that service's log.
+It looks at the tables and asks the brokers; with --table it looks at that table alone. What only a running service
+knows, such as a bad record that stopped a partition, is in that service's log.
 
 Exit codes: 0 nothing stands still, 1 failed, 2 configuration or usage, 4 something is halted, 5 the catalog or the
 brokers cannot be reached now";
@@ -610,6 +655,19 @@ refused. docs/maintenance.md says what is an orphan, and why no live file is tak
 
 Exit codes: 0 shown or removed; 1 failed or refused; 2 configuration or usage; 4 the table is halted; 5 something cannot
 be reached now";
+
+const MAINTAIN_EXAMPLE: &str = "\
+Examples:
+  tabletopic maintain shop.orders --dry-run
+  tabletopic maintain shop.orders shop.customers --yes --output json
+  tabletopic maintain shop.orders --orphans --yes
+
+It does what `expire`, `compact` and with --orphans `orphans --delete` do, in this order, and asks where they ask. A
+table that fails is told, the next ones are done, and the exit code is that of the worst. `run` and other writers may go
+on meanwhile. docs/maintenance.md says what is done.
+
+Exit codes: 0 done; 1 failed, or not confirmed, or some files can't be rewritten; 2 configuration or usage; 4 a table is
+halted; 5 something cannot be reached now";
 
 const CATALOG_SERVE_EXAMPLE: &str = "\
 Examples:

@@ -15,7 +15,7 @@ use tabletopic_table::storage::RequestCounts;
 use tokio::sync::oneshot;
 
 use crate::commands::maintain::memory;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::parts;
 
 /// Bytes that are read at most for each file that queries need not open any more: see `docs/maintenance.md`.
@@ -42,13 +42,7 @@ impl Maintenance {
         };
         let settings = Settings {
             interval: wanted.interval,
-            options: Options {
-                target: None,
-                hot_for: i64::try_from(wanted.hot_for.as_millis()).unwrap_or(i64::MAX),
-                bytes_per_file: Some(BYTES_PER_FILE),
-                layout: Layout::AsRead,
-                old_specs: false,
-            },
+            options: options(wanted),
             share: Share {
                 processor: wanted.processor,
                 bytes_per_second: wanted.read_rate,
@@ -92,6 +86,17 @@ impl Maintenance {
         if self.thread.join().is_err() {
             tracing::warn!("maintenance has panicked");
         }
+    }
+}
+
+/// What it finds worth doing.
+pub fn options(wanted: &config::Maintenance) -> Options {
+    Options {
+        target: None,
+        hot_for: i64::try_from(wanted.hot_for.as_millis()).unwrap_or(i64::MAX),
+        bytes_per_file: Some(BYTES_PER_FILE),
+        layout: Layout::AsRead,
+        old_specs: false,
     }
 }
 

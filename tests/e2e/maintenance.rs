@@ -129,6 +129,38 @@ fn snapshots_leave_by_hand_with_the_files_that_only_they_led_to() {
     feed.lake.is_sound();
 }
 
+#[test]
+fn all_that_is_due_is_done_in_one_go() {
+    let feed = Feed::new("all-due", 2);
+    feed.commit_often();
+    many_commits(&feed);
+    let table = feed.lake.table.clone();
+    let letters = format!("{table}__dead_letters");
+    let merged = feed.lake.must("files", &[]);
+    let did = feed.json(&["maintain", &table, &letters, "--older-than", "0s", "--yes"]);
+    for (did, table) in [(&did[0], &table), (&did[1], &letters)] {
+        assert_eq!(
+            (&did["table"], &did["error"]),
+            (&json!(table), &Value::Null),
+            "{did:#}"
+        );
+        let pieces = did["compact"]["pieces"].as_array().expect("a list");
+        let committed = pieces.iter().all(|piece| piece["outcome"] == "committed");
+        assert!(committed && !pieces.is_empty(), "{did:#}");
+    }
+    assert!(did[0]["expire"]["snapshots"].as_u64() > Some(0), "{did:#}");
+    let files = feed.lake.must("files", &[]);
+    assert!(
+        files["live_data_files"].as_u64() < merged["live_data_files"].as_u64(),
+        "{files:#}"
+    );
+    feed.holds(&[]);
+    feed.produce(200, POISON);
+    feed.catch_up();
+    feed.holds(&[]);
+    feed.lake.is_sound();
+}
+
 /// More than the snapshots that stay in any case.
 fn many_commits(feed: &Feed) {
     let service = feed.run();

@@ -37,6 +37,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Expire(expire) => maintain::expire::run(&args.config, expire),
         Command::Manifests(manifests) => maintain::manifests::run(&args.config, manifests),
         Command::Orphans(orphans) => maintain::orphans::run(&args.config, orphans),
+        Command::Maintain(maintain) => maintain::due::run(&args.config, maintain),
         Command::Catalog(catalog) => catalog::run(&args.config, catalog),
     }
 }
@@ -66,13 +67,13 @@ fn first_of<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
     }
 }
 
-/// Asks on a terminal; refuses where nobody can answer.
+/// Asks on a terminal; refuses where nobody can answer. Standard output is for what was done.
 fn confirm(table: &str) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
         bail!("nothing was done: add --yes to do this to table {table} without being asked");
     }
-    print!("Do this to table {table}? [y/N] ");
-    io::stdout().flush()?;
+    eprint!("Do this to table {table}? [y/N] ");
+    io::stderr().flush()?;
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
     match line.trim() {

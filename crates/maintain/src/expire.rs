@@ -2,6 +2,7 @@
 
 use iceberg::TableIdent;
 use serde::Serialize;
+use tabletopic_catalog::LoadedTable;
 use tabletopic_clock::Millis;
 use tabletopic_offsets::TableState;
 use tabletopic_table::Lake;
@@ -34,7 +35,14 @@ pub async fn leaving(
     waiting: &dyn Waiting,
 ) -> Result<Leaving, MaintainError> {
     let loaded = load_patiently(lake, table, waiting).await?;
-    let now = lake.clock.now();
+    leaving_now(loaded, limits, lake.clock.now())
+}
+
+/// What would leave a table that is loaded: pure.
+///
+/// # Errors
+/// As [`leaving`].
+pub fn leaving_now(loaded: LoadedTable, limits: Limits, now: Millis) -> Result<Leaving, MaintainError> {
     let all = loaded.metadata.snapshots().count();
     let leaving = match Owner::of(&loaded) {
         Owner::Follower => by_hand::leaving(&Base::<FollowerState>::of_anyone(loaded)?, limits, now)?,

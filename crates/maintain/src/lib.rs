@@ -11,6 +11,7 @@ pub mod background;
 pub mod compact;
 mod error;
 pub mod expire;
+pub mod health;
 pub mod manifests;
 mod memory;
 pub mod orphans;

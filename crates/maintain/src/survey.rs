@@ -1,10 +1,11 @@
 //! What is live in a table: read from the manifests of one snapshot, without what no decision needs.
 
 use std::collections::HashMap;
+use std::ops::AddAssign;
 
 use futures::stream::iter;
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use iceberg::spec::{DataFileFormat, MAIN_BRANCH, ManifestContentType, SnapshotRef};
+use iceberg::spec::{DataFileFormat, MAIN_BRANCH, ManifestContentType, ManifestFile, SnapshotRef};
 use serde::Serialize;
 use tabletopic_catalog::LoadedTable;
 use tabletopic_clock::Millis;
@@ -69,6 +70,13 @@ pub struct Tally {
     pub bytes: u64,
 }
 
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.bytes += other.bytes;
+    }
+}
+
 /// A table's live files.
 #[derive(Debug)]
 pub struct Survey {
@@ -76,7 +84,8 @@ pub struct Survey {
     pub snapshot: SnapshotRef,
     pub partitions: HashMap<Place, Partition>,
     pub deletes: DeleteIndex,
-    pub manifests: usize,
+    /// As the manifest list has them.
+    pub manifests: Vec<ManifestFile>,
 }
 
 impl Survey {
@@ -89,8 +98,9 @@ impl Survey {
         let Some(snapshot) = metadata.snapshot_for_ref(MAIN_BRANCH).cloned() else {
             return Ok(None);
         };
-        let manifests = live::manifests(lake, &metadata, &snapshot).await?;
-        let count = manifests.len();
+        let manifests = live::manifests(lake, &metadata, &snapshot)
+            .await
+            .map_err(of_file("manifest list", snapshot.manifest_list()))?;
         let times: HashMap<i64, Millis> = metadata
             .snapshots()
             .filter(|snapshot| !only_moves_rows(snapshot))
@@ -98,10 +108,15 @@ impl Survey {
             .collect();
         let (mut partitions, mut deletes) = (HashMap::<Place, Partition>::new(), Vec::new());
         let reading: Vec<_> = manifests
-            .into_iter()
+            .iter()
             .map(|manifest| {
-                async move { Ok::<_, CommitError>((manifest.content, live::files(lake, &manifest).await?)) }
-                    .boxed()
+                async move {
+                    let files = live::files(lake, manifest)
+                        .await
+                        .map_err(of_file("manifest", &manifest.manifest_path))?;
+                    Ok::<_, CommitError>((manifest.content, files))
+                }
+                .boxed()
             })
             .collect();
         let mut reading = iter(reading).buffer_unordered(AT_ONCE);
@@ -136,7 +151,7 @@ impl Survey {
             table,
             snapshot,
             partitions,
-            manifests: count,
+            manifests,
         }))
     }
 
@@ -155,6 +170,14 @@ impl Survey {
             files: sum.files + 1,
             bytes: sum.bytes + file.bytes,
         })
+    }
+}
+
+/// Says which file could not be read.
+fn of_file(kind: &'static str, path: &str) -> impl FnOnce(CommitError) -> CommitError {
+    move |error| match error {
+        CommitError::Store(error) => CommitError::Store(error.with_context(kind, path)),
+        other => other,
     }
 }
 

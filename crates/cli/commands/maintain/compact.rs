@@ -1,6 +1,7 @@
 //! `compact`: small files become large ones.
 
-use std::io::{self, Write};
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,8 +14,8 @@ use tabletopic_maintain::survey::Tally;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::LogWaiting;
 
-use super::{memory, sort_memory, tables};
-use crate::args::{Compact, Order, Output};
+use super::{each, memory, sort_memory, tables};
+use crate::args::{Compact, Order};
 use crate::commands::columns::{Cell, Columns};
 use crate::commands::{environment, runtime};
 use crate::config::Config;
@@ -31,7 +32,7 @@ pub fn run(file: &Path, asked: &Compact) -> anyhow::Result<Exit> {
 
 /// What was done to one table, or would be.
 #[derive(Debug, Serialize)]
-struct Compacted {
+pub struct Compacted {
     table: String,
     dry_run: bool,
     /// Live data files before.
@@ -39,34 +40,19 @@ struct Compacted {
     pieces: Vec<Done>,
 }
 
-async fn all(config: &Config, asked: &Compact, progress: &Progress) -> anyhow::Result<Exit> {
-    let (lake, tables) = tables(config, &asked.table).await?;
-    let mut exit = Exit::Done;
-    let mut documents = Vec::new();
-    for table in &tables {
-        let compacted = one(config, &lake, table, asked, progress).await?;
+impl Compacted {
+    /// Something failed for good.
+    pub fn exit(&self) -> Exit {
         let skipped = |done: &Done| matches!(done.outcome, Outcome::Skipped { .. });
-        if compacted.pieces.iter().any(skipped) {
-            exit = Exit::Failed;
-        }
-        match asked.output {
-            Output::Text => write!(anstream::stdout(), "{}", text(&compacted))?,
-            Output::Json => documents.push(compacted),
+        match self.pieces.iter().any(skipped) {
+            true => Exit::Failed,
+            false => Exit::Done,
         }
     }
-    if asked.output == Output::Json {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&documents)?)?;
-    }
-    Ok(exit)
 }
 
-async fn one(
-    config: &Config,
-    lake: &Lake,
-    table: &TableIdent,
-    asked: &Compact,
-    progress: &Progress,
-) -> anyhow::Result<Compacted> {
+async fn all(config: &Config, asked: &Compact, progress: &Progress) -> anyhow::Result<Exit> {
+    let (lake, tables) = tables(config, &asked.table).await?;
     let options = Options {
         target: asked.target_size,
         hot_for: i64::try_from(asked.hot_for.as_millis()).unwrap_or(i64::MAX),
@@ -74,20 +60,51 @@ async fn one(
         layout: layout(&asked.order),
         old_specs: asked.old_specs,
     };
+    let what = match asked.dry_run {
+        true => What::Show,
+        false => What::Merge { jobs: asked.jobs },
+    };
+    each(&tables, asked.output, text, async |table| {
+        let compacted = one(config, &lake, table, &options, what, progress).await?;
+        let exit = compacted.exit();
+        Ok((compacted, exit))
+    })
+    .await
+}
+
+/// What becomes of small files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Show,
+    /// So many new ones are written at once.
+    Merge {
+        jobs: NonZeroUsize,
+    },
+}
+
+/// Merges the files of one table.
+pub async fn one(
+    config: &Config,
+    lake: &Lake,
+    table: &TableIdent,
+    options: &Options,
+    what: What,
+    progress: &Progress,
+) -> anyhow::Result<Compacted> {
     let mut compacted = Compacted {
         table: table.to_string(),
-        dry_run: asked.dry_run,
+        dry_run: what == What::Show,
         before: Tally::default(),
         pieces: Vec::new(),
     };
-    let Some(round) = Round::of(lake, table, &options, &Known::NOTHING, &LogWaiting).await? else {
+    let Some(mut round) = Round::of(lake, table, options, &Known::NOTHING, &LogWaiting).await? else {
         return Ok(compacted);
     };
     compacted.before = round.survey.tally();
-    if asked.dry_run {
+    let What::Merge { jobs } = what else {
         compacted.pieces = round.planned();
         return Ok(compacted);
-    }
+    };
     let memory = memory(config);
     let means = Means {
         lake,
@@ -96,16 +113,36 @@ async fn one(
         pace: Arc::new(Unbounded),
         sort_memory: sort_memory(config),
     };
-    let bytes = round.pieces.iter().map(|piece| piece.bytes).sum();
-    let shown = progress.of_bytes(format!("compacting {table}"), bytes);
-    let pieces = Mutex::new(Vec::new());
-    let done = |done: Done| {
-        shown.add(done.read.bytes);
-        pieces.lock().unwrap_or_else(PoisonError::into_inner).push(done);
-    };
-    compact::carry_out(&means, &round, asked.jobs, &done).await?;
-    compacted.pieces = pieces.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(compacted)
+    let mut unfit = HashSet::new();
+    loop {
+        let bytes = round.pieces.iter().map(|piece| piece.bytes).sum();
+        let shown = progress.of_bytes(format!("compacting {table}"), bytes);
+        let pieces = Mutex::new(Vec::new());
+        let done = |done: Done| {
+            shown.add(done.read.bytes);
+            pieces.lock().unwrap_or_else(PoisonError::into_inner).push(done);
+        };
+        compact::carry_out(&means, &round, jobs, &done).await?;
+        let pieces = pieces.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let found = unfit.len();
+        unfit.extend(pieces.iter().filter_map(|done| match &done.outcome {
+            Outcome::Skipped { file, .. } => file.clone(),
+            _ => None,
+        }));
+        compacted.pieces.extend(pieces);
+        // One file that can't be rewritten keeps none of those beside it from it.
+        if unfit.len() == found {
+            return Ok(compacted);
+        }
+        let known = Known {
+            settled_at: None,
+            unfit: &|path| unfit.contains(path),
+        };
+        match Round::of(lake, table, options, &known, &LogWaiting).await? {
+            Some(next) => round = next,
+            None => return Ok(compacted),
+        }
+    }
 }
 
 fn layout(order: &Order) -> Layout {
@@ -135,7 +172,7 @@ fn shown(tally: Tally) -> String {
 }
 
 /// For people: the pieces that were not committed one by one, the others by their partition.
-fn text(compacted: &Compacted) -> String {
+pub fn text(compacted: &Compacted) -> String {
     let Compacted {
         table,
         dry_run,

@@ -2,16 +2,19 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::DateTime;
+use iceberg::TableIdent;
 use serde::Serialize;
 use tabletopic_clock::Millis;
 use tabletopic_maintain::expire::{Leaving, expire, leaving};
+use tabletopic_table::Lake;
 use tabletopic_table::commit::LogWaiting;
 use tabletopic_table::commit::expire::by_hand::Limits;
 
-use super::tables;
-use crate::args::{Expire, Output};
+use super::{each, tables};
+use crate::args::Expire;
 use crate::commands::{confirm, environment, runtime};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -26,7 +29,7 @@ pub fn run(file: &Path, asked: &Expire) -> anyhow::Result<Exit> {
 
 /// What left a table, or would.
 #[derive(Debug, Serialize)]
-struct Expired {
+pub struct Expired {
     table: String,
     dry_run: bool,
     #[serde(flatten)]
@@ -35,54 +38,71 @@ struct Expired {
 
 async fn all(config: &Config, asked: &Expire) -> anyhow::Result<Exit> {
     let limits = Limits {
-        older_than: asked
-            .older_than
-            .map(|age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
+        older_than: asked.older_than.map(millis),
         keep: asked.keep,
     };
+    let what = match (asked.dry_run, asked.yes) {
+        (true, _) => What::Show,
+        (false, false) => What::ExpireIfConfirmed,
+        (false, true) => What::Expire,
+    };
     let (lake, tables) = tables(config, &asked.table).await?;
-    let mut documents = Vec::new();
-    for table in &tables {
-        let leaving = leaving(&lake, table, limits, &LogWaiting).await?;
-        let mut expired = Expired {
-            table: table.to_string(),
-            dry_run: true,
-            leaving,
-        };
-        if !asked.dry_run && expired.leaving.snapshots > 0 {
-            if !asked.yes {
-                writeln!(io::stdout(), "{}", text(&expired))?;
-                confirm(&expired.table)?;
-            }
-            expired.leaving.snapshots = expire(&lake, table, limits, &LogWaiting).await?;
-        }
-        expired.dry_run = asked.dry_run;
-        match asked.output {
-            Output::Text => writeln!(io::stdout(), "{}", text(&expired))?,
-            Output::Json => documents.push(expired),
-        }
-    }
-    if asked.output == Output::Json {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&documents)?)?;
-    }
-    Ok(Exit::Done)
+    each(&tables, asked.output, text, async |table| {
+        Ok((one(&lake, table, limits, what).await?, Exit::Done))
+    })
+    .await
 }
 
-fn text(expired: &Expired) -> String {
+/// What becomes of old snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Show,
+    ExpireIfConfirmed,
+    Expire,
+}
+
+/// Old snapshots of one table leave.
+pub async fn one(lake: &Lake, table: &TableIdent, limits: Limits, what: What) -> anyhow::Result<Expired> {
+    let leaving = leaving(lake, table, limits, &LogWaiting).await?;
+    let mut expired = Expired {
+        table: table.to_string(),
+        dry_run: true,
+        leaving,
+    };
+    if what != What::Show && expired.leaving.snapshots > 0 {
+        if what == What::ExpireIfConfirmed {
+            write!(io::stderr(), "{}", text(&expired))?;
+            confirm(&expired.table)?;
+        }
+        expired.leaving.snapshots = expire(lake, table, limits, &LogWaiting).await?;
+    }
+    expired.dry_run = what == What::Show;
+    Ok(expired)
+}
+
+/// An age, as snapshots have it.
+pub fn millis(age: Duration) -> Millis {
+    Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX)
+}
+
+pub fn text(expired: &Expired) -> String {
     let Expired {
         table,
         dry_run,
         leaving,
     } = expired;
     let (Some(oldest), Some(newest)) = (leaving.oldest, leaving.newest) else {
-        return format!("{table}: nothing is old enough, {} snapshots stay", leaving.stay);
+        return format!(
+            "{table}: nothing is old enough, {} snapshots stay\n",
+            leaving.stay
+        );
     };
     let leave = match dry_run {
         true => "would leave",
         false => "left",
     };
     format!(
-        "{table}: {} snapshots {leave}, from {} to {}; {} stay",
+        "{table}: {} snapshots {leave}, from {} to {}; {} stay\n",
         leaving.snapshots,
         time(oldest),
         time(newest),

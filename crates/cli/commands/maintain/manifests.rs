@@ -1,6 +1,5 @@
 //! `manifests`: they are written anew by partition value.
 
-use std::io::{self, Write};
 use std::path::Path;
 
 use iceberg::TableIdent;
@@ -10,8 +9,8 @@ use tabletopic_maintain::pace::Unbounded;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::LogWaiting;
 
-use super::tables;
-use crate::args::{Manifests, Output};
+use super::{each, tables};
+use crate::args::Manifests;
 use crate::commands::{environment, runtime};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -26,7 +25,7 @@ pub fn run(file: &Path, asked: &Manifests) -> anyhow::Result<Exit> {
 
 /// What became of the manifests of one table, or would.
 #[derive(Debug, Serialize)]
-struct Rewritten {
+pub struct Rewritten {
     table: String,
     dry_run: bool,
     /// All that the table has.
@@ -38,30 +37,31 @@ struct Rewritten {
     outcome: Option<Outcome>,
 }
 
-async fn all(config: &Config, asked: &Manifests) -> anyhow::Result<Exit> {
-    let (lake, tables) = tables(config, &asked.table).await?;
-    let mut exit = Exit::Done;
-    let mut documents = Vec::new();
-    for table in &tables {
-        let rewritten = one(&lake, table, asked).await?;
-        if matches!(rewritten.outcome, Some(Outcome::Dropped { .. })) {
-            exit = Exit::Later;
-        }
-        match asked.output {
-            Output::Text => write!(io::stdout(), "{}", text(&rewritten))?,
-            Output::Json => documents.push(rewritten),
+impl Rewritten {
+    /// Another writer was quicker.
+    pub fn exit(&self) -> Exit {
+        match self.outcome {
+            Some(Outcome::Dropped { .. }) => Exit::Later,
+            _ => Exit::Done,
         }
     }
-    if asked.output == Output::Json {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&documents)?)?;
-    }
-    Ok(exit)
 }
 
-async fn one(lake: &Lake, table: &TableIdent, asked: &Manifests) -> anyhow::Result<Rewritten> {
+async fn all(config: &Config, asked: &Manifests) -> anyhow::Result<Exit> {
+    let (lake, tables) = tables(config, &asked.table).await?;
+    each(&tables, asked.output, text, async |table| {
+        let rewritten = one(&lake, table, asked.dry_run).await?;
+        let exit = rewritten.exit();
+        Ok((rewritten, exit))
+    })
+    .await
+}
+
+/// Rewrites the manifests of one table, or only says which.
+pub async fn one(lake: &Lake, table: &TableIdent, dry_run: bool) -> anyhow::Result<Rewritten> {
     let mut rewritten = Rewritten {
         table: table.to_string(),
-        dry_run: asked.dry_run,
+        dry_run,
         manifests: 0,
         groups: Vec::new(),
         outcome: None,
@@ -71,13 +71,13 @@ async fn one(lake: &Lake, table: &TableIdent, asked: &Manifests) -> anyhow::Resu
     };
     rewritten.manifests = look.manifests;
     rewritten.groups = look.groups.clone();
-    if !asked.dry_run && !look.groups.is_empty() {
+    if !dry_run && !look.groups.is_empty() {
         rewritten.outcome = Some(rewrite(lake, &look, &Unbounded, &LogWaiting).await?);
     }
     Ok(rewritten)
 }
 
-fn text(rewritten: &Rewritten) -> String {
+pub fn text(rewritten: &Rewritten) -> String {
     let Rewritten {
         table,
         manifests,

@@ -1,11 +1,14 @@
 //! What keeps tables fast, by hand.
 
 pub mod compact;
+pub mod due;
+mod each;
 pub mod expire;
 pub mod manifests;
 pub mod orphans;
 
 use anyhow::Context;
+pub use each::each;
 use iceberg::TableIdent;
 use tabletopic_maintain::Allowance;
 use tabletopic_table::Lake;
@@ -18,7 +21,7 @@ use crate::parts;
 const PART: u64 = 4;
 
 /// The catalog and the tables that are named.
-async fn tables(config: &Config, names: &[String]) -> anyhow::Result<(Lake, Vec<TableIdent>)> {
+pub async fn tables(config: &Config, names: &[String]) -> anyhow::Result<(Lake, Vec<TableIdent>)> {
     let lake = parts::lake_to_ask(config).await?;
     Ok((lake, named(names)?))
 }

@@ -1,9 +1,10 @@
 //! `orphans`: files that nothing leads to are shown, and removed.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use chrono::DateTime;
@@ -14,8 +15,8 @@ use tabletopic_maintain::orphans::{self, Found, Means};
 use tabletopic_maintain::survey::Tally;
 use tabletopic_table::commit::LogWaiting;
 
-use super::named;
-use crate::args::{Orphans, Output};
+use super::{each, named};
+use crate::args::Orphans;
 use crate::commands::columns::{Cell, Columns};
 use crate::commands::{confirm, environment, runtime};
 use crate::config::Config;
@@ -35,7 +36,7 @@ pub fn run(file: &Path, asked: &Orphans) -> anyhow::Result<Exit> {
 
 /// What is in one table's folder.
 #[derive(Debug, Serialize)]
-struct Answer {
+pub struct Answer {
     table: String,
     /// Whether the orphans are gone.
     deleted: bool,
@@ -50,41 +51,49 @@ async fn all(config: &Config, asked: &Orphans, progress: &Progress) -> anyhow::R
         lake: &opened.lake,
         listing: opened.listing.as_ref(),
     };
-    let mut answers = Vec::new();
-    for table in &tables {
-        let answer = one(means, table, asked, progress).await?;
-        match asked.output {
-            Output::Text => write!(anstream::stdout(), "{}", text(&answer))?,
-            Output::Json => answers.push(answer),
-        }
-    }
-    if asked.output == Output::Json {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&answers)?)?;
-    }
-    Ok(Exit::Done)
+    let what = match (asked.delete, asked.yes) {
+        (false, _) => What::Show,
+        (true, false) => What::RemoveIfConfirmed,
+        (true, true) => What::Remove,
+    };
+    each(&tables, asked.output, text, async |table| {
+        let answer = one(means, table, asked.older_than, what, progress).await?;
+        Ok((answer, Exit::Done))
+    })
+    .await
 }
 
-async fn one(
+/// What becomes of orphans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Show,
+    RemoveIfConfirmed,
+    Remove,
+}
+
+/// Finds the orphans of one table.
+pub async fn one(
     means: Means<'_>,
     table: &TableIdent,
-    asked: &Orphans,
+    older_than: Duration,
+    what: What,
     progress: &Progress,
 ) -> anyhow::Result<Answer> {
-    let age = Millis::try_from(asked.older_than.as_millis()).unwrap_or(Millis::MAX);
+    let age = Millis::try_from(older_than.as_millis()).unwrap_or(Millis::MAX);
     let answer = |deleted, found| Answer {
         table: table.to_string(),
         deleted,
         found,
     };
-    if !asked.delete {
+    if what == What::Show {
         return Ok(answer(false, orphans::find(means, table, age).await?));
     }
-    if !asked.yes {
+    if what == What::RemoveIfConfirmed {
         let found = answer(false, orphans::find(means, table, age).await?);
         if found.found.orphans.is_empty() {
             return Ok(found);
         }
-        write!(anstream::stdout(), "{}", text(&found))?;
+        write!(anstream::stderr(), "{}", text(&found))?;
         confirm(&found.table)?;
     }
     let shown = Shown {
@@ -117,7 +126,7 @@ impl orphans::Progress for Shown<'_> {
 }
 
 /// For people: the first of the orphans, and what else is there.
-fn text(answer: &Answer) -> String {
+pub fn text(answer: &Answer) -> String {
     let Answer {
         table,
         deleted,
@@ -128,7 +137,7 @@ fn text(answer: &Answer) -> String {
         (true, _) => format!("{table}: removed {}\n", shown(found.sum)),
         (false, true) => format!("{table}: no orphans among {}\n", shown(found.needed)),
         (false, false) => format!(
-            "{table}: {} that nothing leads to; --delete removes them\n",
+            "{table}: {} that nothing leads to; `orphans --delete` removes them\n",
             shown(found.sum)
         ),
     };

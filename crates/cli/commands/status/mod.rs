@@ -1,5 +1,6 @@
 //! `status`: how far the tables are, how far behind, and what stands still, from the tables and the brokers alone.
 
+mod health;
 mod text;
 
 use std::io::Write;
@@ -24,6 +25,9 @@ use crate::{logging, parts};
 pub fn run(file: &Path, asked: &Status) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
     logging::start(&config.log, Progress::new().writer());
+    if !asked.health.is_empty() {
+        return runtime()?.block_on(health::all(&config, asked));
+    }
     let report = runtime()?.block_on(report(&config, asked, resolve_command(file)?))?;
     let mut out = anstream::stdout().lock();
     match asked.output {

@@ -179,7 +179,7 @@ fn until_retention(partition: &PartitionReport) -> Cell {
 }
 
 /// In the largest unit that leaves at least two of it.
-fn about(seconds: f64) -> String {
+pub fn about(seconds: f64) -> String {
     let units = [(86_400.0, "days"), (3600.0, "h"), (60.0, "min")];
     let unit = units.iter().find(|(unit, _)| seconds >= 2.0 * unit);
     match unit {

@@ -62,6 +62,11 @@ impl Policy {
         }
     }
 
+    /// A file below so many bytes is small.
+    pub fn small(&self) -> u64 {
+        self.target / 4 * SMALL_QUARTERS
+    }
+
     pub fn is_hot(&self, partition: &Partition) -> bool {
         let touched = partition.touched();
         touched.is_some_and(|touched| self.now - touched < self.hot_for)
@@ -128,7 +133,7 @@ fn of_partition(
     without: &dyn Fn(&str) -> bool,
 ) -> Vec<Piece> {
     let has_deletes = |file: &FileEntry| deletes.of(file.data(place)).next().is_some();
-    let small = policy.target / 4 * SMALL_QUARTERS;
+    let small = policy.small();
     let moves = policy.moves(place);
     let together = match moves || policy.arranged.is_some() {
         true => policy.target.max(MOST_ARRANGED),

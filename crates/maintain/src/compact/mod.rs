@@ -2,6 +2,7 @@
 
 mod arrange;
 mod choose;
+mod cost;
 mod output;
 mod rewrite;
 mod version_3;
@@ -13,6 +14,7 @@ use futures::stream::iter;
 use futures::{FutureExt, StreamExt};
 use iceberg::TableIdent;
 use serde::Serialize;
+use tabletopic_catalog::LoadedTable;
 use tabletopic_clock::Millis;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Replacement, Waiting, load_patiently};
@@ -22,6 +24,7 @@ use tokio::sync::Mutex;
 use arrange::{Arrangement, Sorter};
 pub use arrange::{Layout, SortColumns};
 pub use choose::{Arranged, Piece, Policy, choose};
+pub use cost::{Cost, Requests};
 use output::discard;
 use rewrite::{Rewrite, settings, target};
 
@@ -41,6 +44,37 @@ pub struct Options {
     pub layout: Layout,
     /// Files of old partition specs are rewritten under the table's own.
     pub old_specs: bool,
+}
+
+impl Options {
+    /// Whatever is small, as somebody asks for it who waits.
+    pub const BY_HAND: Self = Self {
+        target: None,
+        hot_for: 0,
+        bytes_per_file: None,
+        layout: Layout::AsRead,
+        old_specs: false,
+    };
+
+    /// What is worth doing to a table now.
+    pub fn policy(&self, table: &LoadedTable, now: Millis) -> Policy {
+        Policy {
+            target: self.target.unwrap_or_else(|| target(table.metadata.properties())),
+            now,
+            hot_for: self.hot_for,
+            bytes_per_file: self.bytes_per_file,
+            arranged: None,
+            moves_to: self.old_specs.then(|| table.metadata.default_partition_spec_id()),
+        }
+    }
+}
+
+/// Whether files of a table can be rewritten here.
+///
+/// # Errors
+/// One of a format that is not written here: who rewrites it.
+pub fn check_format(table: &LoadedTable) -> Result<(), MaintainError> {
+    version_3::check(&table.metadata, &table.ident.to_string())
 }
 
 /// What became of a piece.
@@ -132,25 +166,18 @@ impl Round {
         if known.settled_at == Some(&table.metadata_location) {
             return Ok(None);
         }
-        version_3::check(&table.metadata, &table.ident.to_string())?;
+        check_format(&table)?;
         Owner::of(&table).check(lake, &table).await?;
-        let target = options
-            .target
-            .unwrap_or_else(|| target(table.metadata.properties()));
+        let policy = options.policy(&table, lake.clock.now());
         let Some(survey) = Survey::of(lake, table).await? else {
             return Ok(None);
         };
-        let metadata = &survey.table.metadata;
-        let arrangement = Arrangement::of(&options.layout, metadata)?;
+        let arrangement = Arrangement::of(&options.layout, &survey.table.metadata)?;
         let arranged = arrangement.as_ref();
         let policy = Policy {
-            target,
-            now: lake.clock.now(),
-            hot_for: options.hot_for,
-            bytes_per_file: options.bytes_per_file,
             arranged: arranged
                 .map(|arrangement| arrangement.sort_order.map_or(Arranged::Other, Arranged::Table)),
-            moves_to: options.old_specs.then(|| metadata.default_partition_spec_id()),
+            ..policy
         };
         Ok(Some(Self {
             pieces: choose(&survey, &policy, known.unfit),
@@ -159,7 +186,7 @@ impl Round {
                 .values()
                 .any(|partition| policy.is_hot(partition)),
             survey,
-            target,
+            target: policy.target,
             arrangement,
             moves_to: policy.moves_to,
         }))

@@ -42,6 +42,7 @@ pub use fence::Fence;
 pub use halt::Halt;
 pub use look::Look;
 pub use redrive::{LettersOf, Redrive, open_letters};
+pub use refs::refs;
 pub use renew::Renew;
 pub use replace::{Lost, Maintained, Replace, Replacement};
 pub use replace_manifests::ReplaceManifests;

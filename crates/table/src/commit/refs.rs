@@ -12,7 +12,7 @@ use super::error::CommitError;
 ///
 /// # Errors
 /// None in practice: what was read can be written.
-pub(super) fn refs(metadata: &TableMetadata) -> Result<BTreeMap<String, SnapshotReference>, CommitError> {
+pub fn refs(metadata: &TableMetadata) -> Result<BTreeMap<String, SnapshotReference>, CommitError> {
     #[derive(Deserialize)]
     struct Refs {
         #[serde(default)]

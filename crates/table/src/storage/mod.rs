@@ -44,6 +44,7 @@ pub use s3::{AbandonedUploads, aws_credentials, aws_region};
 pub use settings::{Environment, OpenError, StorageSettings, Store};
 pub use stores::{Lookup, StoresSettings};
 use uri::BaseUri;
+pub use writer::requests_to_write;
 
 /// A `FileIO` over `store`, whose requests are added to `counters`.
 ///

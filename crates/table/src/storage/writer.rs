@@ -20,6 +20,15 @@ use super::object_storage::{WriteOptions, may_pass};
 /// but the last to have one size, at least 5 MiB of it, and takes 10,000 of them.
 pub(super) const PART: usize = 16 << 20;
 
+/// Requests that it takes to write a file of so many bytes.
+pub fn requests_to_write(bytes: u64) -> u64 {
+    match bytes.div_ceil(PART as u64) {
+        0 | 1 => 1,
+        // One begins, and one ends it.
+        parts => parts + 2,
+    }
+}
+
 /// It becomes visible when it is closed; dropped before, it never does, and what was sent of it is aborted.
 pub(super) struct ObjectWriter {
     target: Target,
