@@ -7,6 +7,7 @@
 //! Twice it reads the old ones, because memory holds a few bytes for each file and the entries of one new manifest, never
 //! those of all. The order is that of the spec's fields, nulls first.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::stream::iter;
@@ -197,7 +198,7 @@ fn packed(values: HashMap<Struct, Vec<(Entry, u32)>>, target_bytes: u64) -> Vec<
 }
 
 /// A partition value, to be sorted by.
-#[derive(PartialEq, PartialOrd)]
+#[derive(PartialEq)]
 struct Key(Vec<Option<PrimitiveLiteral>>);
 
 impl Key {
@@ -214,8 +215,14 @@ impl Eq for Key {}
 
 impl Ord for Key {
     /// Values of one spec have the same types, which all have an order.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.partial_cmp(other).unwrap_or(std::cmp::Ordering::Equal)
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.partial_cmp(&other.0).unwrap_or(Ordering::Equal)
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
