@@ -662,8 +662,8 @@ Examples:
   tabletopic maintain shop.orders shop.customers --yes --output json
   tabletopic maintain shop.orders --orphans --yes
 
-It does what `expire`, `compact` and with --orphans `orphans --delete` do, in this order, and asks where they ask. A
-table that fails is told, the next ones are done, and the exit code is that of the worst. `run` and other writers may go
+It does what `expire`, `compact`, `manifests` and with --orphans `orphans --delete` do, in this order, and asks where they
+ask. A table that fails is told, the next ones are done, and the exit code is that of the worst. `run` and other writers may go
 on meanwhile. docs/maintenance.md says what is done.
 
 Exit codes: 0 done; 1 failed, or not confirmed, or some files can't be rewritten; 2 configuration or usage; 4 a table is

@@ -4,17 +4,20 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex};
 
-use iceberg::spec::{MAIN_BRANCH, SnapshotReference, SnapshotRetention};
+use iceberg::spec::{
+    Literal, MAIN_BRANCH, SnapshotReference, SnapshotRetention, Transform, UnboundPartitionSpec,
+};
 use iceberg::{TableIdent, TableUpdate};
 use serde_json::{Value, json};
 use tabletopic_catalog::{CommitOutcome, TableChange};
 use tabletopic_maintain::Allowance;
-use tabletopic_maintain::compact::{Known, Layout, Means, Options, Outcome, Round, carry_out};
+use tabletopic_maintain::compact::{Known, Means, Options, Outcome, Round, carry_out};
 use tabletopic_maintain::pace::Unbounded;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::LogWaiting;
 use tabletopic_testkit::must;
 
+use crate::deletes::{delete_in, table};
 use crate::lake::{TestLake, make, open};
 
 /// `tabletopic compact`, which has to succeed: what it did.
@@ -107,28 +110,65 @@ fn rows_stay_deleted_where_manifests_are_written_anew() {
 async fn it_is_dropped_where_main_was_rolled_back_since_it_was_read() {
     let made = tokio::task::spawn_blocking(make).await.unwrap();
     let lake = open(&made.path("")).await;
-    let table = TableIdent::from_strs(["shop", "returns"]).unwrap();
-    let options = Options {
-        target: None,
-        hot_for: 0,
-        bytes_per_file: None,
-        layout: Layout::AsRead,
-        old_specs: false,
+    let round = surveyed(&lake, &Options::BY_HAND).await;
+    roll_back(&lake, &table()).await;
+
+    let why = dropped(&lake, &round).await;
+    assert!(why.contains("is not in `main` any more"), "{why}");
+    let now = lake.catalog.load(&table()).await.unwrap();
+    assert_eq!(now.metadata.current_snapshot().unwrap().sequence_number(), 2);
+}
+
+/// Deletes of values in a partition are not of rows that come into it from elsewhere with what was read before.
+#[tokio::test]
+async fn rows_that_move_are_dropped_where_values_were_deleted_meanwhile_in_their_new_partition() {
+    let made = tokio::task::spawn_blocking(make).await.unwrap();
+    let lake = open(&made.path("")).await;
+    let base = lake.catalog.load(&table()).await.unwrap();
+    let spec = UnboundPartitionSpec::builder()
+        .with_spec_id(1)
+        .add_partition_field(2, "reason", Transform::Identity)
+        .unwrap();
+    let change = TableChange {
+        requirements: Vec::new(),
+        updates: vec![
+            TableUpdate::AddSpec { spec: spec.build() },
+            TableUpdate::SetDefaultSpec { spec_id: -1 },
+        ],
     };
-    let round = Round::of(&lake, &table, &options, &Known::NOTHING, &LogWaiting).await;
+    let outcome = lake.catalog.commit(&base, change).await;
+    assert!(matches!(outcome, CommitOutcome::Applied(_)), "{outcome:?}");
+    let options = Options {
+        old_specs: true,
+        ..Options::BY_HAND
+    };
+    let round = surveyed(&lake, &options).await;
+    let late = [Some(Literal::string("late"))].into_iter().collect();
+    delete_in(&lake, 2, 1, late).await;
+
+    let why = dropped(&lake, &round).await;
+    assert!(why.contains("were deleted meanwhile"), "{why}");
+}
+
+/// A round in which there is one piece to rewrite.
+async fn surveyed(lake: &Lake, options: &Options) -> Round {
+    let round = Round::of(lake, &table(), options, &Known::NOTHING, &LogWaiting).await;
     let round = round.unwrap().expect("it has snapshots");
     assert_eq!(round.pieces.len(), 1);
-    roll_back(&lake, &table).await;
+    round
+}
 
+/// Carries out a round that comes to nothing, and answers why.
+async fn dropped(lake: &Lake, round: &Round) -> String {
     let means = Means {
-        lake: &lake,
+        lake,
         waiting: &LogWaiting,
         memory: &Allowance::new(1 << 20),
         pace: Arc::new(Unbounded),
         sort_memory: 0,
     };
     let told = Mutex::new(Vec::new());
-    carry_out(&means, &round, NonZeroUsize::MIN, &|done| {
+    carry_out(&means, round, NonZeroUsize::MIN, &|done| {
         told.lock().unwrap().push(done)
     })
     .await
@@ -137,12 +177,10 @@ async fn it_is_dropped_where_main_was_rolled_back_since_it_was_read() {
     let [done] = told.as_slice() else {
         panic!("{told:?}")
     };
-    let Outcome::Dropped { why } = &done.outcome else {
-        panic!("{done:?}")
-    };
-    assert!(why.contains("is not in `main` any more"), "{why}");
-    let now = lake.catalog.load(&table).await.unwrap();
-    assert_eq!(now.metadata.current_snapshot().unwrap().sequence_number(), 2);
+    match &done.outcome {
+        Outcome::Dropped { why } => why.clone(),
+        _ => panic!("{done:?}"),
+    }
 }
 
 /// To the last snapshot without deletes.

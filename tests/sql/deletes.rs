@@ -82,7 +82,25 @@ pub async fn write(lake: &Lake) {
     add(lake, &[third]).await;
 }
 
-fn table() -> TableIdent {
+/// Deletes an id in one partition of the table's newest spec.
+pub async fn delete_in(lake: &Lake, id: i64, spec_id: i32, partition: Struct) {
+    let columns: Vec<(i32, &str, ArrayRef)> = vec![(1, "id", Arc::new(Int64Array::from(vec![id])))];
+    let (path, rows, size) = file(lake, "by-id-in-a-partition", columns).await;
+    let delete = DataFileBuilder::default()
+        .content(DataContentType::EqualityDeletes)
+        .file_path(path)
+        .file_format(DataFileFormat::Parquet)
+        .partition(partition)
+        .partition_spec_id(spec_id)
+        .record_count(rows)
+        .file_size_in_bytes(size)
+        .equality_ids(Some(vec![1]))
+        .build()
+        .unwrap();
+    add(lake, &[delete]).await;
+}
+
+pub fn table() -> TableIdent {
     TableIdent::from_strs(["shop", "returns"]).unwrap()
 }
 
