@@ -259,7 +259,7 @@ mod tests {
 
     #[tokio::test]
     async fn any_range_of_a_file_is_the_same_by_blocks() {
-        let file = Bytes::from_iter((0..600_000_u32).map(|at| (at * at >> 7) as u8));
+        let file = Bytes::from_iter((0..600_000_u64).map(|at| (at * at >> 7) as u8));
         let size = file.len() as u64;
         let input = Watched::new(file.clone());
         // So many columns that blocks are as small as they get.
