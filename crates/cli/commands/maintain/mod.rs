@@ -4,6 +4,7 @@ pub mod compact;
 pub mod expire;
 pub mod manifests;
 pub mod orphans;
+pub mod retain;
 
 use anyhow::Context;
 use iceberg::TableIdent;

@@ -212,7 +212,7 @@ impl Replace<'_> {
             .into_iter()
             .filter(|manifest| manifest.has_added_files() || manifest.has_existing_files())
             .partition(|manifest| manifest.content == ManifestContentType::Data);
-        let deletes = self.deletes(metadata, deletes).await?;
+        let deletes = delete_index(self.lake, metadata, &deletes).await?;
         if let Some(lost) = self.deleted(&deletes) {
             return Ok(Err(lost));
         }
@@ -266,19 +266,6 @@ impl Replace<'_> {
             .collect()))
     }
 
-    async fn deletes(
-        &self,
-        metadata: &TableMetadata,
-        manifests: Vec<ManifestFile>,
-    ) -> Result<DeleteIndex, CommitError> {
-        let reading: Vec<_> = manifests
-            .iter()
-            .map(|manifest| live::files(self.lake, manifest).boxed())
-            .collect();
-        let all: Vec<Vec<LiveFile>> = iter(reading).buffer_unordered(AT_ONCE).try_collect().await?;
-        DeleteIndex::new(metadata, all.into_iter().flatten())
-    }
-
     /// Whether rows of the files were deleted after they were read, in a way that their successors do not inherit.
     fn deleted(&self, deletes: &DeleteIndex) -> Option<Lost> {
         let Replacement {
@@ -308,8 +295,22 @@ impl Replace<'_> {
     }
 }
 
+/// The delete files of some manifests.
+pub(super) async fn delete_index(
+    lake: &Lake,
+    metadata: &TableMetadata,
+    manifests: &[ManifestFile],
+) -> Result<DeleteIndex, CommitError> {
+    let reading: Vec<_> = manifests
+        .iter()
+        .map(|manifest| live::files(lake, manifest).boxed())
+        .collect();
+    let all: Vec<Vec<LiveFile>> = iter(reading).buffer_unordered(AT_ONCE).try_collect().await?;
+    DeleteIndex::new(metadata, all.into_iter().flatten())
+}
+
 /// Notes the deletes that apply to a data file.
-fn note(needed: &mut HashSet<String>, deletes: &DeleteIndex, data: Data<'_>) {
+pub(super) fn note(needed: &mut HashSet<String>, deletes: &DeleteIndex, data: Data<'_>) {
     for delete in deletes.of(data) {
         if !needed.contains(delete.file.file_path()) {
             needed.insert(delete.file.file_path().to_owned());
