@@ -4,11 +4,10 @@
 -- but by the ledger there are `ledger_rows` and `ledger_dead_letters`; or, with finding `range`, a ledger row counts
 -- more records than its range has offsets.
 -- Who needs it: whoever trusts the table's sums, and whoever restores or moves it. No rows: all counts agree.
--- Mind: a table from which somebody deletes rows (`DELETE`, retention by the table's owner) has fewer rows than its
--- ledger says, and should. A difference that grows by each delete is theirs; any other is not.
+-- Mind: a table from which somebody else deletes rows (`DELETE`) has fewer rows than its ledger says, and should. A difference that grows by each delete is theirs; any other is not.
 --
 -- Snapshots that a rewind or declare-lost abandoned do not count, except that a declare-lost keeps their dead letters.
--- A replace counts what it removed. A redriven record is a row and stays a dead letter.
+-- A replace and a retention count what they removed. A redriven record is a row and stays a dead letter.
 
 WITH judged AS (
     SELECT l.*,
@@ -26,7 +25,7 @@ WITH judged AS (
 ),
 by_ledger AS (
     SELECT topic, "partition",
-           CAST(sum(CASE WHEN abandoned THEN 0 WHEN kind = 'replace' THEN -"rows" ELSE "rows" END) AS BIGINT)
+           CAST(sum(CASE WHEN abandoned THEN 0 WHEN kind IN ('replace', 'retention') THEN -"rows" ELSE "rows" END) AS BIGINT)
                AS ledger_rows,
            CAST(sum(CASE WHEN rewound THEN 0 WHEN kind = 'replace' THEN -dead_letters ELSE dead_letters END) AS BIGINT)
                AS ledger_dead_letters

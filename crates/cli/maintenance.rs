@@ -1,13 +1,16 @@
 //! Maintenance beside `run`, on a thread of its own: what it decodes and encodes holds up nobody else.
 
+use std::collections::BTreeSet;
+use std::slice;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use iceberg::TableIdent;
 use tabletopic_ingest::observe::Observed;
-use tabletopic_maintain::background::{Settings, keep_up};
+use tabletopic_maintain::background::{Settings, Tables, keep_up};
 use tabletopic_maintain::compact::{Done, Layout, Options};
 use tabletopic_maintain::pace::Share;
+use tabletopic_maintain::retain::Retention;
 use tabletopic_maintain::survey::Tally;
 use tabletopic_offsets::Follower;
 use tabletopic_table::follower::ident;
@@ -57,7 +60,10 @@ impl Maintenance {
         let thread = std::thread::Builder::new()
             .name("maintenance".to_owned())
             .spawn(move || {
-                let tables = || tables(&observed);
+                let fed = Fed {
+                    config: &config,
+                    observed: &observed,
+                };
                 let compacted = |table: &TableIdent, done: &Done| {
                     let Tally { files, bytes } = done.read;
                     observed.compacted(table, done.outcome.as_str(), files, bytes);
@@ -65,7 +71,7 @@ impl Maintenance {
                 let work = async {
                     // Connections of its own: those that are opened here wait while there is something to encode.
                     match parts::lake(&config, requests).await {
-                        Ok(lake) => keep_up(&lake, &settings, &tables, &compacted).await,
+                        Ok(lake) => keep_up(&lake, &settings, &fed, &compacted).await,
                         Err(error) => tracing::warn!("tables are not maintained: {error:#}"),
                     }
                 };
@@ -100,12 +106,38 @@ pub fn options(wanted: &config::Maintenance) -> Options {
     }
 }
 
-/// The tables that hold something, and their followers.
-fn tables(observed: &Observed) -> Vec<TableIdent> {
-    let main = observed.tables().into_keys();
-    main.flat_map(|table| {
-        let followers = [Follower::DeadLetters, Follower::Ledger].map(|follower| ident(&table, follower));
-        std::iter::once(table).chain(followers)
-    })
-    .collect()
+/// The tables of a service.
+struct Fed<'a> {
+    config: &'a Config,
+    observed: &'a Observed,
+}
+
+impl Tables for Fed<'_> {
+    /// Those that hold something, and their followers.
+    fn all(&self) -> Vec<TableIdent> {
+        let main = self.observed.tables().into_keys();
+        main.flat_map(|table| {
+            let followers = [Follower::DeadLetters, Follower::Ledger].map(|follower| ident(&table, follower));
+            std::iter::once(table).chain(followers)
+        })
+        .collect()
+    }
+
+    /// What a topic says that feeds it.
+    fn retention(&self, table: &TableIdent) -> Option<Retention> {
+        let jobs = self.observed.jobs();
+        let mut feeding = jobs.iter().filter(|job| job.table == *table);
+        feeding.find_map(|job| {
+            let matched = self.config.matched(slice::from_ref(&job.topic), &BTreeSet::new());
+            let mut topics = self.config.topics.iter().chain(&matched.topics);
+            let retain = topics
+                .find(|topic| *topic.job == *job.id.as_str())?
+                .retain
+                .as_ref()?;
+            Some(Retention {
+                age: retain.age,
+                column: Some(retain.column.clone()),
+            })
+        })
+    }
 }

@@ -43,6 +43,7 @@ mod protobuf;
 mod registered;
 mod registered_letters;
 mod rest;
+mod retention;
 mod rollback;
 mod s3;
 mod shape;

@@ -73,6 +73,8 @@ def load_produced(db, options):
         values = {"files": options.produced[:int(files)], "partition": int(partition), "cut": int(offset)}
         db.execute(f"DELETE FROM produced WHERE {where}", values)
     db.execute("ALTER TABLE produced DROP COLUMN filename")
+    if options.gone:
+        db.execute(f"DELETE FROM produced WHERE CASE kind WHEN 'record' THEN {options.gone} END")
     for reason in options.redriven:
         db.execute("""INSERT INTO produced SELECT * REPLACE ('record' AS kind) FROM produced
                       WHERE kind = 'poison' AND reason = ?""", [reason])
@@ -258,6 +260,7 @@ def main():
     parser.add_argument("--cut", action="append", default=[], metavar="FILES:PARTITION=OFFSET",
                         help="after so many of the produced files, the log was cut at this offset")
     parser.add_argument("--compacted", action="store_true", help="records with a later one of their key may be missing")
+    parser.add_argument("--gone", metavar="SQL", help="of the records: those that have left the table for their age")
     parser.add_argument("--redriven", action="append", default=[], metavar="REASON",
                         help="poison records of this reason are rows as well")
     parser.add_argument("--dead-letters", action="store_true", help="poison records are in <table>__dead_letters")

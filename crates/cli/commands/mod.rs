@@ -36,6 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Compact(compact) => maintain::compact::run(&args.config, compact),
         Command::Expire(expire) => maintain::expire::run(&args.config, expire),
         Command::Manifests(manifests) => maintain::manifests::run(&args.config, manifests),
+        Command::Retain(retain) => maintain::retain::run(&args.config, retain),
         Command::Orphans(orphans) => maintain::orphans::run(&args.config, orphans),
         Command::Maintain(maintain) => maintain::due::run(&args.config, maintain),
         Command::Catalog(catalog) => catalog::run(&args.config, catalog),

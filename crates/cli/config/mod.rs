@@ -18,6 +18,7 @@ mod raw;
 mod reference;
 mod registry;
 mod rest;
+mod retain;
 mod secret;
 mod serve;
 mod shape;
@@ -162,7 +163,8 @@ impl Config {
                 .iter()
                 .map(|(place, topic)| (place, topic))
                 .chain(of_patterns);
-            problems.extend(partitioned_twice(&document, all));
+            problems.extend(partitioned_twice(&document, all.clone()));
+            problems.extend(retained_twice(&document, all));
         }
         match (
             catalog,
@@ -275,6 +277,27 @@ fn repeated(document: &Document<'_>, topics: &[(Range<usize>, Topic)]) -> Vec<Pr
         };
         if let Some((key, message)) = taken {
             problems.push(document.problem_in(Some(place.clone()), key, message));
+        }
+    }
+    problems
+}
+
+/// A table keeps all of its rows for as long, whoever feeds it.
+fn retained_twice<'t>(
+    document: &Document<'_>,
+    topics: impl Iterator<Item = (&'t Range<usize>, &'t Topic)>,
+) -> Vec<Problem> {
+    let mut retained = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (place, topic) in topics {
+        if let Some(retain) = &topic.retain
+            && *retained.entry(&topic.table).or_insert(retain) != retain
+        {
+            let message = format!(
+                "table {} keeps its rows otherwise by another topic; write the same for both, or once",
+                topic.table
+            );
+            problems.push(document.problem_in(Some(place.clone()), "topic.retain", message));
         }
     }
     problems

@@ -112,6 +112,7 @@ pub struct Topic {
     pub timestamp_unit: Option<Spanned<TimestampUnit>>,
     pub nanos: Option<Spanned<Nanos>>,
     pub partition_by: Option<Spanned<Vec<String>>>,
+    pub retain: Option<Spanned<Interval>>,
     pub on_bad_record: Option<OnBadRecord>,
     pub kafka_columns: Option<Vec<KafkaColumn>>,
     pub unwrap: Option<Spanned<RawUnwrap>>,

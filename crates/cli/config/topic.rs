@@ -22,6 +22,7 @@ use super::key::Key;
 use super::pattern::Pattern;
 use super::reference::References;
 use super::registry::Registry;
+use super::retain::Retain;
 use super::start::Start;
 use super::subject::SubjectStrategy;
 use super::table_name::TableName;
@@ -50,6 +51,8 @@ pub struct Topic {
     /// Else keys are bytes.
     pub key: Option<Key>,
     pub partition_by: PartitionBy,
+    /// For how long rows stay; `None` for good.
+    pub retain: Option<Retain>,
     pub decode: DecodeSettings,
     /// What becomes of records before they are rows.
     pub shape: Option<Shape>,
@@ -240,6 +243,7 @@ impl Topic {
                 event_time.as_deref().unwrap_or("_kafka_timestamp")
             )]),
         };
+        let retain = Retain::validate(document, raw.retain, &partition_by)?;
         let decode = DecodeSettings {
             named: partitioning(&partition_by),
             ..decode
@@ -257,6 +261,7 @@ impl Topic {
             subject_strategy: schema.subject_strategy,
             key,
             partition_by,
+            retain,
             decode,
             shape,
             commit: Commit {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::compact::{Done, Known, Means, Options, Outcome, Round, carry_out};
 use crate::manifests::{self, Look, Policy};
 use crate::pace::Share;
+use crate::retain::{Retention, retain};
 use crate::{Allowance, MaintainError};
 
 /// Looking at the tables takes at most one part in so many of the time.
@@ -34,6 +35,9 @@ const UNFIT_FOR: Duration = Duration::from_secs(60 * 60);
 /// Between two times that a table's manifests are rewritten, at least.
 const MANIFESTS_EVERY: Duration = Duration::from_secs(10 * 60);
 
+/// Between two looks for rows that are too old.
+const RETENTION_EVERY: Duration = Duration::from_secs(10 * 60);
+
 /// What earlier rounds have found of a table.
 #[derive(Debug, Default)]
 struct Found {
@@ -43,13 +47,24 @@ struct Found {
     unfit: HashMap<String, Instant>,
     /// When its manifests were rewritten, or could not be.
     manifests: Option<Instant>,
+    /// When rows that are too old were looked for.
+    retained: Option<Instant>,
 }
 
-/// Goes on until it is dropped. `tables` says which there are by now; `told` hears of each piece.
+/// What is maintained.
+pub trait Tables: Sync {
+    /// Those that there are by now.
+    fn all(&self) -> Vec<TableIdent>;
+
+    /// For how long a table keeps its rows; `None` for good.
+    fn retention(&self, table: &TableIdent) -> Option<Retention>;
+}
+
+/// Goes on until it is dropped. `told` hears of each piece.
 pub async fn keep_up(
     lake: &Lake,
     settings: &Settings,
-    tables: &(dyn Fn() -> Vec<TableIdent> + Sync),
+    tables: &dyn Tables,
     told: &(dyn Fn(&TableIdent, &Done) + Sync),
 ) {
     let mut found = HashMap::<TableIdent, Found>::new();
@@ -57,9 +72,13 @@ pub async fn keep_up(
     loop {
         tokio::time::sleep(settings.interval.max(looked * LOOKING)).await;
         looked = Duration::ZERO;
-        for table in tables() {
-            let began = Instant::now();
+        for table in tables.all() {
             let found = found.entry(table.clone()).or_default();
+            // What leaves need not be merged before.
+            if let Some(retention) = tables.retention(&table) {
+                retained(lake, &table, &retention, found).await;
+            }
+            let began = Instant::now();
             found.unfit.retain(|_, since| since.elapsed() < UNFIT_FOR);
             let round = {
                 let known = Known {
@@ -88,6 +107,25 @@ pub async fn keep_up(
             }
         }
     }
+}
+
+/// Has rows leave that are too old, now and then.
+async fn retained(lake: &Lake, table: &TableIdent, retention: &Retention, found: &mut Found) {
+    if found
+        .retained
+        .is_some_and(|since| since.elapsed() < RETENTION_EVERY)
+    {
+        return;
+    }
+    match retain(lake, table, retention, &LogWaiting).await {
+        Ok((left, Some(snapshot_id))) => {
+            let (rows, files) = (left.rows, left.data_files);
+            tracing::info!(%table, rows, files, snapshot_id, "rows that are too old have left");
+        }
+        Ok((_, None)) => {}
+        Err(error) => tell(table, &error),
+    }
+    found.retained = Some(Instant::now());
 }
 
 /// Does what a round found worth doing.

@@ -17,6 +17,7 @@ mod memory;
 pub mod orphans;
 mod owner;
 pub mod pace;
+pub mod retain;
 pub mod survey;
 
 pub use error::MaintainError;

@@ -35,7 +35,7 @@ pub enum StateError {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Anchor,
         Kind::Append,
         Kind::Replace,
@@ -44,6 +44,7 @@ impl Kind {
         Kind::Schema,
         Kind::Maintenance,
         Kind::Rewind,
+        Kind::Retention,
     ];
 
     /// As summaries and the ledger name it.
@@ -57,6 +58,7 @@ impl Kind {
             Kind::Schema => "schema",
             Kind::Maintenance => "maintenance",
             Kind::Rewind => "rewind",
+            Kind::Retention => "retention",
         }
     }
 
@@ -85,6 +87,11 @@ impl TableState {
                 added.map(|added| (added.partition, text::added(added.range, added.counts))),
             );
         }
+        let retired = self.retired.iter();
+        writer.put_list(
+            "retired".to_owned(),
+            retired.map(|(partition, counts)| (*partition, text::counts(*counts))),
+        );
         if let Some(evolved) = &self.evolved {
             writer.put("evolved", pending::evolved(evolved).to_string());
         }
@@ -128,6 +135,7 @@ impl TableState {
             }
             jobs.insert(id, job);
         }
+        let retired = reader.map("retired", text::parse_rows)?.into_iter().collect();
         let evolved = match reader.take("evolved") {
             Some(value) => {
                 Some(pending::parse_evolved(value).map_err(|why| malformed("evolved", value, &why))?)
@@ -139,6 +147,7 @@ impl TableState {
         Ok(Some(TableState {
             kind,
             jobs,
+            retired,
             added,
             evolved,
             outbox,

@@ -18,7 +18,9 @@ mod range;
 mod ranges;
 mod state;
 
-pub use command::{Abandoned, CommandError, Cut, Gap, Held, LedgerPrefix, PrefixError, Recorded, refuse_cut};
+pub use command::{
+    Abandoned, CommandError, Cut, Gap, Held, LedgerPrefix, PrefixError, Recorded, Retired, refuse_cut,
+};
 pub use counts::Counts;
 pub use encoding::{PREFIX, StateError};
 pub use evolved::{Evolved, RecordAt};

@@ -21,6 +21,8 @@ pub enum Kind {
     /// Compaction, expiry, renewal of the tag.
     Maintenance,
     Rewind,
+    /// Rows that were older than the table keeps them were removed.
+    Retention,
 }
 
 /// One topic partition of one job.
@@ -81,7 +83,8 @@ impl JobState {
     }
 }
 
-/// Offsets that this very snapshot accounts for; of a [`Kind::Replace`], those that it took back.
+/// Offsets that this very snapshot accounts for; of a [`Kind::Replace`], those that it took back; of a
+/// [`Kind::Retention`], the span of those whose rows it removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddedRange {
     pub job: JobId,
@@ -108,6 +111,9 @@ impl AddedRange {
 pub struct TableState {
     pub kind: Kind,
     pub jobs: BTreeMap<JobId, JobState>,
+    /// Rows that retention has removed, which `counts` still has; by partition number, because rows do not always tell their
+    /// topic.
+    pub retired: BTreeMap<i32, Counts>,
     /// Sorted by job, partition and start; ranges that meet are one.
     pub added: Vec<AddedRange>,
     /// What this very snapshot changed in the table's columns or partitions.
@@ -149,6 +155,7 @@ impl TableState {
         Self {
             kind: Kind::Anchor,
             jobs: BTreeMap::new(),
+            retired: BTreeMap::new(),
             added: Vec::new(),
             evolved: None,
             outbox: Outbox::default(),

@@ -5,6 +5,7 @@ use iceberg::spec::{NestedFieldRef, Schema};
 use tabletopic_catalog::{Catalog, CatalogError, LoadedTable};
 use tabletopic_decode::{Format, WriterSchemas, create_schema, parse_ddl};
 use tabletopic_ingest::PartitionBy;
+use tabletopic_maintain::retain::is_kept_by;
 use tabletopic_shape::{decoder, infer};
 use tabletopic_table::partition::{changed_spec, describe_partition_by, parse_partition_by};
 
@@ -124,7 +125,11 @@ async fn compare(catalog: &dyn Catalog, topic: &Topic) -> Result<Finding, Findin
     let settings = jobs::decode(topic, &WriterSchemas::default());
     let settings = settings.map_err(|error| misfit(topic, format!("{error:#}")))?;
     decoder(topic.shape.as_ref(), &settings, schema).map_err(|error| misfit(topic, error))?;
-    let differences = [undeclared(topic, schema)?, repartitioned(topic, &table)?];
+    let differences = [
+        undeclared(topic, schema)?,
+        repartitioned(topic, &table)?,
+        kept_for_good(topic, &table),
+    ];
     let differences: Vec<String> = differences.into_iter().flatten().collect();
     Ok(if differences.is_empty() {
         Finding::ok(
@@ -181,6 +186,14 @@ fn repartitioned(topic: &Topic, table: &LoadedTable) -> Result<Option<String>, F
             fields.join(", ")
         )
     }))
+}
+
+/// Whether no file of the table would ever be too old.
+fn kept_for_good(topic: &Topic, table: &LoadedTable) -> Option<String> {
+    let column = &topic.retain.as_ref()?.column;
+    (!is_kept_by(&table.metadata, column)).then(|| {
+        format!("`retain` removes nothing: it is not partitioned by the year, month, day or hour of {column}")
+    })
 }
 
 fn exit_of(error: &CatalogError) -> Exit {

@@ -6,6 +6,7 @@ mod each;
 pub mod expire;
 pub mod manifests;
 pub mod orphans;
+pub mod retain;
 
 use anyhow::Context;
 pub use each::each;

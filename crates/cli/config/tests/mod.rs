@@ -14,6 +14,7 @@ use tabletopic_table::storage::StorageSettings;
 
 use super::kafka::Assignment;
 use super::reference::References;
+use super::retain::Retain;
 use super::serve::Serve;
 use super::start::Start;
 use super::topic::Commit;
@@ -298,6 +299,7 @@ ddl = "sql/orders.sql"
 event_time = "created_at"
 timestamp_unit = "us"
 partition_by = ["hour(created_at)", "bucket(16, id)"]
+retain = "90d"
 on_bad_record = "null-field"
 nanos = "truncate"
 kafka_columns = ["key", "topic"]
@@ -381,6 +383,10 @@ level = "debug"
             partition_by: PartitionBy::Said(
                 vec!["hour(created_at)".to_owned(), "bucket(16, id)".to_owned(),]
             ),
+            retain: Some(Retain {
+                age: Duration::from_secs(90 * 24 * 60 * 60),
+                column: "created_at".to_owned(),
+            }),
             decode: DecodeSettings {
                 topic: "orders".to_owned(),
                 format: Format::Json,
@@ -442,7 +448,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "format = \"json\"",
         "format = \"json\"\nzzz = 1",
         "14: topic.zzz: `zzz` is no such key; write one of name, pattern, table, job, start, partitions, format, ddl, \
-         event_time, timestamp_unit, nanos, partition_by, on_bad_record, kafka_columns, unwrap, where, otherwise, columns, json, protobuf, schema, key, \
+         event_time, timestamp_unit, nanos, partition_by, retain, on_bad_record, kafka_columns, unwrap, where, otherwise, columns, json, protobuf, schema, key, \
          limits, commit",
     ),
     (
@@ -738,6 +744,22 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "format = \"json\"\npartition_by = [\"day(at)\"]\n[[topic]]\nname = \"other\"\ntable = \"shop.orders\"\nformat = \"json\"\npartition_by = []",
         "15: topic.partition_by: table shop.orders is partitioned otherwise by another topic; write the same for both, or \
          once",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\npartition_by = [\"bucket(8, id)\"]\nretain = \"90d\"",
+        "15: topic.retain: needs a partition by time, since whole partitions leave; write for example partition_by = \
+         [\"day(created_at)\"]",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\npartition_by = [\"day(at)\", \"hour(sent)\"]\nretain = \"90d\"",
+        "15: topic.retain: can't tell how old a row is by several columns, at and sent; partition by the time of one",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nretain = \"90d\"\n[[topic]]\nname = \"other\"\ntable = \"shop.orders\"\nformat = \"json\"\nretain = \"9d\"",
+        "15: topic.retain: table shop.orders keeps its rows otherwise by another topic; write the same for both, or once",
     ),
     (
         "\"localhost:9092\"",

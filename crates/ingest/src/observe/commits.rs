@@ -111,7 +111,12 @@ impl Commits {
     }
 
     fn push(&mut self, commit: Commit) {
-        for range in commit.entry.ranges.iter().filter(|range| !range.range.is_empty()) {
+        let ranges = match commit.entry.kind {
+            // Rows have left; nothing was read.
+            Kind::Retention => &[],
+            _ => commit.entry.ranges.as_slice(),
+        };
+        for range in ranges.iter().filter(|range| !range.range.is_empty()) {
             let key = (commit.table.clone(), range.job.clone(), range.partition);
             let moved = Moved {
                 snapshot_id: commit.entry.stamp.snapshot.snapshot_id,

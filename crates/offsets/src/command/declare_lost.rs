@@ -40,9 +40,13 @@ impl TableState {
     /// letters, which stay, and offsets that never had a record for us.
     ///
     /// Refused once a topic was adopted: `held` says nothing of the topics before, which the rollback may have
-    /// taken as well.
+    /// taken as well. Refused as well once retention has removed rows, which `held` has no more than what is missing.
     pub fn declare_missing_lost(&mut self, held: &Held) -> Result<(), CommandError> {
         self.refuse_unknown(held)?;
+        if !self.retired.is_empty() {
+            let rows = self.retired.values().map(|counts| counts.rows).sum();
+            return Err(CommandError::Retention { rows });
+        }
         let mut next = self.clone();
         let mut found = Vec::new();
         for (id, job) in &mut next.jobs {

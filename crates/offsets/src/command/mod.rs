@@ -6,6 +6,7 @@ mod adopt;
 mod declare_lost;
 mod prefix;
 mod redrive;
+mod retire;
 mod rewind;
 mod truncate;
 
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub use prefix::{LedgerPrefix, PrefixError, Recorded, refuse_cut};
+pub use retire::Retired;
 pub use truncate::Cut;
 
 /// The offsets of the rows that `main` holds, of the topic ids that the jobs have now.
@@ -68,6 +70,11 @@ pub enum CommandError {
          topic before; set `main` forwards again to our newest snapshot instead"
     )]
     EarlierTopics { topic_partition: TopicPartition },
+    #[error(
+        "retention has removed {rows} rows of this table, so that its rows do not tell what a rollback took. Use \
+         `--rewind`, which reads again what the log still has; or set `main` forwards again to our newest snapshot"
+    )]
+    Retention { rows: u64 },
     #[error("job {job} reads {identity} already: nothing to adopt")]
     SameTopic { job: JobId, identity: TopicIdentity },
     #[error("job {job}: {identity} feeds this table already, as job {fed_by}; it would double its rows")]

@@ -46,6 +46,10 @@ pub enum PrefixError {
         snapshot: SnapshotRef,
     },
     #[error(
+        "retention has removed {rows} rows, so that the rows of `main` do not tell which state of ours it holds"
+    )]
+    Retention { rows: u64 },
+    #[error(
         "the ledger goes back no further, and no state of ours in it had just the rows that `main` holds"
     )]
     Ends,
@@ -103,6 +107,10 @@ impl<'a> LedgerPrefix<'a> {
     /// rows of `main`: the longest prefix of the ledger that does. Its leader epochs are forgotten where it differs
     /// from the tag's.
     pub fn step(&mut self, entry: &Recorded) -> Result<Option<TableState>, PrefixError> {
+        if !self.state.retired.is_empty() {
+            let rows = self.state.retired.values().map(|counts| counts.rows).sum();
+            return Err(PrefixError::Retention { rows });
+        }
         if self.has_just_the_held_rows(entry.snapshot)? {
             return Ok(Some(self.older(entry.snapshot)));
         }
@@ -115,7 +123,7 @@ impl<'a> LedgerPrefix<'a> {
             Kind::Anchor | Kind::Schema | Kind::Maintenance => {}
             // It went on from the state of that snapshot; what is between was abandoned.
             Kind::Rewind => self.reach = entry.abandons_since.unwrap_or_default(),
-            Kind::DeclareLost | Kind::Redrive | Kind::Replace => {
+            Kind::DeclareLost | Kind::Redrive | Kind::Replace | Kind::Retention => {
                 return Err(PrefixError::Irreversible {
                     snapshot: entry.snapshot,
                     kind: entry.kind,

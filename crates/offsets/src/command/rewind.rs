@@ -108,7 +108,12 @@ impl TableState {
                 }
             }
         }
-        let mut next = Self { jobs, ..self.clone() };
+        let mut next = Self {
+            jobs,
+            // What retention removed since then is in `main` again.
+            retired: older.retired.clone(),
+            ..self.clone()
+        };
         next.refuse_unknown(held)?;
         next.refuse_rows_beyond(held)?;
         let carried = |file: &PendingFile| older.outbox.dead_letters.contains(file);

@@ -121,6 +121,13 @@ pub(super) fn parse_counts(text: &str) -> Option<Counts> {
     (small && counts(found) == text).then_some(found)
 }
 
+/// `r100:s4950`: counts of rows alone, and of some.
+pub(super) fn parse_rows(text: &str) -> Option<Counts> {
+    let counts = parse_counts(text)?;
+    let alone = counts == Counts::of_rows(counts.rows, counts.offset_sum);
+    (alone && counts.rows > 0).then_some(counts)
+}
+
 /// `100-200:r100:s14950`
 pub(super) fn added(added: OffsetRange, counted: Counts) -> String {
     match counted.is_zero() {

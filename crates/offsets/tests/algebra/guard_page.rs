@@ -259,6 +259,7 @@ fn the_grammar_names_every_key() {
         changes: vec!["add column note string".into()],
         cause: None,
     });
+    state.retired.insert(0, Counts::of_rows(1, 5));
     let mut written: Vec<String> = [example(), state]
         .iter()
         .flat_map(|state| state.encode().into_keys())

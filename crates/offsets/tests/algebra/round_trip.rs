@@ -263,8 +263,16 @@ fn outbox() -> impl Strategy<Value = Outbox> {
 
 fn table_state() -> impl Strategy<Value = TableState> {
     let jobs = btree_map(name().prop_map(JobId::new), job(), 0..4);
-    let parts = (select(Kind::ALL.to_vec()), jobs, option::of(evolved()), outbox());
-    parts.prop_map(|(kind, jobs, evolved, outbox)| {
+    let rows = (1..1u64 << 40, any::<u64>()).prop_map(|(rows, sum)| Counts::of_rows(rows, sum));
+    let retired = btree_map(0..1_000, rows, 0..3);
+    let parts = (
+        select(Kind::ALL.to_vec()),
+        jobs,
+        retired,
+        option::of(evolved()),
+        outbox(),
+    );
+    parts.prop_map(|(kind, jobs, retired, evolved, outbox)| {
         let added = jobs.iter().flat_map(|(id, (job, added))| {
             let partitions: Vec<_> = job.partitions.keys().copied().collect();
             let known = added.iter().filter(move |_| !job.partitions.is_empty());
@@ -280,6 +288,7 @@ fn table_state() -> impl Strategy<Value = TableState> {
         TableState {
             kind,
             jobs,
+            retired,
             added,
             evolved,
             outbox,

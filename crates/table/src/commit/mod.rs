@@ -3,7 +3,7 @@
 //! [`commit`] is the one loop that talks to the catalog. What a commit does is a [`Plan`], decided again on every
 //! base: [`Append`] for units, [`Anchor`] for starts, [`ChangeSchema`] for columns, [`ChangePartitions`] for the spec,
 //! [`Redrive`] for dead letters, [`Renew`] for the tag, [`Replace`] for rewritten files, [`ReplaceManifests`] for rewritten
-//! manifests, [`Fence`] before files are removed, and one plan for each command of `resolve`.
+//! manifests, [`Retain`] for rows that are too old, [`Fence`] before files are removed, and one plan for each command of `resolve`.
 
 mod anchor;
 mod append;
@@ -25,6 +25,7 @@ mod renew;
 mod replace;
 mod replace_manifests;
 pub mod resolve;
+mod retain;
 mod standing;
 mod tag_state;
 mod unit;
@@ -46,6 +47,7 @@ pub use refs::refs;
 pub use renew::Renew;
 pub use replace::{Lost, Maintained, Replace, Replacement};
 pub use replace_manifests::ReplaceManifests;
+pub use retain::{Limit, Old, Retain, find as find_old};
 pub use standing::{Counted, Walk, check as check_standing, walk};
 pub use tag_state::{Note, SnapshotAt, TagState};
 pub use unit::{DeadLetterFile, Unit};

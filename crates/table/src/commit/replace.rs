@@ -214,7 +214,7 @@ impl Replace<'_> {
             .into_iter()
             .filter(|manifest| manifest.has_added_files() || manifest.has_existing_files())
             .partition(|manifest| manifest.content == ManifestContentType::Data);
-        let deletes = self.deletes(metadata, deletes).await?;
+        let deletes = delete_index(self.lake, metadata, &deletes).await?;
         if let Some(lost) = self.deleted(metadata, &deletes)? {
             return Ok(Err(lost));
         }
@@ -262,19 +262,6 @@ impl Replace<'_> {
             .filter(|delete| !needed.contains(delete));
         let data = removed.keys().map(FileId::of_data);
         Ok(Ok(data.chain(unneeded).collect()))
-    }
-
-    async fn deletes(
-        &self,
-        metadata: &TableMetadata,
-        manifests: Vec<ManifestFile>,
-    ) -> Result<DeleteIndex, CommitError> {
-        let reading: Vec<_> = manifests
-            .iter()
-            .map(|manifest| live::files(self.lake, manifest).boxed())
-            .collect();
-        let all: Vec<Vec<LiveFile>> = iter(reading).buffer_unordered(AT_ONCE).try_collect().await?;
-        DeleteIndex::new(metadata, all.into_iter().flatten())
     }
 
     /// Whether rows of the files were deleted after they were read, in a way that their successors do not inherit.
@@ -327,7 +314,21 @@ fn as_read<'a>(path: &'a str, place: &'a Place, read_at: i64) -> Data<'a> {
     }
 }
 
+/// The delete files of some manifests.
+pub(super) async fn delete_index(
+    lake: &Lake,
+    metadata: &TableMetadata,
+    manifests: &[ManifestFile],
+) -> Result<DeleteIndex, CommitError> {
+    let reading: Vec<_> = manifests
+        .iter()
+        .map(|manifest| live::files(lake, manifest).boxed())
+        .collect();
+    let all: Vec<Vec<LiveFile>> = iter(reading).buffer_unordered(AT_ONCE).try_collect().await?;
+    DeleteIndex::new(metadata, all.into_iter().flatten())
+}
+
 /// Notes the deletes that apply to a data file.
-fn note(needed: &mut HashSet<FileId>, deletes: &DeleteIndex, data: Data<'_>) {
+pub(super) fn note(needed: &mut HashSet<FileId>, deletes: &DeleteIndex, data: Data<'_>) {
     needed.extend(deletes.of(data).map(|delete| FileId::of(&delete.file)));
 }

@@ -125,7 +125,7 @@ async fn evidence<S: TagState + Counted>(
 }
 
 impl Counted for TableState {
-    /// Jobs are added up by partition number: rows do not always tell their topic.
+    /// Jobs are added up by partition number: rows do not always tell their topic. What retention has removed is not there.
     fn held(&self) -> Option<BTreeMap<i32, Held>> {
         let mut held = BTreeMap::<i32, Held>::new();
         for (partition, state) in self.jobs.values().flat_map(|job| &job.partitions) {
@@ -135,6 +135,13 @@ impl Counted for TableState {
                 total.offset_sum = total.offset_sum.wrapping_add(state.counts.offset_sum);
             }
         }
+        for (partition, retired) in &self.retired {
+            let total = held.entry(*partition).or_default();
+            total.rows = total.rows.saturating_sub(retired.rows);
+            total.offset_sum = total.offset_sum.wrapping_sub(retired.offset_sum);
+        }
+        // A partition without rows is not among those that are read.
+        held.retain(|_, total| total.rows > 0);
         Some(held)
     }
 }

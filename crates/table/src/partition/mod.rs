@@ -3,6 +3,7 @@
 //!
 //! Transforms are the iceberg crate's own, so that a row lands where every other engine looks for it.
 
+mod age;
 mod changed_spec;
 mod key;
 mod keys;
@@ -14,9 +15,10 @@ mod tests;
 
 use thiserror::Error;
 
+pub use self::age::{ends_at, is_of_time};
 pub use self::changed_spec::changed_spec;
 pub use self::keys::Keys;
-pub use self::partition_spec::{describe_partition_by, parse_partition_by, partitioned_column};
+pub use self::partition_spec::{describe_partition_by, parse_partition_by, partitioned_column, timed_column};
 pub use self::path::partition_path;
 pub use self::splitter::Splitter;
 

@@ -8,6 +8,7 @@
 use iceberg::spec::{PartitionSpec, Schema, Transform, UnboundPartitionField, UnboundPartitionSpec};
 
 use super::PartitionError;
+use super::age::is_of_time;
 
 pub(super) const TRANSFORMS: &str = "year(column), month(column), day(column), hour(column), bucket(n, column), \
                                      truncate(width, column), identity(column)";
@@ -77,6 +78,12 @@ pub fn describe_partition_by(fields: impl Iterator<Item = (Transform, i32)>, sch
 /// Those of syntax.
 pub fn partitioned_column(text: &str) -> Result<&str, PartitionError> {
     parse(text).map(|(_, column)| column)
+}
+
+/// The column, dotted, whose year, month, day or hour a field of `partition_by` is; `None` for any other field.
+pub fn timed_column(text: &str) -> Option<&str> {
+    let (transform, column) = parse(text).ok()?;
+    is_of_time(transform).then_some(column)
 }
 
 fn parse(text: &str) -> Result<(Transform, &str), PartitionError> {

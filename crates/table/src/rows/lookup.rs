@@ -24,7 +24,7 @@ pub type Offsets = BTreeMap<i32, RangeSet>;
 const MOST_SPANS: usize = 64;
 
 /// The column that tells rows of several topics apart, in tables that have it.
-const TOPIC: &str = "_kafka_topic";
+pub(super) const TOPIC: &str = "_kafka_topic";
 
 /// Looks the same offsets of a topic up in one snapshot of a table after the other.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 //! (section 4 and the `resolve` commands of the commit protocol).
 
 mod lookup;
+pub(crate) mod old;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -6,6 +6,7 @@ mod declare_lost;
 mod declare_missing_lost;
 mod prefix;
 mod redrive;
+mod retire;
 mod rewind;
 mod truncate;
 

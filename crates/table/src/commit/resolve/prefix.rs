@@ -24,7 +24,11 @@ pub(super) async fn prefix(
     let replaced = ledger.replaced().await?;
     let refused = |detail: &dyn Display| Halt::Resolve {
         table: base.table.ident.clone(),
-        detail: untold(detail, tagged.snapshot.snapshot_id(), replaced.is_empty()),
+        detail: untold(
+            detail,
+            tagged.snapshot.snapshot_id(),
+            replaced.is_empty() && tagged.state.retired.is_empty(),
+        ),
     };
     let mut prefix = LedgerPrefix::new(&tagged.state, held);
     let (since, older) = 'found: loop {
@@ -54,9 +58,9 @@ pub(super) async fn prefix(
 }
 
 /// Why it is refused, and what there is to do instead. Once a log was cut, rows that are missing cannot be declared lost:
-/// those that are there may be older than the cut.
-fn untold(detail: &dyn Display, newest: i64, never_cut: bool) -> String {
-    let or = match never_cut {
+/// those that are there may be older than the cut. Nor once retention has removed rows.
+fn untold(detail: &dyn Display, newest: i64, rows_tell: bool) -> String {
+    let or = match rows_tell {
         true => ". Or accept what is missing as lost by `--declare-lost`",
         false => "",
     };
