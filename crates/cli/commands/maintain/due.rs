@@ -13,8 +13,8 @@ use super::compact::Compacted;
 use super::each::failed;
 use super::expire::{Expired, millis};
 use super::orphans::Answer;
-use super::{compact, expire, named, orphans};
-use crate::args::{Maintain, Output};
+use super::{compact, engine, expire, named, orphans};
+use crate::args::{Engine, Maintain, Output};
 use crate::commands::{environment, runtime};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -26,7 +26,13 @@ pub fn run(file: &Path, asked: &Maintain) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
     let progress = Progress::new();
     logging::start(&config.log, progress.writer());
-    runtime()?.block_on(here(&config, asked, &progress))
+    runtime()?.block_on(async {
+        match asked.engine {
+            None => here(&config, asked, &progress).await,
+            Some(Engine::Spark) => engine::spark(&config, asked).await,
+            Some(Engine::Trino) => engine::trino(&config, asked).await,
+        }
+    })
 }
 
 /// What was done to one table, or would be; what is `null` was not come to, or not asked for.
@@ -120,7 +126,7 @@ impl Steps<'_> {
                 lake,
                 listing: self.opened.listing.as_ref(),
             };
-            let found = orphans::one(means, table, asked.orphans_older_than, what, progress).await?;
+            let found = orphans::one(means, table, asked.orphans_older_than(), what, progress).await?;
             self.show(&orphans::text(&found))?;
             done.orphans = Some(found);
         }
