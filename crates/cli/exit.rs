@@ -9,6 +9,7 @@ use tabletopic_ingest::observe::look::LookError;
 use tabletopic_ingest::prepare::PrepareError;
 use tabletopic_ingest::run::RunError;
 use tabletopic_maintain::MaintainError;
+use tabletopic_maintain::engine::trino::TrinoError;
 use tabletopic_maintain::orphans::OrphansError;
 use tabletopic_query::QueryError;
 use tabletopic_query::script::ScriptError;
@@ -82,6 +83,8 @@ impl Exit {
         let unavailable = unavailable
             || maintained.is_some_and(MaintainError::is_transient)
             || orphans.is_some_and(OrphansError::is_transient);
+        let trino = error.downcast_ref::<TrinoError>();
+        let unavailable = unavailable || trino.is_some_and(TrinoError::is_transient);
         let halted = maintained.is_some_and(MaintainError::is_halt)
             || orphans.is_some_and(OrphansError::is_halt)
             || matches!(
@@ -91,6 +94,7 @@ impl Exit {
         let misconfigured = error.is::<ConfigError>()
             || maintained.is_some_and(MaintainError::is_no_such_table)
             || orphans.is_some_and(OrphansError::is_misuse)
+            || trino.is_some_and(TrinoError::is_misuse)
             || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))
             || error.is::<UsageError>()
             || error.is::<SettingsError>()

@@ -90,9 +90,9 @@ s3.secret-access-key = "{store.key}"
 """
         return text
 
-    def configure(self, phase):
+    def configure(self, phase, more=""):
         """The configuration for the records of a phase."""
-        text = self.common(self.catalog + ("" if self.server else SERVE))
+        text = self.common(self.catalog + ("" if self.server else SERVE)) + more
         for name, without in TABLES.items():
             schema = self.folder / f"{name}.{phase.number}.avsc"
             schema.write_text(table.schema_text(phase, without))

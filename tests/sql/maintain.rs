@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use tabletopic_testkit::must;
 
-use crate::lake::{TestLake, make};
+use crate::lake::{TestLake, lake, make};
 
 fn document(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout)
@@ -127,4 +127,43 @@ fn a_table_that_fails_keeps_no_other_from_being_done_or_told() {
         json!("planned"),
         "{told:#}"
     );
+}
+
+#[test]
+fn other_engines_are_given_what_they_understand_of_tables_that_are_there() {
+    let spark = [
+        "maintain",
+        "shop.orders",
+        "--engine",
+        "spark",
+        "--catalog-name",
+        "lake",
+    ];
+    let output = lake().tabletopic(&spark);
+    assert!(output.status.success(), "{output:?}");
+    let sql = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        sql.contains("CALL lake.system.rewrite_manifests(table => 'shop.orders');"),
+        "{sql}"
+    );
+    let fails = |more: &[&str], code: i32, words: &str| {
+        let output = lake().tabletopic(&[&["maintain", "shop.orders"], more].concat());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{more:?}: {said}");
+        assert!(said.contains(words), "{more:?}: {said}");
+    };
+    fails(&["--engine", "trino"], 2, "--trino-url");
+    fails(&["--trino-url", "http://127.0.0.1:9"], 2, "--engine");
+    fails(
+        &["--engine", "spark", "--orphans", "--orphans-older-than", "1h"],
+        2,
+        "24 hours",
+    );
+    fails(
+        &["--engine", "trino", "--trino-url", "http://127.0.0.1:9"],
+        5,
+        "cannot be reached",
+    );
+    let nothing = lake().tabletopic(&["maintain", "shop.nothing", "--engine", "spark"]);
+    assert_eq!(nothing.status.code(), Some(2), "{nothing:?}");
 }

@@ -9,6 +9,7 @@
 
 pub mod background;
 pub mod compact;
+pub mod engine;
 mod error;
 pub mod expire;
 pub mod health;

@@ -72,6 +72,7 @@ class Server:
         self.folder = tempfile.TemporaryDirectory(prefix="trino-")
         folder, jars = pathlib.Path(self.folder.name), f"{lake.cache}/trino"
         port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
         (folder / "catalog").mkdir()
         (folder / "config.properties").write_text(CONFIG.format(port=port, folder=folder, jars=jars))
         catalog = CATALOG.format(uri=lake.uri, catalog=lake.catalog)

@@ -7,6 +7,7 @@ use iceberg::TableIdent;
 use serde::Serialize;
 use tabletopic_maintain::compact::Options;
 use tabletopic_maintain::orphans::Means;
+use tabletopic_maintain::retain::Retention;
 use tabletopic_table::commit::expire::by_hand::Limits;
 
 use super::compact::Compacted;
@@ -14,8 +15,9 @@ use super::each::failed;
 use super::expire::{Expired, millis};
 use super::manifests::Rewritten;
 use super::orphans::Answer;
-use super::{compact, expire, manifests, named, orphans};
-use crate::args::{Maintain, Output};
+use super::retain::Retained;
+use super::{compact, engine, expire, manifests, named, orphans, retain};
+use crate::args::{Engine, Maintain, Output};
 use crate::commands::{environment, runtime};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -27,7 +29,13 @@ pub fn run(file: &Path, asked: &Maintain) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
     let progress = Progress::new();
     logging::start(&config.log, progress.writer());
-    runtime()?.block_on(here(&config, asked, &progress))
+    runtime()?.block_on(async {
+        match asked.engine {
+            None => here(&config, asked, &progress).await,
+            Some(Engine::Spark) => engine::spark(&config, asked).await,
+            Some(Engine::Trino) => engine::trino(&config, asked).await,
+        }
+    })
 }
 
 /// What was done to one table, or would be; what is `null` was not come to, or not asked for.
@@ -35,6 +43,7 @@ pub fn run(file: &Path, asked: &Maintain) -> anyhow::Result<Exit> {
 struct Maintained {
     table: String,
     dry_run: bool,
+    retain: Option<Retained>,
     expire: Option<Expired>,
     compact: Option<Compacted>,
     manifests: Option<Rewritten>,
@@ -56,6 +65,7 @@ async fn here(config: &Config, asked: &Maintain, progress: &Progress) -> anyhow:
         let mut done = Maintained {
             table: table.to_string(),
             dry_run: asked.dry_run,
+            retain: None,
             expire: None,
             compact: None,
             manifests: None,
@@ -90,6 +100,17 @@ impl Steps<'_> {
     async fn all(&self, table: &TableIdent, done: &mut Maintained) -> anyhow::Result<Exit> {
         let Steps { asked, progress, .. } = *self;
         let lake = &self.opened.lake;
+
+        if let Some(retention) = self.retention(table) {
+            let what = match (asked.dry_run, asked.yes) {
+                (true, _) => retain::What::Show,
+                (false, false) => retain::What::RemoveIfConfirmed,
+                (false, true) => retain::What::Remove,
+            };
+            let retained = retain::one(lake, table, &retention, what).await?;
+            self.show(&format!("{}\n", retain::text(&retained)))?;
+            done.retain = Some(retained);
+        }
 
         let limits = Limits {
             older_than: asked.older_than.map(millis),
@@ -128,11 +149,25 @@ impl Steps<'_> {
                 lake,
                 listing: self.opened.listing.as_ref(),
             };
-            let found = orphans::one(means, table, asked.orphans_older_than, what, progress).await?;
+            let found = orphans::one(means, table, asked.orphans_older_than(), what, progress).await?;
             self.show(&orphans::text(&found))?;
             done.orphans = Some(found);
         }
         Ok(exit)
+    }
+
+    /// What a topic says that feeds the table. Tables of a pattern's topics are left to `run`, which knows them.
+    fn retention(&self, table: &TableIdent) -> Option<Retention> {
+        let name = table.to_string();
+        let mut topics = self.config.topics.iter();
+        let retain = topics
+            .find(|topic| topic.table.to_string() == name)?
+            .retain
+            .as_ref()?;
+        Some(Retention {
+            age: retain.age,
+            column: Some(retain.column.clone()),
+        })
     }
 
     /// As soon as a step is done.

@@ -3,6 +3,7 @@
 pub mod compact;
 pub mod due;
 mod each;
+mod engine;
 pub mod expire;
 pub mod manifests;
 pub mod orphans;

@@ -11,8 +11,8 @@ use tabletopic_maintain::retain::{Leaving, Retention, leaving, retain};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::LogWaiting;
 
-use super::tables;
-use crate::args::{Output, Retain};
+use super::{each, tables};
+use crate::args::Retain;
 use crate::commands::{confirm, environment, runtime};
 use crate::config::Config;
 use crate::exit::Exit;
@@ -27,7 +27,7 @@ pub fn run(file: &Path, asked: &Retain) -> anyhow::Result<Exit> {
 
 /// What left a table, or would.
 #[derive(Debug, Serialize)]
-struct Retained {
+pub struct Retained {
     table: String,
     dry_run: bool,
     #[serde(flatten)]
@@ -42,25 +42,32 @@ async fn all(config: &Config, asked: &Retain) -> anyhow::Result<Exit> {
         column: asked.column.clone(),
     };
     let (lake, tables) = tables(config, &asked.table).await?;
-    let mut documents = Vec::new();
-    for table in &tables {
-        let retained = one(&lake, table, &retention, asked).await?;
-        match asked.output {
-            Output::Text => writeln!(io::stdout(), "{}", text(&retained))?,
-            Output::Json => documents.push(retained),
-        }
-    }
-    if asked.output == Output::Json {
-        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&documents)?)?;
-    }
-    Ok(Exit::Done)
+    let what = match (asked.dry_run, asked.yes) {
+        (true, _) => What::Show,
+        (false, false) => What::RemoveIfConfirmed,
+        (false, true) => What::Remove,
+    };
+    let shown = |retained: &Retained| format!("{}\n", text(retained));
+    each(&tables, asked.output, shown, async |table| {
+        Ok((one(&lake, table, &retention, what).await?, Exit::Done))
+    })
+    .await
 }
 
-async fn one(
+/// What becomes of rows that are too old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Show,
+    RemoveIfConfirmed,
+    Remove,
+}
+
+/// Removes them from one table.
+pub async fn one(
     lake: &Lake,
     table: &TableIdent,
     retention: &Retention,
-    asked: &Retain,
+    what: What,
 ) -> anyhow::Result<Retained> {
     let mut retained = Retained {
         table: table.to_string(),
@@ -68,18 +75,18 @@ async fn one(
         leaving: leaving(lake, table, retention, &LogWaiting).await?,
         snapshot_id: None,
     };
-    if !asked.dry_run && retained.leaving.data_files > 0 {
-        if !asked.yes {
+    if what != What::Show && retained.leaving.data_files > 0 {
+        if what == What::RemoveIfConfirmed {
             writeln!(io::stdout(), "{}", text(&retained))?;
             confirm(&retained.table)?;
         }
         (retained.leaving, retained.snapshot_id) = retain(lake, table, retention, &LogWaiting).await?;
     }
-    retained.dry_run = asked.dry_run;
+    retained.dry_run = what == What::Show;
     Ok(retained)
 }
 
-fn text(retained: &Retained) -> String {
+pub fn text(retained: &Retained) -> String {
     let Retained {
         table,
         leaving,
