@@ -4,20 +4,28 @@ results.md shows them, and what is known to differ."""
 import datetime
 import json
 import pathlib
+import re
 import subprocess
+import sys
 
 import engine
 
 HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 LINES = HERE / "results.jsonl"
 PAGE = HERE / "results.md"
-WRITERS = "writers"
+WRITERS, MAINTAINED = "writers", "maintained"
+# Results that are of no one engine.
+LABELS = {
+    WRITERS: "Spark and Trino writing beside the ingest",
+    MAINTAINED: "tables of Spark, Flink and PyIceberg before and after maintenance",
+}
 CELLS = ["told", "findings", "seconds", "on", "commit"]
 
 
 def add(options, who, told, findings, seconds):
     """One more result: `told` says how much was compared."""
-    commit = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, text=True).strip()
+    commit = commit_of(options.binary)
     new = {
         "on": datetime.date.today().isoformat(), "commit": commit, "who": who, "catalog": options.catalog,
         "store": options.store, "told": told, "findings": findings, "seconds": round(seconds),
@@ -29,8 +37,30 @@ def add(options, who, told, findings, seconds):
     PAGE.write_text(page(lines))
 
 
+def commit_of(binary):
+    """The commit that last changed what the binary is made of, by the list of sources that cargo leaves beside it; with a
+    `+` where what it is made of is not committed."""
+    sources = binary.with_suffix(".d")
+    if not sources.exists():
+        sys.exit(f"{sources} does not tell what {binary} is made of: write the results of one that cargo has built")
+    # Names end with a space or a colon, and spaces in them are escaped.
+    names = re.findall(r"(?:\\.|[^\s\\])+", sources.read_text().partition(": ")[2])
+    made_of = [pathlib.Path(re.sub(r"\\(.)", r"\1", name)) for name in names]
+    made_of = [ROOT / file for file in made_of if (ROOT / file).is_relative_to(ROOT)] + [ROOT / "Cargo.lock"]
+    built = binary.stat().st_mtime
+    newer = [file for file in made_of if not file.exists() or file.stat().st_mtime > built]
+    if newer or len(made_of) < 2:
+        sys.exit(f"{binary} was not built from what is in {ROOT} now, such as {newer[:1]}: cargo build")
+
+    def git(*arguments):
+        command = ["git", "--literal-pathspecs", *arguments, "--", *map(str, made_of)]
+        return subprocess.check_output(command, cwd=ROOT, text=True).strip()
+
+    return git("log", "-1", "--format=%h") + ("+" if git("status", "--porcelain") else "")
+
+
 def place(line):
-    return line["catalog"], line["store"], line["told"].endswith("compacted"), [*engine.ENGINES, WRITERS].index(line["who"])
+    return line["catalog"], line["store"], line["told"].endswith("compacted"), [*engine.ENGINES, *LABELS].index(line["who"])
 
 
 def page(lines):
@@ -42,7 +72,7 @@ def page(lines):
     ]
     for line in lines:
         about = engine.ENGINES.get(line["who"])
-        label = about.label if about else "Spark and Trino writing beside the ingest"
+        label = about.label if about else LABELS[line["who"]]
         cells = [line["catalog"], line["store"], label, *(line[key] for key in CELLS)]
         text.append("| " + " | ".join(map(str, cells)) + " |")
     text += ["", "## What differs, and why", "",

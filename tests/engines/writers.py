@@ -181,7 +181,7 @@ def main():
             print("trino:", deleted, flush=True)
             print("maintained by spark:", change(made, uri, "spark", calls(made)), flush=True)
             wrong = moves_on(made, uri)
-            done = ask(made, uri, "maintained.py", "trino", {"runs": [
+            done = ask(made, uri, "by_trino.py", "trino", {"runs": [
                 ["--older-than", "0s", "--orphans", "--yes"], ["--orphans", "--orphans-older-than", "25h", "--yes"],
             ]})
             print("maintained by trino:", done, flush=True)

@@ -44,7 +44,15 @@ public class FlinkSql {
         for (String line; (line = statements.readLine()) != null; ) {
             Object answer;
             try {
-                answer = rows(flink.executeSql(json.readValue(line, String.class)));
+                String statement = json.readValue(line, String.class);
+                TableResult result = flink.executeSql(statement);
+                if (statement.startsWith("INSERT")) {
+                    // Its rows would only say how many there are, and its cluster ends with the job.
+                    result.await();
+                    answer = List.of();
+                } else {
+                    answer = rows(result);
+                }
             } catch (Exception failed) {
                 answer = Map.of("failed", causes(failed));
             }

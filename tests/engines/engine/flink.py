@@ -51,6 +51,9 @@ class Engine(Dialect):
     def count(self, conditions):
         return self.ask(f"SELECT count(*) AS n FROM {self.table} WHERE {self.where(conditions)}")[0]["n"]
 
+    def change(self, statement):
+        return self.ask(statement)
+
     def close(self):
         self.process.stdin.close()
         self.process.wait()
