@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 use std::slice;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use iceberg::TableIdent;
 use tabletopic_ingest::observe::Observed;
-use tabletopic_maintain::background::{Settings, Tables, keep_up};
+use tabletopic_maintain::background::{Removal, Settings, Tables, keep_up};
 use tabletopic_maintain::compact::{Done, Layout, Options};
+use tabletopic_maintain::orphans::Means;
 use tabletopic_maintain::pace::Share;
 use tabletopic_maintain::retain::Retention;
 use tabletopic_maintain::survey::Tally;
@@ -23,6 +25,8 @@ use crate::parts;
 
 /// Bytes that are read at most for each file that queries need not open any more: see `docs/maintenance.md`.
 const BYTES_PER_FILE: u64 = 32 << 20;
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The thread. It leaves when it is told to.
 pub struct Maintenance {
@@ -51,6 +55,11 @@ impl Maintenance {
                 bytes_per_second: wanted.read_rate,
             },
             memory: memory(config),
+            orphans: wanted.orphans.map(|age| Removal {
+                older_than: i64::try_from(age.as_millis()).unwrap_or(i64::MAX),
+                first_after: HOUR,
+                every: 24 * HOUR,
+            }),
         };
         let config = config.clone();
         let (leave, told) = oneshot::channel();
@@ -70,8 +79,14 @@ impl Maintenance {
                 };
                 let work = async {
                     // Connections of its own: those that are opened here wait while there is something to encode.
-                    match parts::lake(&config, requests).await {
-                        Ok(lake) => keep_up(&lake, &settings, &fed, &compacted).await,
+                    match parts::open(&config, requests).await {
+                        Ok(opened) => {
+                            let means = Means {
+                                lake: &opened.lake,
+                                listing: opened.listing.as_ref(),
+                            };
+                            keep_up(means, &settings, &fed, &compacted).await;
+                        }
                         Err(error) => tracing::warn!("tables are not maintained: {error:#}"),
                     }
                 };

@@ -205,6 +205,7 @@ pub struct Maintenance {
     pub hot_for: Option<Interval>,
     pub processor: Option<Spanned<f64>>,
     pub read_rate: Option<Size>,
+    pub orphans: Option<Spanned<Interval>>,
 }
 
 #[derive(Deserialize, Default)]

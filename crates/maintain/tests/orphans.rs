@@ -9,6 +9,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use iceberg::spec::{
     DataContentType, DataFile, DataFileBuilder, DataFileFormat, NestedField, PrimitiveType, Schema, Struct,
@@ -18,7 +19,12 @@ use iceberg::{TableCreation, TableIdent, TableUpdate};
 use object_store::memory::InMemory;
 use tabletopic_catalog::{CommitOutcome, MemoryCatalog, TableChange};
 use tabletopic_clock::{Clock, Entropy, ManualClock, Millis, SeededEntropy, SystemClock};
+use tabletopic_maintain::Allowance;
+use tabletopic_maintain::background::{self, Removal};
+use tabletopic_maintain::compact::Options;
 use tabletopic_maintain::orphans::{Found, LEAST_AGE, Means, OrphansError, Progress, find, remove};
+use tabletopic_maintain::pace::Share;
+use tabletopic_maintain::retain::Retention;
 use tabletopic_maintain::survey::Tally;
 use tabletopic_offsets::{
     Counts, Follower, JobId, Kind, OffsetRange, PendingRange, TableState, TopicIdentity, UnitRange,
@@ -388,4 +394,62 @@ async fn where_a_live_file_could_be_taken_for_garbage_it_is_refused() {
     assert!(matches!(kept, OrphansError::Kept { .. }), "{kept}");
     world.set(&orders(), "gc.enabled", "true").await;
     assert_eq!(world.find(&orders()).await.unwrap().orphans, []);
+}
+
+/// Beside the ingest: at the time that is set, and not before.
+#[tokio::test]
+async fn in_the_background_they_leave_once_it_is_time() {
+    let world = World::new().await;
+    let visits = TableIdent::from_strs(["shop", "visits"]).unwrap();
+    // Somebody else's: the age of its files is told by the clock alone.
+    create::table(&world.lake, &visits, schema(), None).await.unwrap();
+    let garbage = format!("{}/data/lost.parquet", world.location(&visits).await);
+    world.put(&garbage).await;
+    world.clock.advance(2 * DAY);
+    let removing = |first_after| background::Settings {
+        interval: Duration::from_millis(1),
+        options: Options::BY_HAND,
+        share: Share {
+            processor: 1.0,
+            bytes_per_second: 1 << 30,
+        },
+        memory: Allowance::new(1 << 20),
+        orphans: Some(Removal {
+            older_than: LEAST_AGE,
+            first_after,
+            every: Duration::from_secs(3600),
+        }),
+    };
+    let (soon, late) = (removing(Duration::ZERO), removing(Duration::from_secs(3600)));
+    let one = One(visits);
+    let gone = async |settings| {
+        let work = background::keep_up(world.means(), settings, &one, &|_, _| {});
+        let left = async {
+            for _ in 0..200 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                if !world.lake.file_io.exists(&garbage).await.unwrap() {
+                    return true;
+                }
+            }
+            false
+        };
+        tokio::select! {
+            () = work => unreachable!("it goes on for ever"),
+            gone = left => gone,
+        }
+    };
+    assert!(!gone(&late).await, "it is not time yet");
+    assert!(gone(&soon).await);
+}
+
+struct One(TableIdent);
+
+impl background::Tables for One {
+    fn all(&self) -> Vec<TableIdent> {
+        vec![self.0.clone()]
+    }
+
+    fn retention(&self, _table: &TableIdent) -> Option<Retention> {
+        None
+    }
 }

@@ -13,12 +13,24 @@ fn it_is_there_unless_it_is_not_wanted() {
         hot_for: Duration::from_secs(600),
         processor: 0.25,
         read_rate: 1 << 20,
+        orphans: None,
     };
     assert_eq!(
         with("processor = 0.25\nread_rate = \"1MiB\"").unwrap(),
         Some(told)
     );
     assert_eq!(with("enabled = false").unwrap(), None);
+}
+
+#[test]
+fn files_younger_than_a_day_are_no_orphans() {
+    let kept = with("orphans = \"3d\"").unwrap().unwrap();
+    assert_eq!(kept.orphans, Some(Duration::from_secs(3 * 24 * 60 * 60)));
+    let said = with("orphans = \"23h\"").unwrap_err();
+    assert!(
+        said.contains("is too young") && said.contains("maintenance.orphans"),
+        "{said}"
+    );
 }
 
 #[test]

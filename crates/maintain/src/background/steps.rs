@@ -1,6 +1,5 @@
-//! Maintenance beside the ingest: rounds over its tables, one after the other, within a share of the machine.
+//! What is done to one table in a round.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,107 +9,23 @@ use tabletopic_table::Lake;
 use tabletopic_table::commit::LogWaiting;
 use tokio::time::Instant;
 
-use crate::compact::{Done, Known, Means, Options, Outcome, Round, carry_out};
+use super::found::Found;
+use super::{Removal, Settings};
+use crate::MaintainError;
+use crate::compact::{Done, Means, Outcome, Round, carry_out};
 use crate::manifests::{self, Look, Policy};
-use crate::pace::Share;
+use crate::orphans;
 use crate::retain::{Retention, retain};
-use crate::{Allowance, MaintainError};
-
-/// Looking at the tables takes at most one part in so many of the time.
-const LOOKING: u32 = 20;
-
-/// How it is done.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Between two rounds, at least.
-    pub interval: Duration,
-    pub options: Options,
-    pub share: Share,
-    pub memory: Allowance,
-}
-
-/// For so long a file is left alone that could not be rewritten: an outage may have been the cause.
-const UNFIT_FOR: Duration = Duration::from_secs(60 * 60);
+use crate::survey::Tally;
 
 /// Between two times that a table's manifests are rewritten, at least.
-const MANIFESTS_EVERY: Duration = Duration::from_secs(10 * 60);
+pub const MANIFESTS_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Between two looks for rows that are too old.
 const RETENTION_EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// What earlier rounds have found of a table.
-#[derive(Debug, Default)]
-struct Found {
-    /// Where nothing was left to do until somebody commits, or where it went wrong.
-    settled_at: Option<String>,
-    /// Files that could not be rewritten.
-    unfit: HashMap<String, Instant>,
-    /// When its manifests were rewritten, or could not be.
-    manifests: Option<Instant>,
-    /// When rows that are too old were looked for.
-    retained: Option<Instant>,
-}
-
-/// What is maintained.
-pub trait Tables: Sync {
-    /// Those that there are by now.
-    fn all(&self) -> Vec<TableIdent>;
-
-    /// For how long a table keeps its rows; `None` for good.
-    fn retention(&self, table: &TableIdent) -> Option<Retention>;
-}
-
-/// Goes on until it is dropped. `told` hears of each piece.
-pub async fn keep_up(
-    lake: &Lake,
-    settings: &Settings,
-    tables: &dyn Tables,
-    told: &(dyn Fn(&TableIdent, &Done) + Sync),
-) {
-    let mut found = HashMap::<TableIdent, Found>::new();
-    let mut looked = Duration::ZERO;
-    loop {
-        tokio::time::sleep(settings.interval.max(looked * LOOKING)).await;
-        looked = Duration::ZERO;
-        for table in tables.all() {
-            let found = found.entry(table.clone()).or_default();
-            // What leaves need not be merged before.
-            if let Some(retention) = tables.retention(&table) {
-                retained(lake, &table, &retention, found).await;
-            }
-            let began = Instant::now();
-            found.unfit.retain(|_, since| since.elapsed() < UNFIT_FOR);
-            let round = {
-                let known = Known {
-                    settled_at: found.settled_at.as_ref(),
-                    unfit: &|path| found.unfit.contains_key(path),
-                };
-                Round::of(lake, &table, &settings.options, &known, &LogWaiting).await
-            };
-            looked += began.elapsed();
-            let round = match round {
-                Ok(Some(round)) => round,
-                Ok(None) => continue,
-                // A follower that nothing was written to yet.
-                Err(error) if error.is_no_such_table() => continue,
-                Err(error) => {
-                    tell(&table, &error);
-                    continue;
-                }
-            };
-            compacted(lake, settings, &round, found, told).await;
-            if found
-                .manifests
-                .is_none_or(|since| since.elapsed() > MANIFESTS_EVERY)
-            {
-                arranged(lake, settings, &table, found).await;
-            }
-        }
-    }
-}
-
 /// Has rows leave that are too old, now and then.
-async fn retained(lake: &Lake, table: &TableIdent, retention: &Retention, found: &mut Found) {
+pub async fn retained(lake: &Lake, table: &TableIdent, retention: &Retention, found: &mut Found) {
     if found
         .retained
         .is_some_and(|since| since.elapsed() < RETENTION_EVERY)
@@ -123,13 +38,47 @@ async fn retained(lake: &Lake, table: &TableIdent, retention: &Retention, found:
             tracing::info!(%table, rows, files, snapshot_id, "rows that are too old have left");
         }
         Ok((_, None)) => {}
-        Err(error) => tell(table, &error),
+        Err(error) => found.tell(table, &error),
     }
     found.retained = Some(Instant::now());
 }
 
+/// Removes what nothing leads to, now and then.
+pub async fn swept(
+    means: orphans::Means<'_>,
+    removal: &Removal,
+    table: &TableIdent,
+    began: Instant,
+    found: &mut Found,
+) {
+    let due = match found.swept {
+        Some(since) => since.elapsed() >= removal.every,
+        None => began.elapsed() >= removal.first_after,
+    };
+    if !due {
+        return;
+    }
+    match orphans::remove(means, table, removal.older_than, &LogWaiting, &Silent).await {
+        Ok(orphans::Found { sum, .. }) if sum.files > 0 => {
+            tracing::info!(%table, files = sum.files, bytes = sum.bytes, "removed files that nothing leads to");
+        }
+        Ok(_) => {}
+        Err(error) => found.tell(table, &error),
+    }
+    found.swept = Some(Instant::now());
+}
+
+/// Nobody looks on.
+struct Silent;
+
+impl orphans::Progress for Silent {
+    fn begins(&self, _all: Tally) {}
+
+    fn removed(&self, _some: Tally) {}
+}
+
 /// Does what a round found worth doing.
-async fn compacted(
+pub async fn compacted(
     lake: &Lake,
     settings: &Settings,
     round: &Round,
@@ -153,7 +102,7 @@ async fn compacted(
         told(table, &done);
     };
     if let Err(error) = one(lake, settings, round, &done).await {
-        tell(table, &error);
+        found.tell(table, &error);
         // The same would go wrong again.
         found.settled_at = (!error.is_transient()).then(|| location.clone());
     }
@@ -164,12 +113,12 @@ async fn compacted(
 }
 
 /// Rewrites a table's manifests, if that is worth it.
-async fn arranged(lake: &Lake, settings: &Settings, table: &TableIdent, found: &mut Found) {
+pub async fn arranged(lake: &Lake, settings: &Settings, table: &TableIdent, found: &mut Found) {
     let look = match Look::at(lake, table, &Policy::BACKGROUND, &LogWaiting).await {
         Ok(Some(look)) if !look.groups.is_empty() => look,
         Ok(_) => return,
         Err(error) => {
-            tell(table, &error);
+            found.tell(table, &error);
             return;
         }
     };
@@ -187,7 +136,7 @@ async fn arranged(lake: &Lake, settings: &Settings, table: &TableIdent, found: &
             return;
         }
         Ok(manifests::Outcome::Nothing) => {}
-        Err(error) => tell(table, &error),
+        Err(error) => found.tell(table, &error),
     }
     found.manifests = Some(Instant::now());
 }
@@ -223,9 +172,4 @@ async fn one(
         done(piece);
     };
     carry_out(&means, round, NonZeroUsize::MIN, &told).await
-}
-
-/// A halt is told by the committer of the table, which sees it as well.
-fn tell(table: &TableIdent, error: &MaintainError) {
-    tracing::warn!(%table, "it is not maintained for now: {error}");
 }
