@@ -23,12 +23,12 @@ test: parts ## Everything: what the tests need is installed, a broker is started
 	cargo test --workspace --no-run
 	RUST_TEST_THREADS=$(TEST_THREADS) tests/parts/kafka.py with -- cargo test --workspace
 
-test-full: test engines ## `make test`, the tests that are too long for it, `make engines`, then three rounds of `make soak`: two or three hours
+test-full: test engines ## `make test`, the tests that are too long for it, `make engines`, then three rounds of `make soak`: three or four hours
 	tests/parts/kafka.py with -- cargo test --workspace --test e2e --test azurite -- --ignored
 	tests/parts/kafka.py with -- cargo test --workspace --features gssapi --test e2e -- kerberos
 	tests/parts/kafka.py with -- tests/soak/soak.py --rounds 3
 
-engines: ## Every engine reads the tables, and some write them: into tests/engines/results.md. Installs 2.7 GB: engines, and what only `make test-full` needs
+engines: ## Every engine reads the tables, some write them, and maintenance changes no row: into tests/engines/results.md. Installs 2.7 GB: engines, and what only `make test-full` needs
 	tests/parts/provision engines
 	cargo build
 	for where in "--store disk" "--store disk --compact" "--store s3" "--store s3 --catalog postgres" "--store s3 --catalog rest"; do \
@@ -38,6 +38,7 @@ engines: ## Every engine reads the tables, and some write them: into tests/engin
 	    tests/parts/kafka.py with -- $(TABLETOPIC_PYTHON) tests/engines/writers.py --store $$store --write || exit 1; \
 	    tests/parts/kafka.py with -- $(TABLETOPIC_PYTHON) tests/engines/version_3.py --store $$store || exit 1; \
 	done
+	$(TABLETOPIC_PYTHON) tests/engines/maintained.py --write
 
 soak: parts ## Faults over and over, for HOURS=8: adds to tests/soak/README.md
 	cargo test --workspace --no-run

@@ -1,14 +1,18 @@
-//! Maintenance beside the ingest: files are merged and history expires while records come in and processes are killed,
-//! and a reader that looks all the time misses none. And expiry by hand.
+//! Maintenance beside the ingest: files are merged, history expires and orphans are removed while records come in and
+//! processes are killed, and a reader that looks all the time misses no file. And expiry by hand.
 
+use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::feed::{Feed, POISON, never_halted};
+use crate::orphans::{age, files, folder};
 
-/// More than a query takes, and few enough to expire in a test: a snapshot a second.
+/// More snapshots than a query takes, and few enough to expire in a test: one a second.
 const SNAPSHOTS: &str = "40";
 
 /// Looks at the tables each second.
@@ -23,36 +27,12 @@ fn a_table_stays_small_and_readable_while_it_is_written_and_maintained() {
     feed.catch_up();
     feed.lake
         .foreign(&["set", "tabletopic.expire.max-snapshots", SNAPSHOTS]);
-
-    let done = AtomicBool::new(false);
-    let (answers, log) = thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let mut answers = Vec::new();
-            while !done.load(Ordering::Relaxed) {
-                answers.push(counted(&feed));
-            }
-            answers
-        });
-        let log = ingest_and_kill(&feed);
-        done.store(true, Ordering::Relaxed);
-        (reader.join().expect("every question was answered"), log)
-    });
-    assert!(log.contains(" compacted table="), "nothing was merged:\n{log}");
-    assert!(
-        answers.is_sorted() && answers.len() > 5,
-        "rows came and never went: {answers:?}"
-    );
-
-    feed.holds(&[]);
-    // Metadata files are too many: the killed processes left some, and so does a commit that was overtaken.
-    let (_, files) = feed.lake.ask("files", &[]);
-    println!("{files:#}");
-    assert_eq!(files["missing"], json!([]), "{files:#}");
+    maintained(&feed, 3);
+    let files = is_whole(&feed);
     // Three days, each with fewer than sixteen files of each tier, of which there are two here.
     assert!(files["live_data_files"].as_u64() < Some(3 * 2 * 16), "{files:#}");
     // What was merged has left with the snapshots that led to it, but for what the killed processes were about to do.
     assert!(files["unneeded_data_files"].as_u64() < Some(30), "{files:#}");
-    feed.lake.is_sound();
 }
 
 fn counted(feed: &Feed) -> u64 {
@@ -72,20 +52,126 @@ fn counted(feed: &Feed) -> u64 {
     row["rows"].as_u64().unwrap_or_else(|| panic!("{asked:#}"))
 }
 
-/// Three services, of which two are killed. Answers what they said.
-fn ingest_and_kill(feed: &Feed) -> String {
+/// Everything at once: services that are killed, a reader, and the removal of orphans.
+fn maintained(feed: &Feed, services: u32) {
+    let done = AtomicBool::new(false);
+    let table = folder(&feed.lake, &feed.lake.table);
+    let (answers, removals, bytes, log) = thread::scope(|scope| {
+        let reader = scope.spawn(|| until(&done, || counted(feed)));
+        let removal = scope.spawn(|| until(&done, || removed(feed, &table)));
+        let watcher = scope.spawn(|| until(&done, || bytes_of(&table)));
+        // The others end with it, also where something fails here.
+        let ended = Ended(&done);
+        let log = ingest_and_kill(feed, services);
+        drop(ended);
+        (
+            reader.join().expect("every question was answered"),
+            removal.join().expect("orphans were removed, and nothing else"),
+            watcher.join().expect("the folder can be read"),
+            log,
+        )
+    });
+    println!(
+        "{} answers, {} removals, bytes: {bytes:?}",
+        answers.len(),
+        removals.len()
+    );
+    assert!(log.contains(" compacted table="), "nothing was merged:\n{log}");
+    assert!(
+        answers.is_sorted() && answers.len() > 5,
+        "rows came and never went: {answers:?}"
+    );
+    assert!(removals.len() > 3, "{removals:?}");
+    levels_off(&bytes);
+}
+
+/// When nobody writes any more: every record is there once, and every file that the table leads to. Answers which files
+/// there are.
+fn is_whole(feed: &Feed) -> Value {
+    feed.holds(&[]);
+    // Metadata files are too many: the killed processes left some, and so does a commit that was overtaken.
+    let (_, files) = feed.lake.ask("files", &[]);
+    println!("{files:#}");
+    assert_eq!(files["missing"], json!([]), "{files:#}");
+    feed.lake.is_sound();
+    files
+}
+
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What it answers again and again, until that is set.
+fn until<T>(done: &AtomicBool, again: impl Fn() -> T) -> Vec<T> {
+    let mut answers = Vec::new();
+    while !done.load(Ordering::Relaxed) {
+        answers.push(again());
+        // A pace, and no wait for anything: a removal commits a snapshot, of which few are kept.
+        thread::sleep(Duration::from_secs(1));
+    }
+    answers
+}
+
+/// Has orphans removed: an old one goes, and a young one stays.
+fn removed(feed: &Feed, table: &Path) {
+    let (old, young) = (table.join("data/old.parquet"), table.join("data/young.parquet"));
+    for file in [&old, &young] {
+        fs::write(file, "garbage").expect("it is written");
+    }
+    age(&old);
+    let removal = [
+        "orphans",
+        &feed.lake.table,
+        "--older-than",
+        "24h",
+        "--delete",
+        "--yes",
+    ];
+    let told = feed.json(&removal)[0].clone();
+    assert!(!old.exists() && young.exists(), "{told:#}");
+    fs::remove_file(young).expect("it is there");
+    let gone = told["sum"]["files"].as_u64();
+    assert_eq!(gone, Some(1), "nothing else is as old: {told:#}");
+}
+
+/// Bytes of all files that are there; some leave meanwhile.
+fn bytes_of(table: &Path) -> u64 {
+    let sizes = files(table)
+        .into_iter()
+        .filter_map(|file| fs::metadata(file).ok());
+    sizes.map(|file| file.len()).sum()
+}
+
+/// A folder in which rows come at the same rate all the time: what is written for them leaves as fast, but for the rows.
+fn levels_off(bytes: &[u64]) {
+    let third = bytes.len() / 3;
+    let most = |bytes: &[u64]| bytes.iter().max().copied().unwrap_or_default();
+    let (second, last) = (most(&bytes[third..2 * third]), most(&bytes[2 * third..]));
+    assert!(
+        last <= second + second / 2,
+        "{second} bytes became {last}: {bytes:?}"
+    );
+}
+
+/// Services that are killed, but for the last one. Answers what they said.
+fn ingest_and_kill(feed: &Feed, services: u32) -> String {
     let mut log = String::new();
-    for round in 0..3 {
+    for service in 1..=services {
+        let last = service == services;
         let service = feed.run();
         let rows = feed.produce(5000, &[POISON, &["--rate", "200"]].concat());
-        if round < 2 {
-            log += &service.kill();
-        } else {
+        if last {
             // What the killed ones had not committed comes first.
             feed.wait_for_rows(&service, rows);
             let said = service.terminate();
             never_halted(&said);
             log += &said;
+        } else {
+            log += &service.kill();
         }
     }
     feed.catch_up();

@@ -64,7 +64,7 @@ fn names(told: &Value, location: &str) -> BTreeSet<String> {
 }
 
 /// Last changed ten days ago.
-fn age(file: &Path) {
+pub fn age(file: &Path) {
     let now = u64::try_from(SystemClock.now()).expect("it is after 1970");
     let opened = File::options().append(true).open(file).expect("it is there");
     opened
@@ -72,7 +72,7 @@ fn age(file: &Path) {
         .expect("it is ours");
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -113,7 +113,7 @@ fn set<'a>(names: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
 }
 
 /// Of a table in the lake's folder.
-fn folder(lake: &Lake, table: &str) -> PathBuf {
+pub fn folder(lake: &Lake, table: &str) -> PathBuf {
     let shown = lake.foreign(&["--table", table, "show"]);
     let metadata = shown["metadata"].as_str().expect("a location");
     let file = Path::new(metadata.strip_prefix("file://").expect("a local file"));

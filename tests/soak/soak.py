@@ -34,6 +34,7 @@ FAULTS = [
     ("rollback", 3, "rollbacks and removed tags, answered"),
     ("halts", 5, "topics created again, retention overtaking, logs cut"),
     ("foreign", 1, "runs beside other writers' appends, expiry and schema changes"),
+    ("maintenance", 2, "`kill -9` while files are merged, and snapshots and orphans leave"),
 ]
 
 
