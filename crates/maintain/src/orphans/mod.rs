@@ -46,6 +46,9 @@ const AT_A_TIME: usize = 1000;
 /// Files that one run finds at most, which takes some hundred megabytes; the next one finds the rest.
 const MOST: usize = 1_000_000;
 
+/// How often a table is read whose snapshots expire meanwhile.
+const MOST_READS: u32 = 10;
+
 /// What a run works with.
 #[derive(Debug, Clone, Copy)]
 pub struct Means<'a> {
@@ -240,15 +243,30 @@ impl<'a> Search<'a> {
 
     async fn read(&mut self) -> Result<(), OrphansError> {
         let lake = self.means.lake;
-        self.ours.add_waiting(lake, &mut self.reachable).await?;
-        let now = lake.catalog.load(&self.table.ident).await?;
-        let (metadata, before) = (&now.metadata, &self.table.metadata);
-        if metadata.uuid() != before.uuid() || metadata.location() != before.location() {
-            return Err(OrphansError::Another { table: now.ident });
+        for reads in 1.. {
+            self.ours.add_waiting(lake, &mut self.reachable).await?;
+            let now = lake.catalog.load(&self.table.ident).await?;
+            let (metadata, before) = (&now.metadata, &self.table.metadata);
+            if metadata.uuid() != before.uuid() || metadata.location() != before.location() {
+                return Err(OrphansError::Another { table: now.ident });
+            }
+            collects_garbage(&now)?;
+            match self.reachable.add(lake, &now).await {
+                Ok(()) => {
+                    self.table = now;
+                    break;
+                }
+                // The snapshot may have expired meanwhile, with the file. Nobody knows how far it was read.
+                Err(error @ OrphansError::Unreadable { .. }) if reads < MOST_READS => {
+                    let location = lake.catalog.metadata_location(&now.ident).await?;
+                    if location == now.metadata_location {
+                        return Err(error);
+                    }
+                    self.reachable.read_all_again();
+                }
+                Err(error) => return Err(error),
+            }
         }
-        collects_garbage(&now)?;
-        self.reachable.add(lake, &now).await?;
-        self.table = now;
         Ok(())
     }
 }

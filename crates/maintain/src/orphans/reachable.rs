@@ -43,6 +43,11 @@ impl Reachable {
         }
     }
 
+    /// After an error: what is noted as read may not have been.
+    pub(super) fn read_all_again(&mut self) {
+        self.read.clear();
+    }
+
     /// Adds what `table` leads to now.
     ///
     /// # Errors
