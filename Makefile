@@ -40,7 +40,8 @@ engines: ## Every engine reads the tables, some write them, and maintenance chan
 	done
 	$(TABLETOPIC_PYTHON) tests/engines/maintained.py --write
 
-soak: parts ## Faults over and over, for HOURS=8: adds to tests/soak/README.md
+soak: ## Faults over and over, for HOURS=8: adds to tests/soak/README.md
+	tests/parts/provision engines
 	cargo test --workspace --no-run
 	tests/parts/kafka.py with -- tests/soak/soak.py --hours $(HOURS)
 

@@ -8,25 +8,34 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tabletopic_testkit::Service;
 
+use crate::TABLETOPIC;
+use crate::catalog::{serve, url};
 use crate::feed::{Feed, POISON, never_halted};
 use crate::orphans::{age, files, folder};
 
-/// More snapshots than a query takes, and few enough to expire in a test: one a second.
-const SNAPSHOTS: &str = "40";
+/// What the table keeps, and how its maintenance is configured.
+struct Kept {
+    snapshots: &'static str,
+    interval: &'static str,
+}
 
-/// Looks at the tables each second.
-const OFTEN: &str = "[maintenance]\ninterval = \"1s\"\nprocessor = 1.0\n\n[workers]";
+/// More snapshots than a query takes, and few enough to expire in a test: one a second. It is looked at each second.
+const BRIEFLY: Kept = Kept {
+    snapshots: "40",
+    interval: "1s",
+};
+
+/// For an engine that takes its time, so that both it and the service find something to merge.
+const LONGER: Kept = Kept {
+    snapshots: "200",
+    interval: "20s",
+};
 
 #[test]
 fn a_table_stays_small_and_readable_while_it_is_written_and_maintained() {
-    let feed = Feed::new("maintained", 2);
-    feed.edit("[workers]", OFTEN);
-    feed.without_group();
-    feed.produce(100, POISON);
-    feed.catch_up();
-    feed.lake
-        .foreign(&["set", "tabletopic.expire.max-snapshots", SNAPSHOTS]);
+    let feed = fed("maintained", &BRIEFLY);
     maintained(&feed, 3);
     let files = is_whole(&feed);
     // Three days, each with fewer than sixteen files of each tier, of which there are two here.
@@ -35,6 +44,41 @@ fn a_table_stays_small_and_readable_while_it_is_written_and_maintained() {
     assert!(files["unneeded_data_files"].as_u64() < Some(30), "{files:#}");
 }
 
+#[test]
+#[ignore = "make test-full: Spark is installed with the engines"]
+fn a_table_stays_readable_while_spark_rewrites_it_as_well() {
+    let feed = fed("maintained-by-spark", &LONGER);
+    let config = feed.lake.path("server.toml");
+    fs::copy(&feed.config, &config).expect("it can be copied");
+    serve(&config, "");
+    let server = Service::serve_catalog(TABLETOPIC, &config);
+    let going_on = feed.lake.file("going-on");
+    fs::write(&going_on, "").expect("it is written");
+    let said = thread::scope(|scope| {
+        let arguments = [
+            "--uri",
+            &url(&server),
+            "--table",
+            &feed.lake.table,
+            "--while",
+            &going_on,
+        ]
+        .map(str::to_owned);
+        let spark = scope.spawn(move || {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            tabletopic_testkit::must("spark_rewrites", &arguments)
+        });
+        // It ends with the file, also where something fails here.
+        let gone = Gone(&going_on);
+        maintained(&feed, 6);
+        drop(gone);
+        spark.join().expect("Spark has ended")
+    });
+    server.terminate();
+    println!("Spark: {said}");
+    assert!(said["files"].as_u64() > Some(0), "{said}");
+    is_whole(&feed);
+}
 fn counted(feed: &Feed) -> u64 {
     let name = feed
         .lake
@@ -50,6 +94,31 @@ fn counted(feed: &Feed) -> u64 {
     );
     let row: &Value = &asked["rows"][0][0];
     row["rows"].as_u64().unwrap_or_else(|| panic!("{asked:#}"))
+}
+
+/// A file that goes with this.
+struct Gone<'a>(&'a str);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        fs::remove_file(self.0).expect("it is there");
+    }
+}
+
+/// A table of a few days, as it is kept.
+fn fed(name: &str, kept: &Kept) -> Feed {
+    let feed = Feed::new(name, 2);
+    let maintenance = format!(
+        "[maintenance]\ninterval = \"{}\"\nprocessor = 1.0\n\n[workers]",
+        kept.interval
+    );
+    feed.edit("[workers]", &maintenance);
+    feed.without_group();
+    feed.produce(100, POISON);
+    feed.catch_up();
+    feed.lake
+        .foreign(&["set", "tabletopic.expire.max-snapshots", kept.snapshots]);
+    feed
 }
 
 /// Everything at once: services that are killed, a reader, and the removal of orphans.

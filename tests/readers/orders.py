@@ -13,9 +13,10 @@ def chance(seed, topic, partition, i):
     return random.Random(f"{seed}/{topic}/{partition}/{i}")
 
 
-def order(chance, i, days, nested):
-    """One order. Optional fields are there, null or absent; ids need all 63 bits; event time is spread over `days`."""
-    at = START + datetime.timedelta(milliseconds=chance.randrange(days * 86_400_000))
+def order(chance, i, days, nested, first_day=0):
+    """One order. Optional fields are there, null or absent; ids need all 63 bits; event time is spread over `days` from
+    `first_day` on."""
+    at = START + datetime.timedelta(days=first_day, milliseconds=chance.randrange(days * 86_400_000))
     fields = {
         "id": (chance.getrandbits(40) << 22) + i,
         "customer": f"c{chance.randrange(1000)}",

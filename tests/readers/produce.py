@@ -81,7 +81,7 @@ def produce_orders(options, produced):
     for n in pace(range(options.count), options):
         partition, i = n % partitions, options.first + n // partitions
         chance = orders.chance(options.seed, options.topic, partition, i)
-        fields = orders.order(chance, i, options.days, options.nested)
+        fields = orders.order(chance, i, options.days, options.nested, options.first_day)
         kind, reason, value = "record", None, orders.encode(fields)
         draw = chance.random()
         # The first of a partition is good: it may be the one from which a column gets its type.
@@ -233,6 +233,7 @@ def main():
         if name == "orders":
             command.add_argument("--poison", type=float, default=0, help="fraction of bad records")
             command.add_argument("--headers", action="store_true", help="with headers, one of them repeated")
+            command.add_argument("--first-day", type=int, default=0, help="of event time, counted from 2026-01-01")
             command.add_argument("--first", type=int, default=0, help="i of each partition's first record")
         if name in ("orders", "keyed"):
             command.add_argument("--tombstones", type=float, default=0, help="fraction without a value")
