@@ -36,6 +36,8 @@ pub struct Leaving {
     pub rows: u64,
     /// Of the data files.
     pub bytes: u64,
+    /// Whether no data file would stay that is partitioned by the column.
+    pub all: bool,
 }
 
 impl Leaving {
@@ -47,6 +49,7 @@ impl Leaving {
             delete_files: old.deletes.len(),
             rows: old.rows,
             bytes: old.bytes,
+            all: old.stay == 0 && !old.data.is_empty(),
         }
     }
 }

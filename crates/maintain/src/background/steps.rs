@@ -15,7 +15,7 @@ use crate::MaintainError;
 use crate::compact::{Done, Means, Outcome, Round, carry_out};
 use crate::manifests::{self, Look, Policy};
 use crate::orphans;
-use crate::retain::{Retention, retain};
+use crate::retain::{Leaving, Retention, leaving, retain};
 use crate::survey::Tally;
 
 /// Between two times that a table's manifests are rewritten, at least.
@@ -32,6 +32,22 @@ pub async fn retained(lake: &Lake, table: &TableIdent, retention: &Retention, fo
     {
         return;
     }
+    found.retained = Some(Instant::now());
+    match leaving(lake, table, retention, &LogWaiting).await {
+        Ok(Leaving { data_files: 0, .. }) => return,
+        // A clock that is far ahead would have the whole table leave, and nobody was asked.
+        Ok(Leaving { all: true, .. }) => {
+            let words = "no row of it would stay; if the clock of this host is right, have them leave by \
+                         `tabletopic retain`";
+            found.tell(table, &words);
+            return;
+        }
+        Ok(_) => {}
+        Err(error) => {
+            found.tell(table, &error);
+            return;
+        }
+    }
     match retain(lake, table, retention, &LogWaiting).await {
         Ok((left, Some(snapshot_id))) => {
             let (rows, files) = (left.rows, left.data_files);
@@ -40,7 +56,6 @@ pub async fn retained(lake: &Lake, table: &TableIdent, retention: &Retention, fo
         Ok((_, None)) => {}
         Err(error) => found.tell(table, &error),
     }
-    found.retained = Some(Instant::now());
 }
 
 /// Removes what nothing leads to, now and then.
@@ -130,10 +145,8 @@ pub async fn arranged(lake: &Lake, settings: &Settings, table: &TableIdent, foun
         }) => {
             tracing::info!(%table, manifests = replaced, into = written, snapshot_id, "rewrote manifests");
         }
-        // The next round looks again.
         Ok(manifests::Outcome::Dropped { why }) => {
             tracing::debug!(%table, "manifests are not rewritten: {why}");
-            return;
         }
         Ok(manifests::Outcome::Nothing) => {}
         Err(error) => found.tell(table, &error),

@@ -45,6 +45,8 @@ pub struct Old {
     /// Of the data files; rows that were deleted in them included.
     pub rows: u64,
     pub bytes: u64,
+    /// Data files that were looked at and stay.
+    pub stay: u64,
 }
 
 /// Looks for what is too old in the snapshot of `main`. Memory holds the paths of what leaves, and the delete files.
@@ -77,7 +79,10 @@ pub async fn find(lake: &Lake, metadata: &TableMetadata, limit: Limit) -> Result
                 found.rows += live.file.record_count();
                 found.bytes += live.file.file_size_in_bytes();
                 found.data.insert(live.file.file_path().to_owned());
-            } else if !index.is_empty() {
+                continue;
+            }
+            found.stay += 1;
+            if !index.is_empty() {
                 let data = Data {
                     place: &place(metadata, live.spec_id, live.file.partition())?,
                     path: live.file.file_path(),

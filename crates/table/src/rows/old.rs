@@ -132,7 +132,7 @@ fn visit(batch: &RecordBatch, counted: &mut Counted) -> Result<(), arrow::error:
         };
         let offset = offsets.value(at);
         // Kafka has no such place: somebody else's row.
-        let nowhere = partition < 0 || offset < 0;
+        let nowhere = partition < 0 || !(0..i64::MAX).contains(&offset);
         if nowhere || !partitions.is_valid(at) || !offsets.is_valid(at) {
             continue;
         }
