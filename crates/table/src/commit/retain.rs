@@ -163,7 +163,7 @@ impl Plan<TableState> for Retain<'_> {
             state.retire(&gone);
         }
         let Old { data, deletes, .. } = &self.removed;
-        let data = data.iter().map(|path| FileId::of_data(path));
+        let data = data.iter().map(FileId::of_data);
         Ok(Some(Change {
             operation: Operation::Delete,
             state,
