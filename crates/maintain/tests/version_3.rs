@@ -26,7 +26,9 @@ use roaring::RoaringTreemap;
 use tabletopic_catalog::{CommitOutcome, LoadedTable, MemoryCatalog, TableChange};
 use tabletopic_clock::{Clock, Entropy, SeededEntropy, SystemClock};
 use tabletopic_maintain::Allowance;
-use tabletopic_maintain::compact::{Done, Known, Layout, Means, Options, Outcome, Round, carry_out};
+use tabletopic_maintain::compact::{
+    Done, Known, Layout, Means, Options, Outcome, Round, SortColumns, carry_out,
+};
 use tabletopic_maintain::expire::expire;
 use tabletopic_maintain::pace::Unbounded;
 use tabletopic_offsets::{JobId, TableState, TopicIdentity};
@@ -291,18 +293,15 @@ impl World {
     }
 
     async fn round(&self, without: &'static str) -> Round {
-        let options = Options {
-            target: None,
-            hot_for: 0,
-            bytes_per_file: None,
-            layout: Layout::AsRead,
-            old_specs: false,
-        };
+        self.round_by(&Options::BY_HAND, without).await
+    }
+
+    async fn round_by(&self, options: &Options, without: &'static str) -> Round {
         let known = Known {
             settled_at: None,
             unfit: &|path: &str| !without.is_empty() && path.contains(without),
         };
-        let round = Round::of(&self.0, &ident(), &options, &known, &LogWaiting).await;
+        let round = Round::of(&self.0, &ident(), options, &known, &LogWaiting).await;
         round.unwrap().unwrap()
     }
 
@@ -494,4 +493,22 @@ async fn no_topic_begins_to_feed_a_table_of_version_3() {
         panic!("{refused:?}");
     };
     assert!(found.contains('3'), "{found}");
+}
+
+/// Row ids are columns of what is sorted, too.
+#[tokio::test]
+async fn rows_that_are_sorted_keep_their_ids() {
+    let world = World::new(FormatVersion::V3).await;
+    world.append("first", 10..20).await;
+    world.append("second", 0..10).await;
+    let before = world.rows_but(&[]).await;
+    let SortColumns(columns) = "id desc".parse().unwrap();
+    let options = Options {
+        layout: Layout::Columns(columns),
+        ..Options::BY_HAND
+    };
+    let done = world.carry_out(&world.round_by(&options, "").await).await;
+    let committed = |done: &Done| matches!(done.outcome, Outcome::Committed { .. });
+    assert!(!done.is_empty() && done.iter().all(committed), "{done:?}");
+    assert_eq!(world.rows_but(&[]).await, before);
 }

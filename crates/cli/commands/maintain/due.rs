@@ -16,7 +16,7 @@ use super::expire::{Expired, millis};
 use super::manifests::Rewritten;
 use super::orphans::Answer;
 use super::retain::Retained;
-use super::{compact, engine, expire, manifests, named, orphans, retain};
+use super::{Removal, compact, engine, expire, manifests, named, orphans, retain};
 use crate::args::{Engine, Maintain, Output};
 use crate::commands::{environment, runtime};
 use crate::config::Config;
@@ -100,14 +100,10 @@ impl Steps<'_> {
     async fn all(&self, table: &TableIdent, done: &mut Maintained) -> anyhow::Result<Exit> {
         let Steps { asked, progress, .. } = *self;
         let lake = &self.opened.lake;
+        let removal = Removal::asked(asked.dry_run, asked.yes);
 
         if let Some(retention) = self.retention(table) {
-            let what = match (asked.dry_run, asked.yes) {
-                (true, _) => retain::What::Show,
-                (false, false) => retain::What::RemoveIfConfirmed,
-                (false, true) => retain::What::Remove,
-            };
-            let retained = retain::one(lake, table, &retention, what).await?;
+            let retained = retain::one(lake, table, &retention, removal).await?;
             self.show(&format!("{}\n", retain::text(&retained)))?;
             done.retain = Some(retained);
         }
@@ -116,12 +112,7 @@ impl Steps<'_> {
             older_than: asked.older_than.map(millis),
             keep: None,
         };
-        let what = match (asked.dry_run, asked.yes) {
-            (true, _) => expire::What::Show,
-            (false, false) => expire::What::ExpireIfConfirmed,
-            (false, true) => expire::What::Expire,
-        };
-        let expired = expire::one(lake, table, limits, what).await?;
+        let expired = expire::one(lake, table, limits, removal).await?;
         self.show(&expire::text(&expired))?;
         done.expire = Some(expired);
 
@@ -140,16 +131,11 @@ impl Steps<'_> {
         done.manifests = Some(rewritten);
 
         if asked.orphans {
-            let what = match (asked.dry_run, asked.yes) {
-                (true, _) => orphans::What::Show,
-                (false, false) => orphans::What::RemoveIfConfirmed,
-                (false, true) => orphans::What::Remove,
-            };
             let means = Means {
                 lake,
                 listing: self.opened.listing.as_ref(),
             };
-            let found = orphans::one(means, table, asked.orphans_older_than(), what, progress).await?;
+            let found = orphans::one(means, table, asked.orphans_older_than(), removal, progress).await?;
             self.show(&orphans::text(&found))?;
             done.orphans = Some(found);
         }

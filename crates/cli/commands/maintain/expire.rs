@@ -13,7 +13,7 @@ use tabletopic_table::Lake;
 use tabletopic_table::commit::LogWaiting;
 use tabletopic_table::commit::expire::by_hand::Limits;
 
-use super::{each, tables};
+use super::{Removal, each, tables};
 use crate::args::Expire;
 use crate::commands::{confirm, environment, runtime};
 use crate::config::Config;
@@ -41,42 +41,35 @@ async fn all(config: &Config, asked: &Expire) -> anyhow::Result<Exit> {
         older_than: asked.older_than.map(millis),
         keep: asked.keep,
     };
-    let what = match (asked.dry_run, asked.yes) {
-        (true, _) => What::Show,
-        (false, false) => What::ExpireIfConfirmed,
-        (false, true) => What::Expire,
-    };
+    let removal = Removal::asked(asked.dry_run, asked.yes);
     let (lake, tables) = tables(config, &asked.table).await?;
     each(&tables, asked.output, text, async |table| {
-        Ok((one(&lake, table, limits, what).await?, Exit::Done))
+        Ok((one(&lake, table, limits, removal).await?, Exit::Done))
     })
     .await
 }
 
-/// What becomes of old snapshots.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    Show,
-    ExpireIfConfirmed,
-    Expire,
-}
-
 /// Old snapshots of one table leave.
-pub async fn one(lake: &Lake, table: &TableIdent, limits: Limits, what: What) -> anyhow::Result<Expired> {
+pub async fn one(
+    lake: &Lake,
+    table: &TableIdent,
+    limits: Limits,
+    removal: Removal,
+) -> anyhow::Result<Expired> {
     let leaving = leaving(lake, table, limits, &LogWaiting).await?;
     let mut expired = Expired {
         table: table.to_string(),
         dry_run: true,
         leaving,
     };
-    if what != What::Show && expired.leaving.snapshots > 0 {
-        if what == What::ExpireIfConfirmed {
+    if removal != Removal::Show && expired.leaving.snapshots > 0 {
+        if removal == Removal::IfConfirmed {
             write!(io::stderr(), "{}", text(&expired))?;
             confirm(&expired.table)?;
         }
         expired.leaving.snapshots = expire(lake, table, limits, &LogWaiting).await?;
     }
-    expired.dry_run = what == What::Show;
+    expired.dry_run = removal == Removal::Show;
     Ok(expired)
 }
 

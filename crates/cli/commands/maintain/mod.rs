@@ -22,6 +22,24 @@ use crate::parts;
 /// Of the memory budget, what delete files may take, and likewise rows that are sorted.
 const PART: u64 = 4;
 
+/// What becomes of what a command removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    Show,
+    IfConfirmed,
+    Now,
+}
+
+impl Removal {
+    pub fn asked(dry_run: bool, yes: bool) -> Self {
+        match (dry_run, yes) {
+            (true, _) => Self::Show,
+            (false, false) => Self::IfConfirmed,
+            (false, true) => Self::Now,
+        }
+    }
+}
+
 /// The catalog and the tables that are named.
 pub async fn tables(config: &Config, names: &[String]) -> anyhow::Result<(Lake, Vec<TableIdent>)> {
     let lake = parts::lake_to_ask(config).await?;

@@ -15,7 +15,7 @@ use tabletopic_maintain::orphans::{self, Found, Means};
 use tabletopic_maintain::survey::Tally;
 use tabletopic_table::commit::LogWaiting;
 
-use super::{each, named};
+use super::{Removal, each, named};
 use crate::args::Orphans;
 use crate::commands::columns::{Cell, Columns};
 use crate::commands::{confirm, environment, runtime};
@@ -51,24 +51,12 @@ async fn all(config: &Config, asked: &Orphans, progress: &Progress) -> anyhow::R
         lake: &opened.lake,
         listing: opened.listing.as_ref(),
     };
-    let what = match (asked.delete, asked.yes) {
-        (false, _) => What::Show,
-        (true, false) => What::RemoveIfConfirmed,
-        (true, true) => What::Remove,
-    };
+    let removal = Removal::asked(!asked.delete, asked.yes);
     each(&tables, asked.output, text, async |table| {
-        let answer = one(means, table, asked.older_than, what, progress).await?;
+        let answer = one(means, table, asked.older_than, removal, progress).await?;
         Ok((answer, Exit::Done))
     })
     .await
-}
-
-/// What becomes of orphans.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    Show,
-    RemoveIfConfirmed,
-    Remove,
 }
 
 /// Finds the orphans of one table.
@@ -76,7 +64,7 @@ pub async fn one(
     means: Means<'_>,
     table: &TableIdent,
     older_than: Duration,
-    what: What,
+    removal: Removal,
     progress: &Progress,
 ) -> anyhow::Result<Answer> {
     let age = Millis::try_from(older_than.as_millis()).unwrap_or(Millis::MAX);
@@ -85,10 +73,10 @@ pub async fn one(
         deleted,
         found,
     };
-    if what == What::Show {
+    if removal == Removal::Show {
         return Ok(answer(false, orphans::find(means, table, age).await?));
     }
-    if what == What::RemoveIfConfirmed {
+    if removal == Removal::IfConfirmed {
         let found = answer(false, orphans::find(means, table, age).await?);
         if found.found.orphans.is_empty() {
             return Ok(found);

@@ -11,7 +11,7 @@ use tabletopic_maintain::retain::{Leaving, Retention, leaving, retain};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::LogWaiting;
 
-use super::{each, tables};
+use super::{Removal, each, tables};
 use crate::args::Retain;
 use crate::commands::{confirm, environment, runtime};
 use crate::config::Config;
@@ -42,24 +42,12 @@ async fn all(config: &Config, asked: &Retain) -> anyhow::Result<Exit> {
         column: asked.column.clone(),
     };
     let (lake, tables) = tables(config, &asked.table).await?;
-    let what = match (asked.dry_run, asked.yes) {
-        (true, _) => What::Show,
-        (false, false) => What::RemoveIfConfirmed,
-        (false, true) => What::Remove,
-    };
+    let removal = Removal::asked(asked.dry_run, asked.yes);
     let shown = |retained: &Retained| format!("{}\n", text(retained));
     each(&tables, asked.output, shown, async |table| {
-        Ok((one(&lake, table, &retention, what).await?, Exit::Done))
+        Ok((one(&lake, table, &retention, removal).await?, Exit::Done))
     })
     .await
-}
-
-/// What becomes of rows that are too old.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum What {
-    Show,
-    RemoveIfConfirmed,
-    Remove,
 }
 
 /// Removes them from one table.
@@ -67,7 +55,7 @@ pub async fn one(
     lake: &Lake,
     table: &TableIdent,
     retention: &Retention,
-    what: What,
+    removal: Removal,
 ) -> anyhow::Result<Retained> {
     let mut retained = Retained {
         table: table.to_string(),
@@ -75,14 +63,14 @@ pub async fn one(
         leaving: leaving(lake, table, retention, &LogWaiting).await?,
         snapshot_id: None,
     };
-    if what != What::Show && retained.leaving.data_files > 0 {
-        if what == What::RemoveIfConfirmed {
-            writeln!(io::stdout(), "{}", text(&retained))?;
+    if removal != Removal::Show && retained.leaving.data_files > 0 {
+        if removal == Removal::IfConfirmed {
+            writeln!(io::stderr(), "{}", text(&retained))?;
             confirm(&retained.table)?;
         }
         (retained.leaving, retained.snapshot_id) = retain(lake, table, retention, &LogWaiting).await?;
     }
-    retained.dry_run = what == What::Show;
+    retained.dry_run = removal == Removal::Show;
     Ok(retained)
 }
 

@@ -88,7 +88,7 @@ impl Rewrite<'_> {
             (Some(arrangement), moves) => Some(Ranking::new(
                 arrangement,
                 moves.then_some(spec.as_ref()),
-                &schema,
+                under.schema(),
             )?),
         };
         let done = match &ranking {

@@ -45,7 +45,7 @@ pub struct Old {
     /// Of the data files; rows that were deleted in them included.
     pub rows: u64,
     pub bytes: u64,
-    /// Data files that were looked at and stay.
+    /// Data files that stay, of the specs that are partitioned by the column's time.
     pub stay: u64,
 }
 
@@ -64,7 +64,8 @@ pub async fn find(lake: &Lake, metadata: &TableMetadata, limit: Limit) -> Result
         .filter(|manifest| manifest.has_added_files() || manifest.has_existing_files())
         .partition(|manifest| manifest.content == ManifestContentType::Data);
     // Without deletes only files of these specs are asked about.
-    let wanted = |manifest: &&ManifestFile| !deletes.is_empty() || tells(metadata, manifest, limit);
+    let wanted =
+        |manifest: &&ManifestFile| !deletes.is_empty() || tells(metadata, manifest.partition_spec_id, limit);
     let index = delete_index(lake, metadata, &deletes).await?;
     let mut needed = HashSet::new();
     let reading: Vec<_> = data
@@ -81,7 +82,7 @@ pub async fn find(lake: &Lake, metadata: &TableMetadata, limit: Limit) -> Result
                 found.data.insert(live.file.file_path().to_owned());
                 continue;
             }
-            found.stay += 1;
+            found.stay += u64::from(tells(metadata, live.spec_id, limit));
             if !index.is_empty() {
                 let data = Data {
                     place: &place(metadata, live.spec_id, live.file.partition())?,
@@ -100,9 +101,9 @@ pub async fn find(lake: &Lake, metadata: &TableMetadata, limit: Limit) -> Result
     Ok(found)
 }
 
-/// Whether the files of a manifest are partitioned by the column's time.
-fn tells(metadata: &TableMetadata, manifest: &ManifestFile, limit: Limit) -> bool {
-    let spec = metadata.partition_spec_by_id(manifest.partition_spec_id);
+/// Whether files of a spec are partitioned by the column's time.
+fn tells(metadata: &TableMetadata, spec_id: i32, limit: Limit) -> bool {
+    let spec = metadata.partition_spec_by_id(spec_id);
     spec.is_some_and(|spec| {
         let mut fields = spec.fields().iter();
         fields.any(|field| field.source_id == limit.column && is_of_time(field.transform))
