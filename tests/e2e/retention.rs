@@ -169,10 +169,27 @@ fn delete_files_of_another_engine_leave_with_the_rows_that_they_applied_to() {
         (did["data_files"].as_u64(), did["delete_files"].as_u64())
     );
     // By its state it has removed only rows that were there.
-    let ledger = |feed: &Feed| -> u64 {
-        let rows = feed.ledger("retention");
-        rows.iter().filter_map(|row| row["rows"].as_u64()).sum()
-    };
     feed.catch_up();
-    assert_eq!(ledger(&feed), number(&before, "first"));
+    assert_eq!(removed(&feed), number(&before, "first"));
+}
+
+/// Rows that retention has removed, by the ledger.
+fn removed(feed: &Feed) -> u64 {
+    let rows = feed.ledger("retention");
+    rows.iter().filter_map(|row| row["rows"].as_u64()).sum()
+}
+
+#[test]
+fn rows_of_somebody_else_leave_and_are_not_counted_as_ours() {
+    let feed = Feed::new("retained-foreign", 1);
+    feed.produce(300, POISON);
+    feed.catch_up();
+    let ours = retain(&feed, &["--dry-run"])["rows"].as_u64();
+    // Offsets that nobody has read yet.
+    feed.lake.foreign(&["append", "--count", "3", "--at", "0:100000"]);
+    let did = retain(&feed, &["--yes"]);
+    assert_eq!(did["rows"].as_u64(), ours.map(|rows| rows + 3), "{did:#}");
+    feed.catch_up();
+    assert_eq!(Some(removed(&feed)), ours);
+    holds_without_the_first_day(&feed);
 }

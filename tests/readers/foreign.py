@@ -3,6 +3,7 @@
 
   foreign.py --catalog FILE --table shop.orders show
   foreign.py ... append --count 3              rows that are null where they may be
+  foreign.py ... append --count 1 --at 0:999   a row that claims this partition and offset, of noon on the first of January
   foreign.py ... delete --where "quantity < 3"
   foreign.py ... rollback --to SNAPSHOT        main goes back; or --steps 1, that many snapshots
   foreign.py ... expire --id SNAPSHOT          or --keep 1, all but the newest and those that a ref holds
@@ -42,6 +43,10 @@ def show(table, _):
 
 def append(table, options):
     row = {f.name: VALUES.get(type(f.field_type), b"foreign") if f.required else None for f in table.schema().fields}
+    if options.at:
+        partition, offset = map(int, options.at.split(":"))
+        row |= {f.name: NOON for f in table.schema().fields if isinstance(f.field_type, TimestamptzType)}
+        row |= {"_kafka_partition": partition, "_kafka_offset": offset}
     table.append(pa.Table.from_pylist([row] * options.count, schema=schema_to_pyarrow(table.schema())))
 
 
@@ -135,7 +140,9 @@ def main():
 
     command("show", show)
     command("drop", drop)
-    command("append", append).add_argument("--count", type=int, default=1)
+    added = command("append", append)
+    added.add_argument("--count", type=int, default=1)
+    added.add_argument("--at", metavar="PARTITION:OFFSET")
     command("delete", delete).add_argument("--where", required=True)
     command("tag", tag).add_argument("name")
     command("remove-tag", remove_tag).add_argument("name")

@@ -2,9 +2,10 @@
 //! and how that knowledge is written into a snapshot. Pure: no I/O, no Kafka, no Iceberg types.
 //!
 //! `range`, `ranges` and `progress` are the sets of offsets; `state` is what every snapshot of ours
-//! carries; `guard` decides on units; `command` holds the operator's answers to a halt; `outbox` and
+//! carries, `claims` which rows it accounts for; `guard` decides on units; `command` holds the operator's answers to a halt; `outbox` and
 //! `ledger` hold what has yet to reach the follower tables; `encoding` is the text in the summary.
 
+mod claims;
 mod command;
 mod counts;
 mod encoding;
@@ -18,6 +19,7 @@ mod range;
 mod ranges;
 mod state;
 
+pub use claims::Claims;
 pub use command::{
     Abandoned, CommandError, Cut, Gap, Held, LedgerPrefix, PrefixError, Recorded, Retired, refuse_cut,
 };

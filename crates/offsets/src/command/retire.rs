@@ -19,7 +19,8 @@ pub struct Retired {
 
 impl TableState {
     /// Notes rows that the same commit removes. No offset is given up: progress and counts stay, and nothing is read again.
-    /// The ledger gets a range of each whose topic is known, or can only be one.
+    /// The ledger gets a range of each whose topic is known, or can only be one; of two jobs that read topics of one name,
+    /// which rows do not tell apart, the first has it, since the ledger is read by topic.
     pub fn retire(&mut self, gone: &[Retired]) {
         for gone in gone.iter().filter(|gone| gone.rows > 0) {
             let counts = Counts::of_rows(gone.rows, gone.offset_sum);
@@ -30,7 +31,9 @@ impl TableState {
                 .iter()
                 .filter(|(_, job)| job.partitions.contains_key(&gone.partition))
                 .filter(|(_, job)| feeds(&job.identity.topic));
-            if let (Some((job, _)), None) = (jobs.next(), jobs.next()) {
+            if let Some((job, first)) = jobs.next()
+                && jobs.all(|(_, other)| other.identity.topic == first.identity.topic)
+            {
                 let added = AddedRange {
                     job: job.clone(),
                     partition: gone.partition,

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::stream::iter;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use iceberg::spec::{DataFile, MAIN_BRANCH, ManifestContentType, ManifestFile, Operation, TableMetadata};
-use tabletopic_offsets::{Kind, TableState};
+use tabletopic_offsets::{Claims, Kind, TableState};
 
 use super::base::Base;
 use super::change::{Change, Leaving};
@@ -159,7 +159,15 @@ impl Plan<TableState> for Retain<'_> {
         let mut rows = self.removed.rows;
         let mut state = base.state().map(|state| state.next(Kind::Retention));
         if let Some(state) = &mut state {
-            let gone = old::count(self.lake, &base.table, &self.removed.data, &mut self.known).await?;
+            let claims = Claims::of(state);
+            let gone = old::count(
+                self.lake,
+                &base.table,
+                &self.removed.data,
+                &claims,
+                &mut self.known,
+            );
+            let gone = gone.await?;
             rows = gone.iter().map(|gone| gone.rows).sum();
             state.retire(&gone);
         }

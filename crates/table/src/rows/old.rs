@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use futures::TryStreamExt;
 use iceberg::scan::FileScanTask;
 use tabletopic_catalog::LoadedTable;
-use tabletopic_offsets::{OffsetRange, Retired};
+use tabletopic_offsets::{Claims, OffsetRange, Retired};
 
 use super::lookup::TOPIC;
 use super::{Held, iceberg_table, read};
@@ -51,8 +51,8 @@ impl Span {
     }
 }
 
-/// Adds up the rows of some files of `main`. Rows that a delete file took are not there, nor are those without an offset
-/// (somebody else's). Files that are in `known` are not read again.
+/// Adds up the rows of some files of `main` that are the table's own, by their places. Rows that a delete file took are
+/// not there. Files that are in `known` are not read again.
 ///
 /// # Errors
 /// Those of reading manifests and files; a table without Kafka's columns.
@@ -60,16 +60,15 @@ pub async fn count(
     lake: &Lake,
     table: &LoadedTable,
     files: &BTreeSet<String>,
+    claims: &Claims,
     known: &mut HashMap<File, Arc<Counted>>,
 ) -> Result<Vec<Retired>, CommitError> {
+    let metadata = &table.metadata;
     let mut columns = vec!["_kafka_partition", "_kafka_offset"];
-    columns.extend(
-        table
-            .metadata
-            .current_schema()
-            .field_by_name(TOPIC)
-            .map(|_| TOPIC),
-    );
+    // What is read has the snapshot's own columns, which may be fewer than the table has by now.
+    if let Some(head) = metadata.current_snapshot() {
+        columns.extend(head.schema(metadata)?.field_by_name(TOPIC).map(|_| TOPIC));
+    }
     let scan = iceberg_table(lake, table)?.scan().select(columns).build()?;
     let mut sum = Counted::new();
     let mut tasks = scan.plan_files().await?;
@@ -81,7 +80,7 @@ pub async fn count(
         let counted = match known.get(&file) {
             Some(counted) => counted.clone(),
             None => {
-                let counted = Arc::new(of_file(lake, task).await?);
+                let counted = Arc::new(of_file(lake, task, claims).await?);
                 known.insert(file, counted.clone());
                 counted
             }
@@ -102,12 +101,12 @@ pub async fn count(
     Ok(retired.collect())
 }
 
-async fn of_file(lake: &Lake, task: FileScanTask) -> Result<Counted, CommitError> {
+async fn of_file(lake: &Lake, task: FileScanTask, claims: &Claims) -> Result<Counted, CommitError> {
     let path = task.data_file_path.clone();
     let mut counted = Counted::new();
     let mut batches = read(lake, task)?;
     while let Some(batch) = batches.try_next().await? {
-        visit(&batch, &mut counted).map_err(|error| {
+        visit(&batch, claims, &mut counted).map_err(|error| {
             CommitError::Encode(format!("the columns of Kafka in {path} can't be read: {error}"))
         })?;
     }
@@ -115,7 +114,11 @@ async fn of_file(lake: &Lake, task: FileScanTask) -> Result<Counted, CommitError
 }
 
 /// As [`visit_batch`](super::visit_batch), with the topic.
-fn visit(batch: &RecordBatch, counted: &mut Counted) -> Result<(), arrow::error::ArrowError> {
+fn visit(
+    batch: &RecordBatch,
+    claims: &Claims,
+    counted: &mut Counted,
+) -> Result<(), arrow::error::ArrowError> {
     let (partitions, offsets) = (
         cast(batch.column(0), &DataType::Int64)?,
         cast(batch.column(1), &DataType::Int64)?,
@@ -131,13 +134,13 @@ fn visit(batch: &RecordBatch, counted: &mut Counted) -> Result<(), arrow::error:
             continue;
         };
         let offset = offsets.value(at);
-        // Kafka has no such place: somebody else's row.
-        let nowhere = partition < 0 || !(0..i64::MAX).contains(&offset);
-        if nowhere || !partitions.is_valid(at) || !offsets.is_valid(at) {
-            continue;
-        }
         let said = topics.as_ref().map(|topics| topics.as_string::<i32>());
         let said = said.and_then(|topics| topics.is_valid(at).then(|| topics.value(at)));
+        let has_place = partitions.is_valid(at) && offsets.is_valid(at);
+        if !has_place || !claims.hold(said, partition, offset) {
+            // Somebody else's row.
+            continue;
+        }
         if topic.as_deref() != said {
             topic = said.map(Arc::from);
         }

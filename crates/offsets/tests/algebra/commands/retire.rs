@@ -1,6 +1,6 @@
 //! Rows that left for their age.
 
-use tabletopic_offsets::{CommandError, JobId, Kind, PrefixError, Retired, TableState, TopicIdentity};
+use tabletopic_offsets::{Claims, CommandError, JobId, Kind, PrefixError, Retired, TableState, TopicIdentity};
 
 use super::{NOW, filled, held, refused};
 use crate::{all_rows, orders, partition, range, read_back, set, snapshot, unit};
@@ -65,6 +65,59 @@ fn rows_that_may_be_of_several_topics_are_counted_and_in_no_range() {
         (state.retired[&0].rows, state.added[0].job.clone()),
         (50, orders())
     );
+}
+
+#[test]
+fn of_two_clusters_topics_of_one_name_the_first_job_has_the_range() {
+    let mut state = filled();
+    let elsewhere = TopicIdentity {
+        topic: "orders".into(),
+        cluster_id: Some("elsewhere".into()),
+        topic_id: None,
+    };
+    state
+        .anchor(&JobId::new("orders-elsewhere"), &elsewhere, &[(0, 0)].into())
+        .unwrap();
+    let mut state = state.next(Kind::Retention);
+    state.retire(&[retired(Some("orders"), 0, 40)]);
+    assert_eq!(state.retired[&0].rows, 40);
+    assert_eq!(
+        (state.added[0].job.clone(), state.added[0].counts),
+        (orders(), all_rows(range(0, 40)))
+    );
+}
+
+#[test]
+fn rows_that_no_job_has_read_are_somebody_elses() {
+    let claims = Claims::of(&filled());
+    for (topic, partition, offset, ours) in [
+        (Some("orders"), 0, 99, true),
+        (None, 0, 99, true),
+        (None, 0, 100, false),
+        (Some("clicks"), 0, 99, false),
+        (Some("orders"), 1, 49, false),
+        (Some("orders"), 1, 50, true),
+        (Some("orders"), 2, 50, false),
+        (None, -1, 50, false),
+        (None, 0, -1, false),
+        (None, 0, i64::MAX, false),
+    ] {
+        let place = format!("{topic:?} {partition} {offset}");
+        assert_eq!(claims.hold(topic, partition, offset), ours, "{place}");
+    }
+
+    let mut state = filled().next(Kind::Anchor);
+    let renamed = TopicIdentity {
+        topic: "orders-2".into(),
+        cluster_id: None,
+        topic_id: None,
+    };
+    state
+        .adopt(&orders(), &renamed, &[(0, 0), (1, 0)].into())
+        .unwrap();
+    let claims = Claims::of(&state);
+    assert!(claims.hold(Some("orders"), 0, 99), "what its earlier topic made");
+    assert!(!claims.hold(Some("orders-2"), 0, 100));
 }
 
 #[test]
