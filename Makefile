@@ -28,7 +28,7 @@ test-full: test engines ## `make test`, the tests that are too long for it, `mak
 	tests/parts/kafka.py with -- cargo test --workspace --features gssapi --test e2e -- kerberos
 	tests/parts/kafka.py with -- tests/soak/soak.py --rounds 3
 
-engines: ## Every engine reads the tables, some write them, and maintenance changes no row: into tests/engines/results.md. Installs 2.7 GB: engines, and what only `make test-full` needs
+engines: ## Every engine reads the tables, some write them, and maintenance changes no row: into tests/engines/results.md. Installs 2.1 GB: engines, and what only `make test-full` needs
 	tests/parts/provision engines
 	cargo build
 	for where in "--store disk" "--store disk --compact" "--store s3" "--store s3 --catalog postgres" "--store s3 --catalog rest"; do \

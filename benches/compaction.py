@@ -27,7 +27,7 @@ from types import SimpleNamespace
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CACHE = pathlib.Path(os.environ.get("TABLETOPIC_CACHE") or ROOT / ".cache").resolve()
-sys.path += [str(ROOT / "tests" / "engines"), str(CACHE / "engines")]
+sys.path += [str(ROOT / "tests" / "engines"), str(CACHE / "pyspark"), str(CACHE / "engines")]
 
 import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402

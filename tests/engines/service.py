@@ -200,7 +200,7 @@ class EngineFailed(Exception):
 def engine_process(folder, program, name, file):
     """What a program of this folder prints about the engine of this name."""
     # The engines that Python loads are beside the packages of the readers.
-    paths = os.pathsep.join(map(str, (CACHE / "engines", ROOT / "tests/parts")))
+    paths = os.pathsep.join(map(str, (CACHE / "engines", CACHE / "pyspark", ROOT / "tests/parts")))
     log = folder / f"{name}.log"
     with open(log, "wb") as to:
         done = subprocess.run(

@@ -4,7 +4,7 @@
   spark_rewrites.py --uri URL --table shop.orders --while FILE
 
 Ends once there is no such FILE. Prints one JSON object: how often it rewrote, how many files, and how often another writer
-was quicker. Any other failure is one of this program's, too. Needs what `tests/parts/provision engines` installs.
+was quicker. Any other failure is one of this program's, too.
 """
 
 import argparse
@@ -17,8 +17,8 @@ import lake
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("TABLETOPIC_CACHE") or ROOT / ".cache").resolve()
-# The engines that Python loads are beside the packages of the readers.
-sys.path += [str(ROOT / "tests/engines"), str(CACHE / "engines")]
+# Spark is beside the packages of the readers.
+sys.path += [str(ROOT / "tests/engines"), str(CACHE / "pyspark")]
 
 # Of Iceberg's exceptions, those that say that somebody else has committed, or that files are not there any more.
 OVERTAKEN = ("CommitFailedException", "ValidationException", "Cannot commit", "NotFoundException", "FileNotFound")

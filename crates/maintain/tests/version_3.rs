@@ -30,6 +30,7 @@ use tabletopic_maintain::compact::{
     Done, Known, Layout, Means, Options, Outcome, Round, SortColumns, carry_out,
 };
 use tabletopic_maintain::expire::expire;
+use tabletopic_maintain::manifests::{Look, Outcome as RewriteOutcome, Policy, rewrite};
 use tabletopic_maintain::pace::Unbounded;
 use tabletopic_offsets::{JobId, TableState, TopicIdentity};
 use tabletopic_table::Lake;
@@ -104,6 +105,19 @@ impl World {
             updates: builder.build().unwrap().changes,
         };
         let outcome = self.0.catalog.commit(table, change).await;
+        assert!(matches!(outcome, CommitOutcome::Applied(_)), "{outcome:?}");
+    }
+
+    /// As any engine may do it: no row has an id before the next commit.
+    async fn upgrade(&self) {
+        let table = self.load().await;
+        let builder = table.metadata.as_ref().clone().into_builder(None);
+        let builder = builder.upgrade_format_version(FormatVersion::V3).unwrap();
+        let change = TableChange {
+            requirements: Vec::new(),
+            updates: builder.build().unwrap().changes,
+        };
+        let outcome = self.0.catalog.commit(&table, change).await;
         assert!(matches!(outcome, CommitOutcome::Applied(_)), "{outcome:?}");
     }
 
@@ -448,15 +462,7 @@ async fn rows_of_an_upgraded_table_get_ids_with_the_first_commit() {
     world.append("a", 0..3).await;
     world.append("b", 10..13).await;
     world.append("large", 20..22).await;
-    let table = world.load().await;
-    let builder = table.metadata.as_ref().clone().into_builder(None);
-    let builder = builder.upgrade_format_version(FormatVersion::V3).unwrap();
-    let change = TableChange {
-        requirements: Vec::new(),
-        updates: builder.build().unwrap().changes,
-    };
-    let outcome = world.0.catalog.commit(&table, change).await;
-    assert!(matches!(outcome, CommitOutcome::Applied(_)), "{outcome:?}");
+    world.upgrade().await;
     let before = world.rows_but(&[]).await;
     assert!(before.iter().all(|row| row.1.is_none()), "{before:?}");
 
@@ -511,4 +517,56 @@ async fn rows_that_are_sorted_keep_their_ids() {
     let committed = |done: &Done| matches!(done.outcome, Outcome::Committed { .. });
     assert!(!done.is_empty() && done.iter().all(committed), "{done:?}");
     assert_eq!(world.rows_but(&[]).await, before);
+}
+
+/// Somebody else's commit gave the rows ids after they were read.
+#[tokio::test]
+async fn rows_that_have_got_ids_meanwhile_stay_where_they_are() {
+    let world = World::new(FormatVersion::V2).await;
+    world.append("a", 0..3).await;
+    world.append("b", 10..13).await;
+    world.upgrade().await;
+    let round = world.round("").await;
+    world.append("c", 20..22).await;
+    let before = world.rows_but(&[]).await;
+    assert!(before.iter().all(|row| row.1.is_some()), "{before:?}");
+
+    let done = world.carry_out(&round).await;
+    let dropped = |done: &Done| matches!(&done.outcome, Outcome::Dropped { why } if why.contains("ids"));
+    assert!(!done.is_empty() && done.iter().all(dropped), "{done:?}");
+    assert_eq!(world.rows_but(&[]).await, before);
+}
+
+#[tokio::test]
+async fn manifests_that_are_rewritten_change_no_row_and_no_deletion() {
+    let world = World::new(FormatVersion::V3).await;
+    world.append("a", 0..3).await;
+    world.append("b", 10..13).await;
+    world.delete("deletes", &[("a", &[0]), ("b", &[1, 2])]).await;
+    world.append("c", 20..22).await;
+    let (before, vectors) = (world.rows_but(&[]).await, world.vectors().await);
+
+    let look = Look::at(&world.0, &ident(), &Policy::BY_HAND, &LogWaiting).await;
+    let look = look.unwrap().unwrap();
+    let done = rewrite(&world.0, &look, &Unbounded, &LogWaiting).await.unwrap();
+    let rewritten = |done| {
+        matches!(
+            done,
+            RewriteOutcome::Committed {
+                replaced: 5,
+                written: 2,
+                ..
+            }
+        )
+    };
+    assert!(
+        rewritten(done),
+        "three of data and two of deletes, each kind in one"
+    );
+    assert_eq!(world.rows_but(&[]).await, before);
+    assert_eq!(world.vectors().await, vectors);
+    world.append("d", 30..31).await;
+    let ids: Vec<_> = world.rows_but(&[]).await.iter().map(|row| row.1).collect();
+    let all: std::collections::BTreeSet<_> = ids.iter().flatten().collect();
+    assert_eq!(all.len(), ids.len(), "each has one of its own: {ids:?}");
 }

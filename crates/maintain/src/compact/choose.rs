@@ -67,9 +67,10 @@ impl Policy {
         self.target / 4 * SMALL_QUARTERS
     }
 
+    /// Nothing is hot for no time at all: a snapshot may be of a moment to come, by its writer's clock.
     pub fn is_hot(&self, partition: &Partition) -> bool {
         let touched = partition.touched();
-        touched.is_some_and(|touched| self.now - touched < self.hot_for)
+        self.hot_for > 0 && touched.is_some_and(|touched| self.now - touched < self.hot_for)
     }
 }
 
@@ -339,6 +340,12 @@ mod tests {
     }
 
     /// A commit each second into one partition, merged whenever it is worth it.
+    #[test]
+    fn by_hand_nothing_is_hot_whatever_its_writer_took_for_now() {
+        let by_hand = Policy { hot_for: 0, ..POLICY };
+        assert_eq!(chosen(&[MIB; 2], -5_000, &by_hand), [(2, 1)]);
+    }
+
     #[test]
     fn a_partition_that_is_always_hot_has_few_files_and_rows_are_written_few_times() {
         let mut sizes: Vec<u64> = Vec::new();

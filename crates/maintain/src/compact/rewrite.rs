@@ -11,7 +11,7 @@ use iceberg::spec::{
     Type,
 };
 use tabletopic_table::Lake;
-use tabletopic_table::commit::Replacement;
+use tabletopic_table::commit::{Removed, Replacement};
 use tabletopic_table::file::{FileSchema, FileSettings};
 use tabletopic_table::partition::Splitter;
 use tabletopic_table::read::{
@@ -109,12 +109,19 @@ impl Rewrite<'_> {
             removed: piece
                 .files
                 .iter()
-                .map(|file| (file.path.clone(), piece.place.clone()))
+                .map(|file| (file.path.clone(), removed(piece, file)))
                 .collect(),
             moved: moves,
             reason: String::new(),
             written: written.into_iter().map(|file| (spec.spec_id(), file)).collect(),
         })
+    }
+}
+
+fn removed(piece: &Piece, file: &FileEntry) -> Removed {
+    Removed {
+        place: piece.place.clone(),
+        first_row_id: file.first_row_id,
     }
 }
 

@@ -45,7 +45,7 @@ pub use look::Look;
 pub use redrive::{LettersOf, Redrive, open_letters};
 pub use refs::refs;
 pub use renew::Renew;
-pub use replace::{Lost, Maintained, Replace, Replacement};
+pub use replace::{Lost, Maintained, Removed, Replace, Replacement};
 pub use replace_manifests::ReplaceManifests;
 pub use retain::{Limit, Old, Retain, find as find_old};
 pub use standing::{Counted, Walk, check as check_standing, walk};

@@ -66,14 +66,22 @@ pub struct Replacement {
     pub read_at: i64,
     /// What the new files were written under.
     pub schema: SchemaRef,
-    /// The files that go, by path.
-    pub removed: HashMap<String, Place>,
+    /// The files that go, by path, as they were read.
+    pub removed: HashMap<String, Removed>,
     /// With the id of the partition spec of each.
     pub written: Vec<(i32, DataFile)>,
     /// Whether rows went to another partition than they were in.
     pub moved: bool,
     /// For the ledger.
     pub reason: String,
+}
+
+/// A data file whose rows were read.
+#[derive(Debug, Clone)]
+pub struct Removed {
+    pub place: Place,
+    /// Where its rows had ids: those that were written for them count from here.
+    pub first_row_id: Option<i64>,
 }
 
 /// Why a replacement was dropped.
@@ -93,6 +101,10 @@ pub enum Lost {
         by: String,
     },
     Incompatible(String),
+    /// The table became one of format version 3 and gave them.
+    Identified {
+        path: String,
+    },
     /// The catalog was away for so long that the new files may be gone.
     TooLate,
 }
@@ -110,6 +122,7 @@ impl fmt::Display for Lost {
             Self::Overtaken => write!(f, "other commits were quicker {MOST_PLANS} times"),
             Self::Deleted { path, by } => write!(f, "rows of {path} were deleted meanwhile, by {by}"),
             Self::Incompatible(why) => write!(f, "the table changed meanwhile: {why}"),
+            Self::Identified { path } => write!(f, "rows of {path} have got ids meanwhile"),
             Self::TooLate => write!(f, "it could not be committed for {} hours", LATEST / 3_600_000),
         }
     }
@@ -236,7 +249,15 @@ impl Replace<'_> {
         let mut reading = iter(reading).buffer_unordered(AT_ONCE);
         while let Some(files) = reading.try_next().await? {
             for live in files {
-                if missing.remove(live.file.file_path()) || deletes.is_empty() {
+                let path = live.file.file_path();
+                if missing.remove(path) {
+                    if removed[path].first_row_id != live.first_row_id {
+                        let path = path.to_owned();
+                        return Ok(Err(Lost::Identified { path }));
+                    }
+                    continue;
+                }
+                if deletes.is_empty() {
                     continue;
                 }
                 let data = Data {
@@ -283,9 +304,9 @@ impl Replace<'_> {
             delete.file.content_type() == DataContentType::EqualityDeletes
                 && (!moved || spec.is_some_and(|spec| spec.is_unpartitioned()))
         };
-        for (path, place) in removed {
+        for (path, read) in removed {
             let mut later = deletes
-                .of(as_read(path, place, *read_at))
+                .of(as_read(path, &read.place, *read_at))
                 .filter(|delete| delete.sequence_number > *read_at);
             if let Some(by) = later.find(|delete| !follows(delete)) {
                 return Ok(Some(lost(path, by)));

@@ -1,6 +1,8 @@
 //! Rows that left for their age.
 
-use tabletopic_offsets::{Claims, CommandError, JobId, Kind, PrefixError, Retired, TableState, TopicIdentity};
+use tabletopic_offsets::{
+    Claims, CommandError, JobId, Kind, PrefixError, Retired, TableState, TopicIdentity,
+};
 
 use super::{NOW, filled, held, refused};
 use crate::{all_rows, orders, partition, range, read_back, set, snapshot, unit};
