@@ -42,7 +42,8 @@ def main():
         rows = table.scan().to_arrow()
         new = written_anew(options.beside, table, rows)
         tables = {"table": (catalog, options.table), "new": (new, COPY)}
-        days = sorted(set(rows[options.column].cast("date32").to_pylist()))
+        # Rows without a time are of no day.
+        days = sorted(set(rows[options.column].drop_null().cast("date32").to_pylist()))
         answer |= {
             "new": sizes(new.load_table(COPY)), "rows": rows.num_rows,
             "days": {str(day): medians(tables, of_day(options.column, day)) for day in days},

@@ -43,6 +43,7 @@ pub use properties::SettingsError;
 pub use s3::{AbandonedUploads, aws_credentials, aws_region};
 pub use settings::{Environment, OpenError, StorageSettings, Store};
 pub use stores::{Lookup, StoresSettings};
+pub(crate) use uri::canonical;
 use uri::BaseUri;
 pub use writer::requests_to_write;
 

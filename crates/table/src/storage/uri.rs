@@ -64,7 +64,7 @@ pub(super) fn root(location: &str) -> Option<String> {
 /// One file has one spelling here, though clients have several: `file:///a`, `file:/a` and `/a`, and `/a//b` for `/a/b`
 /// in a file system; `s3a` and `s3n` for `s3`; `abfs` for `abfss`, and `wasbs` with the other service's host. The rest
 /// of other stores' locations is kept as it is.
-fn canonical(location: &str) -> String {
+pub(crate) fn canonical(location: &str) -> String {
     match location.split_once("://") {
         Some(("s3a" | "s3n", rest)) => return format!("s3://{rest}"),
         Some(("abfs" | "wasb" | "wasbs", rest)) => {

@@ -14,6 +14,8 @@
 //! A Puffin file may hold deletion vectors of several data files, which leave one by one, and be named by several manifests.
 //! It goes once the oldest snapshot that is kept has none of them.
 //!
+//! Writers spell one file differently (`file:/a`, `s3a://b/c`), so that files are compared by one spelling.
+//!
 //! What stays behind (what a crash or an outage left, files as old as a kept snapshot, all data files where history is no
 //! line) is for the removal of orphans to find.
 
@@ -28,6 +30,7 @@ use iceberg::spec::{
 use crate::commit::CommitError;
 use crate::lake::Lake;
 use crate::snapshot::live;
+use crate::storage::canonical;
 
 /// Requests to the store at a time.
 const AT_ONCE: usize = 8;
@@ -92,7 +95,7 @@ async fn unreachable(
     {
         for manifest in manifests? {
             note(snapshot, &manifest);
-            reachable.insert(manifest.manifest_path.clone());
+            reachable.insert(canonical(&manifest.manifest_path));
             if manifest.content == ManifestContentType::Deletes {
                 kept_deletes.push(manifest);
             }
@@ -105,12 +108,12 @@ async fn unreachable(
     {
         match manifests {
             Ok(manifests) => {
-                gone.insert(snapshot.manifest_list().to_owned());
+                gone.insert(canonical(snapshot.manifest_list()));
                 manifests.iter().for_each(|manifest| note(snapshot, manifest));
                 let younger = manifests
                     .into_iter()
                     .filter(|manifest| manifest.sequence_number > border.older);
-                gone.extend(younger.map(|manifest| manifest.manifest_path));
+                gone.extend(younger.map(|manifest| canonical(&manifest.manifest_path)));
             }
             Err(error) if error.is_transient() => return Err(error),
             // Somebody else's expiry was quicker.
@@ -118,7 +121,7 @@ async fn unreachable(
         }
     }
     gone.extend(removed(lake, now, &removals, &kept_deletes).await?);
-    let own = format!("{}/", now.location().trim_end_matches('/'));
+    let own = format!("{}/", canonical(now.location().trim_end_matches('/')));
     gone.retain(|path| !reachable.contains(path) && path.starts_with(&own));
     Ok(gone.into_iter().collect())
 }
@@ -149,7 +152,7 @@ async fn removed(
             .filter(|entry| !entry.is_alive() && entry.snapshot_id() == Some(manifest.added_snapshot_id));
         for entry in removed {
             shared |= entry.file_format() == DataFileFormat::Puffin;
-            gone.insert(entry.file_path().to_owned());
+            gone.insert(canonical(entry.file_path()));
         }
     }
     if shared {
@@ -171,7 +174,7 @@ async fn keep_live(
 ) -> Result<(), CommitError> {
     for read in read(lake, manifests).await {
         for entry in read?.entries().iter().filter(|entry| entry.is_alive()) {
-            gone.remove(entry.file_path());
+            gone.remove(&canonical(entry.file_path()));
         }
     }
     Ok(())
