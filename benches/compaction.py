@@ -7,7 +7,7 @@
   compaction.py RESULTS --files 100 --binary target/release/tabletopic
 
 Appends the figures to RESULTS, one JSON object a line. Between rounds the table is rolled back to what it was, whose files
-are all still there. Spark has its JVM warmed up by another table first, and only the procedure itself is counted; ours is
+are all still there, and those of the round are removed. Spark has its JVM warmed up by another table first, and only the procedure itself is counted; ours is
 counted whole, with the start of the process. Needs what `tests/parts/provision engines` installs; no broker.
 """
 
@@ -99,10 +99,17 @@ def files_of(table):
     return {"files": len(files), "bytes": sum(files["file_size_in_bytes"].to_pylist())}
 
 
-def roll_back(catalog, snapshot_id):
+def roll_back(catalog, snapshot_id, keep):
     table = catalog.load_table(TABLE)
     with table.manage_snapshots() as change:
         change.rollback_to_snapshot(snapshot_id)
+    for file in data_files(table) - keep:
+        file.unlink()
+
+
+def data_files(table):
+    folder = pathlib.Path(table.location().removeprefix("file://"), "data")
+    return {file for file in folder.rglob("*") if file.is_file()}
 
 
 def ours(binary, config):
@@ -163,6 +170,7 @@ def main():
             write_again(options.binary, config, options.megabytes)
         table = catalog.load_table(TABLE)
         first, before = table.current_snapshot().snapshot_id, files_of(table)
+        keep = data_files(table)
         server, uri = serve(options.binary, config, folder / "serve.log")
         try:
             spark = Spark(uri)
@@ -178,7 +186,7 @@ def main():
                     print(json.dumps(line), flush=True)
                     with open(options.results, "a") as results:
                         results.write(json.dumps(line) + "\n")
-                    roll_back(catalog, first)
+                    roll_back(catalog, first, keep)
         finally:
             server.terminate()
             server.wait()

@@ -1,5 +1,7 @@
 //! The command line.
 
+mod rollback;
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,6 +12,8 @@ use clap::{Args as Arguments, Parser, Subcommand, ValueEnum};
 use tabletopic_decode::Reason;
 use tabletopic_ingest::dead_letters::Records;
 use tabletopic_maintain::compact::SortColumns;
+
+pub use rollback::Rollback;
 
 use crate::config::Size;
 use crate::when::When;
@@ -53,6 +57,10 @@ pub enum Command {
     /// Answer a halt: say how a table goes on
     #[command(after_help = RESOLVE_EXAMPLE)]
     Resolve(Resolve),
+
+    /// Take a table back to an earlier snapshot, and its progress with it: what came after is read again
+    #[command(after_help = ROLLBACK_EXAMPLE)]
+    Rollback(Rollback),
 
     /// The records that could not become rows: why, which, and rows of them once the cause is mended
     #[command(after_help = DEAD_LETTERS_EXAMPLE)]
@@ -656,7 +664,20 @@ Examples:
 
 A running service notices and goes on by itself.
 
-Exit codes: 0 done, 1 refused or failed, 2 usage";
+Exit codes: 0 done; 1 refused or failed; 2 usage; 5 something cannot be reached now";
+
+const ROLLBACK_EXAMPLE: &str = "\
+Examples:
+  tabletopic rollback shop.orders --to 2h --dry-run         (says what would be read again, and whether topics have it)
+  tabletopic rollback shop.orders --to 2026-01-31T00:00:00Z --reason 'prices were wrong, see ticket 42'
+  tabletopic rollback shop.orders --to 3:120000             (before offset 120000 of partition 3)
+  tabletopic rollback shop.orders --to 7316890471516221234
+
+`run` may go on meanwhile: it reads again what came after by itself. Stop it, and change the configuration, if it should
+read otherwise. It is one commit: readers see the table before it or after it.
+
+Exit codes: 0 done; 1 refused or failed; 2 configuration or usage; 4 the table is halted (see `tabletopic resolve`);
+5 something cannot be reached now";
 
 const DEAD_LETTERS_EXAMPLE: &str = "\
 Examples:

@@ -7,6 +7,7 @@ use tabletopic_catalog::CatalogError;
 use tabletopic_ingest::dead_letters::DeadLettersError;
 use tabletopic_ingest::observe::look::LookError;
 use tabletopic_ingest::prepare::PrepareError;
+use tabletopic_ingest::resolve::ResolveError;
 use tabletopic_ingest::run::RunError;
 use tabletopic_maintain::MaintainError;
 use tabletopic_maintain::engine::trino::TrinoError;
@@ -77,7 +78,8 @@ impl Exit {
                 Some(DeadLettersError::Registry { .. }) => true,
                 Some(DeadLettersError::Commit(error)) => error.is_transient(),
                 _ => false,
-            };
+            }
+            || matches!(error.downcast_ref(), Some(ResolveError::Commit(error)) if error.is_transient());
         let maintained = error.downcast_ref::<MaintainError>();
         let orphans = error.downcast_ref::<OrphansError>();
         let unavailable = unavailable
@@ -90,7 +92,8 @@ impl Exit {
             || matches!(
                 error.downcast_ref(),
                 Some(DeadLettersError::Commit(CommitError::Halt(_)))
-            );
+            )
+            || matches!(error.downcast_ref(), Some(ResolveError::Halted(_)));
         let misconfigured = error.is::<ConfigError>()
             || maintained.is_some_and(MaintainError::is_no_such_table)
             || orphans.is_some_and(OrphansError::is_misuse)

@@ -50,6 +50,7 @@ mod shape;
 mod signed_files;
 mod sparse_logs;
 mod status;
+mod taken_back;
 mod thousands;
 mod upkeep;
 

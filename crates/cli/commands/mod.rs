@@ -8,6 +8,7 @@ mod demo;
 pub mod maintain;
 mod plan;
 mod resolve;
+mod rollback;
 mod run;
 mod sql;
 mod status;
@@ -30,6 +31,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Plan(plan) => plan::run(&args.config, plan),
         Command::Check(check) => check::run(&args.config, check),
         Command::Resolve(resolve) => resolve::run(&args.config, resolve),
+        Command::Rollback(rollback) => rollback::run(&args.config, rollback),
         Command::DeadLetters(letters) => dead_letters::run(&args.config, letters),
         Command::Status(status) => status::run(&args.config, status),
         Command::Sql(sql) => sql::run(&args.config, sql),

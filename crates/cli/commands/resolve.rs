@@ -86,7 +86,7 @@ fn heading(resolution: &Resolution) -> String {
     }
 }
 
-fn sentence(effect: &Effect) -> String {
+pub(super) fn sentence(effect: &Effect) -> String {
     let Effect {
         topic_partition,
         before,
@@ -112,7 +112,7 @@ fn sentence(effect: &Effect) -> String {
     sentence
 }
 
-fn as_json(resolution: &Resolution) -> serde_json::Value {
+pub(super) fn as_json(resolution: &Resolution) -> serde_json::Value {
     let effects: Vec<_> = resolution
         .effects
         .iter()

@@ -2,6 +2,7 @@
 //! commit; running services notice the raised generation and go on by themselves.
 
 mod cuts;
+pub mod rollback;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +18,7 @@ use tabletopic_table::commit::resolve::{
     AdoptTopic, DeclareGaps, DeclareMissing, Rewind, restore_tag, tag_stood_at,
 };
 use tabletopic_table::commit::{
-    Base, CommitError, Halt, LogWaiting, Plan, Tagged, check_standing, commit, next_snapshot,
+    Base, CommitError, Halt, LogWaiting, Plan, Tagged, check_standing, commit, next_snapshot, seen_by,
 };
 use thiserror::Error;
 
@@ -70,6 +71,11 @@ pub enum ResolveError {
         topic_partition: TopicPartition,
         log_start: Offset,
     },
+    /// The table stands still: this comes after the answer.
+    #[error(transparent)]
+    Halted(CommitError),
+    #[error("table {table}: {detail}")]
+    Target { table: String, detail: String },
     #[error("table {table}: there is nothing to resolve with this answer: {why}")]
     Nothing { table: String, why: String },
 }
@@ -183,7 +189,8 @@ type Done = Option<(Vec<Effect>, Files, Option<i64>)>;
 
 impl Step<'_> {
     async fn look(&mut self, lake: &Lake, base: &Base<TableState>) -> Result<Done, CommitError> {
-        let change = self.plan.plan(base, next_snapshot(lake, base)).await?;
+        let seen = seen_by(self.plan.as_ref(), base)?;
+        let change = self.plan.plan(&seen, next_snapshot(lake, base)).await?;
         Ok(change.map(|change| {
             let files = Files {
                 removed: change.files.remove.len() as u64,

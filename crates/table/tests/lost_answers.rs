@@ -18,10 +18,9 @@ use iceberg::TableIdent;
 use iceberg::spec::{NestedField, PrimitiveType, Schema, Struct, Type};
 use tabletopic_catalog::{LoadedTable, SqliteCatalog, SqliteOptions};
 use tabletopic_clock::{OsEntropy, SystemClock};
-use tabletopic_offsets::{
-    Counts, Generation, JobId, Offset, OffsetRange, TableState, TopicIdentity, UnitRange,
-};
+use tabletopic_offsets::{Counts, JobId, Offset, OffsetRange, TableState, TopicIdentity, UnitRange};
 use tabletopic_table::Lake;
+use tabletopic_table::commit::resolve::Rollback;
 use tabletopic_table::commit::{Anchor, Append, Base, Dropped, Fate, LogWaiting, Look, Unit, commit};
 use tabletopic_table::file::{Encodings, FileNames, FileSchema, FileSettings, FileWriter};
 use tabletopic_table::follower::create;
@@ -105,7 +104,8 @@ impl Committer {
 
     /// A unit as a worker cuts it, its file stored: `[start, end)` of both partitions.
     async fn unit(&self, range: OffsetRange) -> Unit {
-        let now = self.lake.catalog.load(&table()).await.unwrap();
+        let base = self.base().await;
+        let now = &base.table;
         let schema = now.metadata.current_schema().clone();
         let spec = now.metadata.default_partition_spec().clone();
         let files = FileSchema::new(schema.clone(), spec.clone()).unwrap();
@@ -134,7 +134,7 @@ impl Committer {
             job: job(),
             partition,
             identity: topic(),
-            generation: Generation::default(),
+            generation: base.state().unwrap().job(&job()).unwrap().generation,
             range,
             leader_epoch: None,
             counts: Counts::of_rows(range.len(), range.offset_sum()),
@@ -149,6 +149,11 @@ impl Committer {
         }
     }
 
+    async fn base(&self) -> Base<TableState> {
+        let looked = commit(&self.lake, &table(), &mut Look, &LogWaiting).await;
+        looked.unwrap().base
+    }
+
     /// Commits one unit: its fate, and how many bodies it took.
     async fn append(&self, unit: &Unit) -> (Fate, u32) {
         let units = [unit.clone()];
@@ -161,10 +166,7 @@ impl Committer {
 
     /// The table, by its rows, its state and its history: everything below `end` once, and nothing else.
     async fn holds(&self, end: Offset) {
-        let base: Base<TableState> = commit(&self.lake, &table(), &mut Look, &LogWaiting)
-            .await
-            .unwrap()
-            .base;
+        let base = self.base().await;
         let head = base.head().unwrap().snapshot_id();
         let whole = OffsetRange::new(0, end);
         let held = Held {
@@ -270,5 +272,64 @@ async fn of_two_owners_whose_answers_are_lost_one_commits() {
             );
         }
         ours.holds(range_of(round).end).await;
+    }
+}
+
+/// `main` and progress go back together, whatever becomes of the answer; and what was given up can be added again.
+#[tokio::test]
+async fn a_rollback_whose_answer_is_lost_is_made_once() {
+    for script in SCRIPTS {
+        let folder = TempDir::new().unwrap();
+        let ours = Committer::open(folder.path(), "ours").await;
+        ours.anchor().await;
+        let mut heads = Vec::new();
+        for round in 0..3 {
+            let unit = ours.unit(range_of(round)).await;
+            assert!(matches!(ours.append(&unit).await.0, Fate::Committed));
+            heads.push(ours.base().await.head().unwrap().snapshot_id());
+        }
+        let late = ours.unit(range_of(3)).await;
+
+        ours.catalog.lose(script);
+        let mut plan = Rollback {
+            lake: &ours.lake,
+            to: heads[0],
+            reason: "ticket 42".to_owned(),
+        };
+        let committed = commit(&ours.lake, &table(), &mut plan, &LogWaiting)
+            .await
+            .unwrap();
+        assert!(committed.snapshot.is_some(), "{script:?}");
+        assert_eq!(ours.catalog.still_to_lose(), 0, "{script:?}");
+        let base = ours.base().await;
+        let parent = base.head().unwrap().parent_snapshot_id();
+        assert_eq!(parent, Some(heads[0]), "{script:?}: it was made once");
+        let left = |id: &&i64| base.metadata().snapshot_by_id(**id).is_some();
+        assert_eq!(
+            heads.iter().filter(left).collect::<Vec<_>>(),
+            [&heads[0]],
+            "{script:?}"
+        );
+
+        assert!(
+            matches!(ours.append(&late).await.0, Fate::Dropped(Dropped::Fenced(_))),
+            "{script:?}: it was read before"
+        );
+        for round in 1..4 {
+            let unit = ours.unit(range_of(round)).await;
+            assert!(
+                matches!(ours.append(&unit).await.0, Fate::Committed),
+                "{script:?}"
+            );
+        }
+        let head = ours.base().await.head().unwrap().snapshot_id();
+        let held = rows::ranges(&ours.lake, &ours.base().await.table, head)
+            .await
+            .unwrap();
+        assert_eq!(
+            held,
+            each(vec![OffsetRange::new(0, range_of(3).end)]),
+            "{script:?}"
+        );
     }
 }

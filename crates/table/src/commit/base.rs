@@ -1,9 +1,13 @@
 //! A table as it was loaded, with our state read through the tag (commit protocol, section 1).
 
+use std::sync::Arc;
+
 use iceberg::spec::{FormatVersion, MAIN_BRANCH, SnapshotRef, TableMetadata};
 use tabletopic_catalog::LoadedTable;
 
+use super::error::CommitError;
 use super::halt::Halt;
+use super::refs::refs;
 use super::tag_state::TagState;
 
 /// The tag of a table, on our newest snapshot. It moves in the commit that adds the snapshot.
@@ -98,6 +102,32 @@ impl<S: TagState> Base<S> {
 
     pub fn state(&self) -> Option<&S> {
         self.tagged.as_ref().map(|tagged| &tagged.state)
+    }
+
+    /// The table as it would be with `main` on a snapshot that it leads to now.
+    ///
+    /// # Errors
+    /// `main` does not lead to the snapshot.
+    pub fn rolled_back(&self, to: i64) -> Result<Self, CommitError> {
+        let led_to = self.history().any(|snapshot| snapshot.snapshot_id() == to);
+        let main = refs(self.metadata())?.remove(MAIN_BRANCH).filter(|_| led_to);
+        let Some(mut main) = main else {
+            return Err(Halt::Resolve {
+                table: self.table.ident.clone(),
+                detail: format!("`main` does not lead to snapshot {to}, or it has expired"),
+            }
+            .into());
+        };
+        main.snapshot_id = to;
+        let builder = self.metadata().clone().into_builder(None);
+        let metadata = builder.set_ref(MAIN_BRANCH, main)?.build()?.metadata;
+        Ok(Self {
+            table: LoadedTable {
+                metadata: Arc::new(metadata),
+                ..self.table.clone()
+            },
+            tagged: self.tagged.clone(),
+        })
     }
 
     /// Whether one of these snapshots is in the table: at the tag or among its ancestors. This is how a commit

@@ -67,9 +67,11 @@ pub(super) struct Body {
 }
 
 /// Writes the snapshot's files and makes the body: requirements table uuid, `main` and tag at the base, schema
-/// and spec; updates that add the snapshot and move `main` and tag (section 3.4).
+/// and spec; updates that add the snapshot and move `main` and tag (section 3.4). `base` is the table as the change was
+/// planned on it, `now` as it is.
 pub(super) async fn body<S: TagState>(
     lake: &Lake,
+    now: &Base<S>,
     base: &Base<S>,
     change: &Change<S>,
     at: SnapshotAt,
@@ -131,7 +133,7 @@ pub(super) async fn body<S: TagState>(
         builder = builder.set_properties(HashMap::from([(WITNESS.to_owned(), "1".to_owned())]))?;
     }
     let change = TableChange {
-        requirements: requirements(base, metadata),
+        requirements: requirements(now, now.metadata()),
         updates: builder.build()?.changes,
     };
     Ok(Body { change, expired })

@@ -19,6 +19,8 @@
 //!
 //! Whoever drops the future in the middle loses nothing: the next load finds what was applied.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use iceberg::TableIdent;
 use iceberg::spec::SnapshotRef;
@@ -48,6 +50,26 @@ pub trait Plan<S>: Send {
     fn needs_standing(&self) -> bool {
         true
     }
+
+    /// The snapshot that the same commit takes `main` back to: the plan is made, and its snapshot built, as if `main`
+    /// were there already.
+    fn rolls_back_to(&self) -> Option<i64> {
+        None
+    }
+}
+
+/// What a plan is made on: the table, or the table as the plan rolls it back.
+///
+/// # Errors
+/// `main` does not lead to where it would be rolled back.
+pub fn seen_by<'a, S: TagState>(
+    plan: &dyn Plan<S>,
+    base: &'a Base<S>,
+) -> Result<Cow<'a, Base<S>>, CommitError> {
+    Ok(match plan.rolls_back_to() {
+        Some(to) => Cow::Owned(base.rolled_back(to)?),
+        None => Cow::Borrowed(base),
+    })
 }
 
 /// How a commit ended.
@@ -167,8 +189,9 @@ async fn prepare<S: TagState + Counted>(
     if plan.needs_standing() {
         standing::check(lake, base).await?;
     }
-    match plan.plan(base, at).await? {
-        Some(decided) => Ok(Some(change::body(lake, base, &decided, at).await?)),
+    let seen = seen_by(plan, base)?;
+    match plan.plan(&seen, at).await? {
+        Some(decided) => Ok(Some(change::body(lake, base, &seen, &decided, at).await?)),
         None => Ok(None),
     }
 }

@@ -37,7 +37,7 @@ pub use base::{Base, TAG, Tagged, WITNESS};
 pub use change::{Change, Leaving};
 pub use change_partitions::ChangePartitions;
 pub use change_schema::ChangeSchema;
-pub use engine::{Committed, Plan, commit, load_patiently, next_snapshot};
+pub use engine::{Committed, Plan, commit, load_patiently, next_snapshot, seen_by};
 pub use error::CommitError;
 pub use fence::Fence;
 pub use halt::Halt;

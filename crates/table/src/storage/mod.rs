@@ -43,8 +43,8 @@ pub use properties::SettingsError;
 pub use s3::{AbandonedUploads, aws_credentials, aws_region};
 pub use settings::{Environment, OpenError, StorageSettings, Store};
 pub use stores::{Lookup, StoresSettings};
-pub(crate) use uri::canonical;
 use uri::BaseUri;
+pub(crate) use uri::canonical;
 pub use writer::requests_to_write;
 
 /// A `FileIO` over `store`, whose requests are added to `counters`.

@@ -1,5 +1,5 @@
-//! The answers to a halt (commit protocol, section 7), each a commit of its own kind, for all jobs and partitions
-//! of the table at once. They raise the generation, so that units which were read before are dropped.
+//! The answers to a halt (commit protocol, section 7), and a rollback that an operator asks for, each a commit of its own
+//! kind, for all jobs and partitions of the table at once. They raise the generation, so that units which were read before are dropped.
 
 mod abandoned;
 mod adopt_topic;
@@ -7,6 +7,7 @@ mod declare_lost;
 mod prefix;
 mod restore_tag;
 mod rewind;
+mod rollback;
 mod truncate;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ pub use adopt_topic::AdoptTopic;
 pub use declare_lost::{DeclareGaps, DeclareMissing};
 pub use restore_tag::{restore_tag, tag_stood_at};
 pub use rewind::Rewind;
+pub use rollback::Rollback;
 pub use truncate::{LogCut, Truncate};
 
 use abandoned::abandoned;

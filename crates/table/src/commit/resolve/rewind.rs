@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use tabletopic_offsets::{Kind, TableState};
+use tabletopic_offsets::{Held, Kind, SnapshotRef, TableState};
 
 use super::{abandoned, held, held_beyond, nearest, prefix, snapshot_ref};
 use crate::commit::append::never_anchored;
@@ -58,23 +58,39 @@ impl Plan<TableState> for Rewind<'_> {
                 }
             }
         };
-        let mut state = tagged.state.next(Kind::Rewind);
-        state
-            .rewind_to(&older, &held, at.snapshot_ref(), at.timestamp_ms)
-            .map_err(|error| Halt::Resolve {
-                table: base.table.ident.clone(),
-                detail: error.to_string(),
-            })?;
-        let note = Note {
-            actor: self.lake.actor.to_string(),
-            reason: self.reason.clone(),
-            abandons_since: since,
-        };
-        Ok(Some(Change {
-            leaving: Leaving::Abandoned(abandoned(base, since)?),
-            ..Change::empty(state, note)
-        }))
+        let reason = self.reason.clone();
+        Ok(Some(rewound(self.lake, base, at, (since, older), &held, reason)?))
     }
+}
+
+/// Progress goes back to `older`, the state of our snapshot `since`; `base` is the table as it is rolled back.
+pub(super) fn rewound(
+    lake: &Lake,
+    base: &Base<TableState>,
+    at: SnapshotAt,
+    (since, older): (Option<SnapshotRef>, TableState),
+    held: &Held,
+    reason: String,
+) -> Result<Change<TableState>, CommitError> {
+    let Some(tagged) = &base.tagged else {
+        return Err(never_anchored(base));
+    };
+    let mut state = tagged.state.next(Kind::Rewind);
+    state
+        .rewind_to(&older, held, at.snapshot_ref(), at.timestamp_ms)
+        .map_err(|error| Halt::Resolve {
+            table: base.table.ident.clone(),
+            detail: error.to_string(),
+        })?;
+    let note = Note {
+        actor: lake.actor.to_string(),
+        reason,
+        abandons_since: since,
+    };
+    Ok(Change {
+        leaving: Leaving::Abandoned(abandoned(base, since)?),
+        ..Change::empty(state, note)
+    })
 }
 
 async fn is_standing(lake: &Lake, base: &Base<TableState>) -> Result<bool, CommitError> {
