@@ -108,7 +108,51 @@ fn unknown(table: &LoadedTable, point: &str) -> CompareError {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    /// Snapshots 7 and 8, an hour apart from 2026-01-01 on; a tag at the first, a branch at the second.
+    fn metadata() -> TableMetadata {
+        const BEGIN: i64 = 1_767_225_600_000;
+        const HOUR: i64 = 3_600_000;
+        let snapshot = |id: i64, at: i64| {
+            json!({"snapshot-id": id, "sequence-number": id, "timestamp-ms": at, "schema-id": 0,
+                "manifest-list": "file:///t/list.avro", "summary": {"operation": "append"}})
+        };
+        let metadata = json!({
+            "format-version": 2, "table-uuid": "9c12d441-03fe-4693-9a96-a0705ddf69c1", "location": "file:///t",
+            "last-sequence-number": 8, "last-updated-ms": BEGIN + HOUR, "last-column-id": 0,
+            "schemas": [{"type": "struct", "schema-id": 0, "fields": []}], "current-schema-id": 0,
+            "partition-specs": [{"spec-id": 0, "fields": []}], "default-spec-id": 0, "last-partition-id": 999,
+            "sort-orders": [{"order-id": 0, "fields": []}], "default-sort-order-id": 0,
+            "current-snapshot-id": 8, "snapshots": [snapshot(7, BEGIN), snapshot(8, BEGIN + HOUR)],
+            "snapshot-log": [{"snapshot-id": 7, "timestamp-ms": BEGIN}, {"snapshot-id": 8, "timestamp-ms": BEGIN + HOUR}],
+            "refs": {"main": {"snapshot-id": 8, "type": "branch"}, "ref-7": {"snapshot-id": 7, "type": "tag"},
+                "ref-8": {"snapshot-id": 8, "type": "branch"}},
+        });
+        serde_json::from_value(metadata).unwrap()
+    }
+
+    #[test]
+    fn a_snapshot_is_named_by_id_time_tag_or_branch() {
+        let metadata = metadata();
+        let found = |point| at(&metadata, point).map(|snapshot| snapshot.snapshot_id());
+        for (point, id) in [
+            ("7", Some(7)),
+            ("9", None),
+            ("2026-01-01T00:59:59.999Z", Some(7)),
+            ("2026-01-01T02:00:00+01:00", Some(8)),
+            ("2030-01-01T00:00:00Z", Some(8)),
+            ("2025-12-31T23:59:59Z", None),
+            ("ref-7", Some(7)),
+            ("ref-8", Some(8)),
+            ("main", Some(8)),
+            ("yesterday", None),
+        ] {
+            assert_eq!(found(point), id, "{point}");
+        }
+    }
 
     #[test]
     fn a_table_has_a_namespace() {
