@@ -161,7 +161,7 @@ fn an_unknown_option_is_a_usage_error() {
 #[test]
 fn every_help_has_an_example() {
     let folder = folder();
-    for command in ["demo", "run", "plan", "check", "resolve"] {
+    for command in ["demo", "run", "plan", "check", "resolve", "compare"] {
         let output = tabletopic(folder.path(), &[command, "--help"]);
         assert_eq!(output.status.code(), Some(0), "{command}");
         let shown = shown(&output);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use tabletopic_audit::compare::CompareError;
 use tabletopic_catalog::CatalogError;
 use tabletopic_ingest::dead_letters::DeadLettersError;
 use tabletopic_ingest::observe::look::LookError;
@@ -29,6 +30,8 @@ pub enum Exit {
     Failed = 1,
     /// Fix the configuration or the command line (clap uses the same number).
     Configuration = 2,
+    /// What was compared is not the same.
+    Differs = 3,
     /// Something stands still until somebody has looked.
     Halted = 4,
     /// Something that cannot be reached now: try again later.
@@ -54,9 +57,10 @@ impl Exit {
         let place = |exit: &Self| match exit {
             Self::Configuration => 0,
             Self::Failed => 1,
-            Self::Halted => 2,
-            Self::Later => 3,
-            Self::Done => 4,
+            Self::Differs => 2,
+            Self::Halted => 3,
+            Self::Later => 4,
+            Self::Done => 5,
         };
         exits.into_iter().min_by_key(place).unwrap_or(Self::Done)
     }
@@ -85,6 +89,8 @@ impl Exit {
         let unavailable = unavailable
             || maintained.is_some_and(MaintainError::is_transient)
             || orphans.is_some_and(OrphansError::is_transient);
+        let compared = error.downcast_ref::<CompareError>();
+        let unavailable = unavailable || compared.is_some_and(CompareError::is_transient);
         let trino = error.downcast_ref::<TrinoError>();
         let unavailable = unavailable || trino.is_some_and(TrinoError::is_transient);
         let halted = maintained.is_some_and(MaintainError::is_halt)
@@ -98,6 +104,7 @@ impl Exit {
             || maintained.is_some_and(MaintainError::is_no_such_table)
             || orphans.is_some_and(OrphansError::is_misuse)
             || trino.is_some_and(TrinoError::is_misuse)
+            || compared.is_some_and(CompareError::is_misuse)
             || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))
             || error.is::<UsageError>()
             || error.is::<SettingsError>()

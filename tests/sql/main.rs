@@ -10,6 +10,7 @@
 mod answers;
 mod arranged;
 mod compaction;
+mod compare;
 mod deletes;
 mod errors;
 mod health;

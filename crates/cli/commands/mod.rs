@@ -3,6 +3,7 @@
 mod catalog;
 mod check;
 mod columns;
+mod compare;
 mod dead_letters;
 mod demo;
 pub mod maintain;
@@ -35,6 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::DeadLetters(letters) => dead_letters::run(&args.config, letters),
         Command::Status(status) => status::run(&args.config, status),
         Command::Sql(sql) => sql::run(&args.config, sql),
+        Command::Compare(compared) => compare::run(&args.config, compared),
         Command::Compact(compact) => maintain::compact::run(&args.config, compact),
         Command::Expire(expire) => maintain::expire::run(&args.config, expire),
         Command::Manifests(manifests) => maintain::manifests::run(&args.config, manifests),

@@ -94,10 +94,18 @@ impl Survey {
     /// # Errors
     /// Those of reading manifests.
     pub async fn of(lake: &Lake, table: LoadedTable) -> Result<Option<Self>, CommitError> {
+        match table.metadata.snapshot_for_ref(MAIN_BRANCH).cloned() {
+            Some(snapshot) => Ok(Some(Self::at(lake, table, snapshot).await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// What was live at a snapshot.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub async fn at(lake: &Lake, table: LoadedTable, snapshot: SnapshotRef) -> Result<Self, CommitError> {
         let metadata = table.metadata.clone();
-        let Some(snapshot) = metadata.snapshot_for_ref(MAIN_BRANCH).cloned() else {
-            return Ok(None);
-        };
         let manifests = live::manifests(lake, &metadata, &snapshot)
             .await
             .map_err(of_file("manifest list", snapshot.manifest_list()))?;
@@ -146,13 +154,13 @@ impl Survey {
                 .files
                 .sort_unstable_by(|a, b| (a.sequence_number, &a.path).cmp(&(b.sequence_number, &b.path)));
         }
-        Ok(Some(Self {
+        Ok(Self {
             deletes: DeleteIndex::new(&metadata, deletes)?,
             table,
             snapshot,
             partitions,
             manifests,
-        }))
+        })
     }
 
     /// A partition value as paths have it, such as `created_at_day=2026-01-31`; empty in tables without partitions.

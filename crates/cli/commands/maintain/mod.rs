@@ -67,7 +67,7 @@ pub fn memory(config: &Config) -> Allowance {
 }
 
 /// For rows that are sorted.
-fn sort_memory(config: &Config) -> usize {
+pub fn sort_memory(config: &Config) -> usize {
     part(config)
 }
 

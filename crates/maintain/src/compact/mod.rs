@@ -21,8 +21,8 @@ use tabletopic_table::commit::{Replacement, Waiting, load_patiently};
 use tabletopic_table::read::{DeleteFiles, Memory};
 use tokio::sync::Mutex;
 
-use arrange::{Arrangement, Sorter};
-pub use arrange::{Layout, SortColumns};
+use arrange::Arrangement;
+pub use arrange::{Layout, SortColumns, Sorted, Sorter};
 pub use choose::{Arranged, Piece, Policy, choose};
 pub use cost::{Cost, Requests};
 use output::discard;

@@ -210,7 +210,9 @@ impl Task<'_> {
     async fn arrange(&self, ranking: &Ranking, output: &mut Output<'_>) -> Result<(), MaintainError> {
         let (send, rows) = mpsc::channel(WAITING);
         let (sorter, batch) = (self.rewrite.sorter, batch_rows(self.piece));
-        let mut sorted = sorter.sort(ranking.schema(), ranking.options(), batch, rows)?;
+        let mut sorted = sorter
+            .sort(ranking.schema(), ranking.options(), batch, rows)?
+            .rows;
         let read = async move {
             let mut read = 0;
             for file in &self.piece.files {

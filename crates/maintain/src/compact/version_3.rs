@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use iceberg::spec::{FormatVersion, NestedFieldRef, SchemaRef, TableMetadata, Type};
+use iceberg::spec::{FormatVersion, SchemaRef, TableMetadata};
 use tabletopic_table::read::{Lineage, OpenFile, with_lineage};
 
 use crate::MaintainError;
@@ -63,56 +63,12 @@ pub fn inherited(file: &FileEntry) -> Lineage {
 /// # Errors
 /// A column with an `initial-default` that the file does not have.
 pub fn check_defaults(schema: &SchemaRef, path: &str, file: &OpenFile) -> Result<(), MaintainError> {
-    let missing = with_default(schema.as_struct().fields())
-        .into_iter()
-        .find(|field| !file.has_leaf(field.id));
-    match missing {
+    match file.lacks_default(schema) {
         None => Ok(()),
         Some(field) => Err(MaintainError::Unsupported(format!(
             "{path} has no column {}, which has an initial-default, and such values are not written here; rewrite it with \
              the engine that added the column",
             field.name
         ))),
-    }
-}
-
-/// The fields of simple types that have an initial default, also inside of others.
-fn with_default(fields: &[NestedFieldRef]) -> Vec<&NestedFieldRef> {
-    let mut found = Vec::new();
-    for field in fields {
-        match field.field_type.as_ref() {
-            Type::Primitive(_) if field.initial_default.is_some() => found.push(field),
-            Type::Primitive(_) => {}
-            Type::Struct(inner) => found.extend(with_default(inner.fields())),
-            Type::List(list) => found.extend(with_default(std::slice::from_ref(&list.element_field))),
-            Type::Map(map) => {
-                found.extend(with_default(std::slice::from_ref(&map.key_field)));
-                found.extend(with_default(std::slice::from_ref(&map.value_field)));
-            }
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use iceberg::spec::{Literal, NestedField, PrimitiveType, Schema, StructType};
-
-    use super::*;
-
-    #[test]
-    fn defaults_are_found_inside_of_structs() {
-        let long = |id, name: &str| NestedField::optional(id, name, Type::Primitive(PrimitiveType::Long));
-        let inner = long(3, "b").with_initial_default(Literal::long(7));
-        let outer = NestedField::optional(2, "s", Type::Struct(StructType::new(vec![inner.into()])));
-        let schema = Schema::builder()
-            .with_fields([long(1, "a").into(), outer.into()])
-            .build()
-            .unwrap();
-        let found: Vec<i32> = with_default(schema.as_struct().fields())
-            .iter()
-            .map(|field| field.id)
-            .collect();
-        assert_eq!(found, [3]);
     }
 }

@@ -5,6 +5,7 @@
 //! again.
 
 mod columns;
+mod defaults;
 mod deletes;
 mod deletion_vector;
 mod error;

@@ -14,7 +14,7 @@ use iceberg::spec::{NullOrder, PartitionSpec, Schema, SortDirection, TableMetada
 use tabletopic_table::partition::Keys;
 
 pub use layout::{Layout, SortColumns};
-pub use sorter::Sorter;
+pub use sorter::{Sorted, Sorter};
 
 use crate::MaintainError;
 use z_order::z_order;

@@ -39,8 +39,8 @@ impl Sorter {
         }
     }
 
-    /// What comes through `rows`, which have `schema`, in the order of their first columns. It begins once there is no
-    /// more to come. `batch`: rows of one that comes out.
+    /// What comes through `rows`, which have `schema`, in the order of their first columns. `batch`: rows of one that
+    /// comes out.
     ///
     /// # Errors
     /// Those of planning.
@@ -50,7 +50,7 @@ impl Sorter {
         options: &[SortOptions],
         batch: usize,
         rows: mpsc::Receiver<RecordBatch>,
-    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+    ) -> Result<Sorted, DataFusionError> {
         let by = options.iter().enumerate().map(|(at, options)| {
             let column = Column::new(schema.field(at).name(), at);
             PhysicalSortExpr::new(Arc::new(column), *options)
@@ -72,7 +72,26 @@ impl Sorter {
         let context = TaskContext::default()
             .with_session_config(SessionConfig::new().with_batch_size(batch))
             .with_runtime(runtime.build_arc()?);
-        sort.execute(0, Arc::new(context))
+        Ok(Sorted {
+            rows: sort.execute(0, Arc::new(context))?,
+            sort,
+        })
+    }
+}
+
+/// Rows on their way out of a sort.
+pub struct Sorted {
+    /// They begin once there is no more to come in.
+    pub rows: SendableRecordBatchStream,
+    sort: SortExec,
+}
+
+impl Sorted {
+    /// Bytes that were written to temporary files so far.
+    pub fn spilled(&self) -> u64 {
+        let metrics = self.sort.metrics();
+        let spilled = metrics.and_then(|metrics| metrics.spilled_bytes());
+        spilled.map_or(0, |bytes| bytes as u64)
     }
 }
 

@@ -1,0 +1,3 @@
+//! What proves what a table holds.
+
+pub mod compare;
