@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use tabletopic_audit::verify::VerifyError;
 use tabletopic_catalog::CatalogError;
 use tabletopic_ingest::dead_letters::DeadLettersError;
 use tabletopic_ingest::observe::look::LookError;
@@ -28,6 +29,8 @@ pub enum Exit {
     Failed = 1,
     /// Fix the configuration or the command line (clap uses the same number).
     Configuration = 2,
+    /// What was judged is not as it should be.
+    Differs = 3,
     /// Something stands still until somebody has looked.
     Halted = 4,
     /// Something that cannot be reached now: try again later.
@@ -53,9 +56,10 @@ impl Exit {
         let place = |exit: &Self| match exit {
             Self::Configuration => 0,
             Self::Failed => 1,
-            Self::Halted => 2,
-            Self::Later => 3,
-            Self::Done => 4,
+            Self::Differs => 2,
+            Self::Halted => 3,
+            Self::Later => 4,
+            Self::Done => 5,
         };
         exits.into_iter().min_by_key(place).unwrap_or(Self::Done)
     }
@@ -83,10 +87,13 @@ impl Exit {
         let unavailable = unavailable
             || maintained.is_some_and(MaintainError::is_transient)
             || orphans.is_some_and(OrphansError::is_transient);
+        let verified = error.downcast_ref::<VerifyError>();
+        let unavailable = unavailable || verified.is_some_and(VerifyError::is_transient);
         let trino = error.downcast_ref::<TrinoError>();
         let unavailable = unavailable || trino.is_some_and(TrinoError::is_transient);
         let halted = maintained.is_some_and(MaintainError::is_halt)
             || orphans.is_some_and(OrphansError::is_halt)
+            || verified.is_some_and(VerifyError::is_halt)
             || matches!(
                 error.downcast_ref(),
                 Some(DeadLettersError::Commit(CommitError::Halt(_)))
@@ -94,6 +101,7 @@ impl Exit {
         let misconfigured = error.is::<ConfigError>()
             || maintained.is_some_and(MaintainError::is_no_such_table)
             || orphans.is_some_and(OrphansError::is_misuse)
+            || verified.is_some_and(VerifyError::is_misuse)
             || trino.is_some_and(TrinoError::is_misuse)
             || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))
             || error.is::<UsageError>()

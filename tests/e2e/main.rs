@@ -52,6 +52,7 @@ mod sparse_logs;
 mod status;
 mod thousands;
 mod upkeep;
+mod verify;
 
 /// The binary under test.
 const TABLETOPIC: &str = env!("CARGO_BIN_EXE_tabletopic");

@@ -11,6 +11,7 @@ mod resolve;
 mod run;
 mod sql;
 mod status;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -32,6 +33,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Resolve(resolve) => resolve::run(&args.config, resolve),
         Command::DeadLetters(letters) => dead_letters::run(&args.config, letters),
         Command::Status(status) => status::run(&args.config, status),
+        Command::Verify(verify) => verify::run(&args.config, verify),
         Command::Sql(sql) => sql::run(&args.config, sql),
         Command::Compact(compact) => maintain::compact::run(&args.config, compact),
         Command::Expire(expire) => maintain::expire::run(&args.config, expire),

@@ -1,0 +1,3 @@
+//! What proves what a table holds, and says on what the proof rests.
+
+pub mod verify;
