@@ -31,6 +31,21 @@ impl VerifyError {
         }
     }
 
+    /// The file whose rows could not be read, and why; `None` if it was something else.
+    pub(super) fn of_data_file(&self) -> Option<(String, String)> {
+        match self {
+            Self::Read(
+                ReadError::File { file, .. }
+                | ReadError::ColumnType { file, .. }
+                | ReadError::DeleteFile { file, .. },
+            ) => Some((file.clone(), self.to_string())),
+            Self::Read(ReadError::Memory(_) | ReadError::Iceberg(_))
+            | Self::Commit(_)
+            | Self::Store(_)
+            | Self::NoSuchSnapshot { .. } => None,
+        }
+    }
+
     /// Whether what was asked for is not there.
     pub fn is_misuse(&self) -> bool {
         matches!(

@@ -14,6 +14,7 @@ mod budget;
 mod deleted;
 mod error;
 mod files;
+mod findings;
 mod ledger;
 mod letters;
 mod offsets;

@@ -289,3 +289,105 @@ fn type_of(metadata: &TableMetadata, id: i32) -> Option<PrimitiveType> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
+    use bytes::Bytes;
+    use iceberg::spec::{DataContentType, DataFileBuilder, DataFileFormat};
+    use parquet::arrow::{ArrowWriter, PARQUET_FIELD_ID_META_KEY};
+    use parquet::file::metadata::ParquetMetaDataReader;
+
+    use super::*;
+
+    fn footer(offsets: Vec<Option<i64>>, text: &str) -> ParquetMetaData {
+        let field = |name: &str, ty, id: i32| {
+            let id = HashMap::from([(PARQUET_FIELD_ID_META_KEY.to_owned(), id.to_string())]);
+            Field::new(name, ty, true).with_metadata(id)
+        };
+        let schema = ArrowSchema::new(vec![
+            field("offset", DataType::Int64, 1),
+            field("text", DataType::Utf8, 2),
+        ]);
+        let texts = vec![text; offsets.len()];
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(offsets)),
+            Arc::new(StringArray::from(texts)),
+        ];
+        let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
+        let mut file = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+        ParquetMetaDataReader::new()
+            .parse_and_finish(&Bytes::from(file))
+            .unwrap()
+    }
+
+    fn found(footer: &ParquetMetaData, change: impl Fn(&mut DataFileBuilder)) -> Vec<String> {
+        let mut entry = DataFileBuilder::default();
+        entry
+            .content(DataContentType::Data)
+            .file_path("f".to_owned())
+            .file_format(DataFileFormat::Parquet)
+            .file_size_in_bytes(1)
+            .record_count(3)
+            .null_value_counts(HashMap::from([(1, 1), (2, 0)]))
+            .lower_bounds(HashMap::from([(1, Datum::long(5)), (2, Datum::string("aa"))]))
+            .upper_bounds(HashMap::from([(1, Datum::long(9)), (2, Datum::string("ab"))]));
+        change(&mut entry);
+        let columns = columns(footer);
+        let entry = entry.build().unwrap();
+        let wrong = columns
+            .iter()
+            .flat_map(|(id, column)| [column.nulls_differ(&entry, *id), column.outside(&entry, *id)]);
+        wrong.flatten().collect()
+    }
+
+    #[test]
+    fn bounds_may_be_wider_and_never_narrower() {
+        let footer = footer(vec![Some(5), None, Some(9)], "aa");
+        assert_eq!(found(&footer, |_| {}), Vec::<String>::new());
+        let wider = |entry: &mut DataFileBuilder| {
+            entry.lower_bounds(HashMap::from([(1, Datum::long(0)), (2, Datum::string("a"))]));
+        };
+        assert_eq!(found(&footer, wider), Vec::<String>::new());
+        let narrower = |entry: &mut DataFileBuilder| {
+            entry.upper_bounds(HashMap::from([(1, Datum::long(8)), (2, Datum::string("a"))]));
+        };
+        assert_eq!(
+            found(&footer, narrower),
+            [
+                "column offset has 9 above the upper bound 8",
+                "column text has \"aa\" above the upper bound \"a\""
+            ]
+        );
+        let nulls = |entry: &mut DataFileBuilder| {
+            entry.null_value_counts(HashMap::from([(1, 2)]));
+        };
+        assert_eq!(
+            found(&footer, nulls),
+            ["column offset is null 1 times, and by the entry 2 times"]
+        );
+    }
+
+    #[test]
+    fn statistics_are_read_as_the_type_that_the_table_has_today() {
+        let of = |bytes: &[u8], ty| datum(bytes, &ty, false);
+        assert_eq!(
+            of(&7_i32.to_le_bytes(), PrimitiveType::Long),
+            Some(Datum::long(7)),
+            "it was widened"
+        );
+        assert_eq!(of(&7_i64.to_le_bytes(), PrimitiveType::Int), None);
+        assert_eq!(
+            of(&f64::NAN.to_le_bytes(), PrimitiveType::Double),
+            None,
+            "it bounds nothing"
+        );
+    }
+}

@@ -197,6 +197,38 @@ struct Probed {
     new: bool,
 }
 
+/// Bytes of a file, as the store has it; `None` if it is not there.
+///
+/// # Errors
+/// The store does not answer.
+async fn size(lake: &Lake, path: &str) -> Result<Option<u64>, VerifyError> {
+    let input = lake.file_io.new_input(path)?;
+    match input.metadata().await {
+        Ok(found) => Ok(Some(found.size)),
+        Err(_) if !input.exists().await? => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn missing(path: &str) -> Finding {
+    let says = format!("{path} is not there; restore it from a backup, or have its rows read again");
+    Finding::failed(MISSING, says).in_file(path)
+}
+
+/// What it means that the rows of a file could not be read.
+///
+/// # Errors
+/// The store does not answer: nothing is wrong with the file then.
+pub async fn unreadable(lake: &Lake, path: &str, why: &str) -> Result<Finding, VerifyError> {
+    Ok(match size(lake, path).await? {
+        None => missing(path),
+        Some(_) => {
+            let says = format!("the rows of {path} can't be read: {why}; restore it from a backup");
+            Finding::failed("unreadable", says).in_file(path)
+        }
+    })
+}
+
 /// Looks whether a file is there, and compares its entry with its footer. Files that are not `new` are not looked at.
 async fn probe(
     lake: &Lake,
@@ -214,16 +246,13 @@ async fn probe(
     if !new {
         return Ok(probed);
     }
-    let input = lake.file_io.new_input(path)?;
-    probed.bytes = match input.metadata().await {
-        Ok(found) => found.size,
-        Err(_) if !input.exists().await? => {
-            let says = format!("{path} is not there; restore it from a backup, or have its rows read again");
-            probed.findings.push(Finding::failed(MISSING, says).in_file(path));
+    probed.bytes = match size(lake, path).await? {
+        Some(bytes) => bytes,
+        None => {
+            probed.findings.push(missing(path));
             probed.readable = false;
             return Ok(probed);
         }
-        Err(error) => return Err(error.into()),
     };
     if probed.bytes != file.file_size_in_bytes() {
         let says = format!(
@@ -234,6 +263,14 @@ async fn probe(
         probed.findings.push(Finding::failed("size", says).in_file(path));
     }
     if file.file_format() != DataFileFormat::Parquet {
+        // Deletion vectors are read with the rows that they take.
+        if file.content_type() == DataContentType::Data {
+            let says = format!("{path} is no Parquet file: its rows are not judged");
+            probed
+                .findings
+                .push(Finding::note("other-format", says).in_file(path));
+            probed.readable = false;
+        }
         return Ok(probed);
     }
     match read_footer(lake, path, probed.bytes).await {

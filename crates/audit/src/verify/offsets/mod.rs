@@ -16,7 +16,7 @@ pub use read::Rows;
 use windows::windows;
 
 use super::error::VerifyError;
-use super::files::{File, Inventory};
+use super::files::{self, File, Inventory};
 use super::verdict::Findings;
 use super::{Progress, Since};
 
@@ -72,25 +72,11 @@ impl Passes<'_> {
                 seen.unreadable += 1;
                 continue;
             }
-            let mut kept: u64 = 0;
-            let without = self
-                .rows
-                .live(file, |run| {
-                    kept += run.offsets.intersection(window).map_or(0, |both| both.len());
-                    lines.add(&run);
-                })
-                .await?;
-            if window.contains(file.offsets.map_or(i64::MIN, |offsets| offsets.start)) {
-                seen.without_offset += without;
-            }
-            if self.rows.has_deletes(file) {
-                let mut there: u64 = 0;
-                self.rows
-                    .all(file, |run| {
-                        there += run.offsets.intersection(window).map_or(0, |both| both.len())
-                    })
-                    .await?;
-                seen.taken += there.saturating_sub(kept);
+            if let Err(error) = self.file(file, &mut lines, seen).await {
+                let (path, why) = error.of_data_file().ok_or(error)?;
+                seen.findings
+                    .add(files::unreadable(self.rows.lake, &path, &why).await?);
+                seen.unreadable += 1;
             }
             self.progress.done("data files", done, all);
         }
@@ -101,6 +87,26 @@ impl Passes<'_> {
         seen.doubles.append(&mut lines.doubles);
         seen.findings.append(std::mem::take(&mut lines.findings));
         Ok(lines)
+    }
+
+    async fn file(&self, file: &File, lines: &mut Lines, seen: &mut Seen) -> Result<(), VerifyError> {
+        let window = lines.window;
+        let inside = |run: &lines::Run| run.offsets.intersection(window).map_or(0, |both| both.len());
+        let mut kept: u64 = 0;
+        let live = |run| {
+            kept += inside(&run);
+            lines.add(&run);
+        };
+        let without = self.rows.live(file, live).await?;
+        if window.contains(file.offsets.map_or(i64::MIN, |offsets| offsets.start)) {
+            seen.without_offset += without;
+        }
+        if self.rows.has_deletes(file) {
+            let mut there: u64 = 0;
+            self.rows.all(file, |run| there += inside(&run)).await?;
+            seen.taken += there.saturating_sub(kept);
+        }
+        Ok(())
     }
 
     /// Says which files have the offsets that are there twice.

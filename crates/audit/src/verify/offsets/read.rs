@@ -24,7 +24,7 @@ use crate::verify::{OFFSET, PARTITION, TOPIC};
 
 /// Reads files of one snapshot.
 pub struct Rows<'a> {
-    lake: &'a Lake,
+    pub lake: &'a Lake,
     index: &'a DeleteIndex,
     deletes: DeleteFiles,
     memory: Budget,
