@@ -70,6 +70,10 @@ pub enum Command {
     #[command(after_help = STATUS_EXAMPLE)]
     Status(Status),
 
+    /// Prove what a table holds: each record once, from the table alone, and against the broker where it can be reached
+    #[command(after_help = VERIFY_EXAMPLE)]
+    Verify(Verify),
+
     /// Ask the tables in SQL: a shell, or one answer
     #[command(after_help = SQL_EXAMPLE)]
     Sql(Sql),
@@ -342,6 +346,24 @@ pub struct Status {
     pub health: Vec<String>,
 
     /// How to print the report
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+#[derive(Debug, Arguments)]
+pub struct Verify {
+    /// A table of the catalog; of one that no topic feeds from here, only the files are judged
+    pub table: String,
+
+    /// Leave the broker out: the verdict rests on the table alone
+    #[arg(long)]
+    pub offline: bool,
+
+    /// Judge only what is younger than this snapshot of ours, which was verified before
+    #[arg(long, value_name = "SNAPSHOT", allow_negative_numbers = true)]
+    pub since: Option<i64>,
+
+    /// How to print the verdict
     #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
 }
@@ -768,6 +790,18 @@ knows, such as a bad record that stopped a partition, is in that service's log.
 
 Exit codes: 0 nothing stands still, 1 failed, 2 configuration or usage, 4 something is halted, 5 the catalog or the
 brokers cannot be reached now";
+
+const VERIFY_EXAMPLE: &str = "\
+Examples:
+  tabletopic verify shop.orders
+  tabletopic verify shop.orders --offline --output json
+  tabletopic verify shop.orders --since 5433286491823421187    (only what was added after that snapshot)
+
+It reads the manifests, the footers of all files, and the columns of Kafka of all rows, and changes nothing. `run` may go
+on meanwhile: one snapshot is judged. docs/verify.md has the checks, and what to do about a finding.
+
+Exit codes: 0 proven; 1 failed; 2 configuration or usage; 3 the table is not as it should be; 4 it is halted; 5 the
+catalog or the store cannot be reached now";
 
 const SQL_EXAMPLE: &str = "\
 Examples:

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use tabletopic_audit::compare::CompareError;
+use tabletopic_audit::verify::VerifyError;
 use tabletopic_catalog::CatalogError;
 use tabletopic_ingest::dead_letters::DeadLettersError;
 use tabletopic_ingest::observe::look::LookError;
@@ -30,7 +31,7 @@ pub enum Exit {
     Failed = 1,
     /// Fix the configuration or the command line (clap uses the same number).
     Configuration = 2,
-    /// What was compared is not the same.
+    /// What was judged is not as it should be, or what was compared not the same.
     Differs = 3,
     /// Something stands still until somebody has looked.
     Halted = 4,
@@ -91,10 +92,13 @@ impl Exit {
             || orphans.is_some_and(OrphansError::is_transient);
         let compared = error.downcast_ref::<CompareError>();
         let unavailable = unavailable || compared.is_some_and(CompareError::is_transient);
+        let verified = error.downcast_ref::<VerifyError>();
+        let unavailable = unavailable || verified.is_some_and(VerifyError::is_transient);
         let trino = error.downcast_ref::<TrinoError>();
         let unavailable = unavailable || trino.is_some_and(TrinoError::is_transient);
         let halted = maintained.is_some_and(MaintainError::is_halt)
             || orphans.is_some_and(OrphansError::is_halt)
+            || verified.is_some_and(VerifyError::is_halt)
             || matches!(
                 error.downcast_ref(),
                 Some(DeadLettersError::Commit(CommitError::Halt(_)))
@@ -103,6 +107,7 @@ impl Exit {
         let misconfigured = error.is::<ConfigError>()
             || maintained.is_some_and(MaintainError::is_no_such_table)
             || orphans.is_some_and(OrphansError::is_misuse)
+            || verified.is_some_and(VerifyError::is_misuse)
             || trino.is_some_and(TrinoError::is_misuse)
             || compared.is_some_and(CompareError::is_misuse)
             || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))

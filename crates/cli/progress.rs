@@ -2,8 +2,8 @@
 //! a terminal, a log line every ten seconds elsewhere. Of work that has an end: how many bytes of it are done.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -53,6 +53,20 @@ impl Progress {
             what,
             total,
             done: AtomicU64::new(0),
+        }
+    }
+
+    /// Shows how many are done of things that are counted, of one kind after the other.
+    pub fn of_counted(&self, what: String) -> Counted {
+        if let Some(bar) = &self.0 {
+            let style = ProgressStyle::with_template("{spinner} {msg} {wide_bar} {pos} of {len}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            bar.enable_steady_tick(ON_A_TERMINAL / 4);
+        }
+        Counted {
+            bar: self.0.clone(),
+            what,
+            told: Mutex::new(Instant::now()),
         }
     }
 
@@ -153,6 +167,37 @@ impl Bytes {
 }
 
 impl Drop for Bytes {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Work on things that are counted. Gone from the terminal when it is dropped.
+pub struct Counted {
+    bar: Option<ProgressBar>,
+    what: String,
+    /// When a log line said so last.
+    told: Mutex<Instant>,
+}
+
+impl Counted {
+    pub fn set(&self, kind: &str, done: u64, all: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(all);
+            bar.set_position(done);
+            return bar.set_message(format!("{}: {kind}", self.what));
+        }
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.elapsed() >= ELSEWHERE {
+            *told = Instant::now();
+            tracing::info!("{}: {done} of {all} {kind}", self.what);
+        }
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

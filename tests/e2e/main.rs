@@ -53,6 +53,7 @@ mod status;
 mod taken_back;
 mod thousands;
 mod upkeep;
+mod verify;
 
 /// The binary under test.
 const TABLETOPIC: &str = env!("CARGO_BIN_EXE_tabletopic");

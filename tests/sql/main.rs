@@ -22,6 +22,7 @@ mod output;
 mod page;
 mod pruning;
 mod shell;
+mod verify;
 
 /// The binary under test.
 const TABLETOPIC: &str = env!("CARGO_BIN_EXE_tabletopic");

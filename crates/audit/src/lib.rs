@@ -1,3 +1,4 @@
-//! What proves what a table holds.
+//! What proves what a table holds, and says on what the proof rests.
 
 pub mod compare;
+pub mod verify;

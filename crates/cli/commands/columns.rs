@@ -5,6 +5,7 @@ use std::fmt;
 use anstyle::Style;
 
 /// One cell of a line.
+#[derive(Clone)]
 pub struct Cell {
     text: String,
     style: Style,

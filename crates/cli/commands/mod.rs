@@ -13,6 +13,7 @@ mod rollback;
 mod run;
 mod sql;
 mod status;
+mod verify;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -35,6 +36,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Rollback(rollback) => rollback::run(&args.config, rollback),
         Command::DeadLetters(letters) => dead_letters::run(&args.config, letters),
         Command::Status(status) => status::run(&args.config, status),
+        Command::Verify(verify) => verify::run(&args.config, verify),
         Command::Sql(sql) => sql::run(&args.config, sql),
         Command::Compare(compared) => compare::run(&args.config, compared),
         Command::Compact(compact) => maintain::compact::run(&args.config, compact),

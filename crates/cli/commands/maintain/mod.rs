@@ -46,7 +46,7 @@ pub async fn tables(config: &Config, names: &[String]) -> anyhow::Result<(Lake, 
     Ok((lake, named(names)?))
 }
 
-fn named(names: &[String]) -> anyhow::Result<Vec<TableIdent>> {
+pub fn named(names: &[String]) -> anyhow::Result<Vec<TableIdent>> {
     let tables = names.iter().map(|name| {
         let parts: Vec<&str> = name.split('.').collect();
         TableIdent::from_strs(&parts)
@@ -71,6 +71,6 @@ pub fn sort_memory(config: &Config) -> usize {
     part(config)
 }
 
-fn part(config: &Config) -> usize {
+pub fn part(config: &Config) -> usize {
     usize::try_from(config.memory_budget / PART).unwrap_or(usize::MAX)
 }

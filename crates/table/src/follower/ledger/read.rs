@@ -104,6 +104,56 @@ impl<'a> Ledger<'a> {
         Ok(Vec::new())
     }
 
+    /// The entries above one sequence number and up to another, oldest first.
+    ///
+    /// # Errors
+    /// Those of reading the ledger.
+    pub async fn between(&self, above: i64, up_to: i64) -> Result<Vec<Recorded>, CommitError> {
+        let number = || Reference::new("sequence_number");
+        let window = number()
+            .greater_than(Datum::long(above))
+            .and(number().less_than_or_equal_to(Datum::long(up_to.min(self.drained))));
+        let mut entries = match above < self.drained {
+            true => self.scan(window).await?,
+            false => Vec::new(),
+        };
+        entries.reverse();
+        let pending = self.waiting().filter(|entry| {
+            let number = entry.stamp.snapshot.sequence_number;
+            above < number && number <= up_to
+        });
+        entries.extend(pending.map(Recorded::from));
+        Ok(entries)
+    }
+
+    /// All entries of these kinds.
+    ///
+    /// # Errors
+    /// Those of reading the ledger.
+    pub async fn of_kinds(&self, kinds: &[Kind]) -> Result<Vec<Recorded>, CommitError> {
+        let names = kinds
+            .iter()
+            .map(|kind| Reference::new("kind").equal_to(Datum::string(kind.name())));
+        let rows = names.reduce(Predicate::or).unwrap_or(Predicate::AlwaysFalse);
+        let mut entries = self.scan(rows).await?;
+        // One that has drained a newer state has its entries as well.
+        let pending = self.waiting().filter(|entry| kinds.contains(&entry.kind));
+        entries.extend(pending.map(Recorded::from));
+        Ok(entries)
+    }
+
+    /// Whether there is a ledger: without one, all that is known is what waits for it.
+    pub fn is_there(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// What the table does not have yet.
+    fn waiting(&self) -> impl Iterator<Item = &'a LedgerEntry> {
+        let drained = self.drained;
+        let pending = self.pending.iter();
+        pending.filter(move |entry| entry.stamp.snapshot.sequence_number > drained)
+    }
+
     /// What was taken back because a log was cut.
     ///
     /// # Errors

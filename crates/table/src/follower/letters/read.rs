@@ -29,6 +29,8 @@ pub struct Letters<'a> {
     waiting: Vec<&'a PendingFile>,
     /// Of letters in the table.
     removals: Vec<&'a PendingRemoval>,
+    /// The sequence number of the main table up to which the table has them.
+    drained: i64,
 }
 
 /// The columns that every batch begins with.
@@ -54,6 +56,7 @@ impl<'a> Letters<'a> {
                 table,
                 waiting: Vec::new(),
                 removals: Vec::new(),
+                drained: 0,
             });
         };
         let mut drained = 0;
@@ -71,7 +74,13 @@ impl<'a> Letters<'a> {
             table,
             waiting: files.filter(|file| waits(file.snapshot)).collect(),
             removals: removals.filter(|removal| waits(removal.snapshot)).collect(),
+            drained,
         })
+    }
+
+    /// Up to which sequence number of `main` the dead-letter table holds everything. It may be newer than `main` was.
+    pub fn drained(&self) -> i64 {
+        self.drained
     }
 
     /// Reads the letters that meet `filter`: where each is from (see [`Addresses`]), and these columns of

@@ -1,0 +1,94 @@
+//! Which ranges of the ledger count: what answers to halts abandoned or took back is left out.
+
+use tabletopic_offsets::{Kind, LedgerRange, Offset, OffsetRange, Recorded};
+
+/// What is to be known before the ranges are read: which of them count.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// From the snapshot that was gone on from, to the answer itself; and whether it was a rewind.
+    abandoned: Vec<(i64, i64, bool)>,
+    cuts: Vec<(i64, LedgerRange)>,
+    /// Answers after which the ledger's counts need not be the state's any more.
+    pub recounted: bool,
+    pub redriven: bool,
+    /// The newest answer that counted the rows anew.
+    pub counted_anew: i64,
+}
+
+impl Answers {
+    /// Of the entries that are answers, up to the sequence number that is judged.
+    pub fn of(entries: &[Recorded], up_to: i64) -> Self {
+        let mut answers = Self::default();
+        for entry in entries {
+            let number = entry.snapshot.sequence_number;
+            if number > up_to {
+                continue;
+            }
+            match entry.kind {
+                Kind::Rewind | Kind::DeclareLost => {
+                    answers.recounted = true;
+                    if let Some(since) = entry.abandons_since {
+                        answers
+                            .abandoned
+                            .push((since, number, entry.kind == Kind::Rewind));
+                        if entry.kind == Kind::DeclareLost {
+                            answers.counted_anew = answers.counted_anew.max(number);
+                        }
+                    }
+                }
+                Kind::Replace => {
+                    answers.recounted = true;
+                    answers
+                        .cuts
+                        .extend(entry.ranges.iter().map(|range| (number, range.clone())));
+                }
+                Kind::Redrive => answers.redriven = true,
+                Kind::Anchor | Kind::Append | Kind::Schema | Kind::Maintenance | Kind::Retention => {}
+            }
+        }
+        answers
+    }
+
+    /// The kinds that it is made of.
+    pub const KINDS: [Kind; 4] = [Kind::Rewind, Kind::DeclareLost, Kind::Replace, Kind::Redrive];
+
+    pub fn is_abandoned(&self, number: i64) -> bool {
+        self.abandoned
+            .iter()
+            .any(|(since, at, _)| *since < number && number < *at)
+    }
+
+    pub fn is_rewound(&self, number: i64) -> bool {
+        self.abandoned
+            .iter()
+            .any(|(since, at, rewind)| *rewind && *since < number && number < *at)
+    }
+
+    /// The lowest offset at which the log of a range was cut after it.
+    fn cut(&self, number: i64, range: &LedgerRange) -> Option<Offset> {
+        let later = self.cuts.iter().filter(|(at, cut)| {
+            *at > number
+                && cut.job == range.job
+                && cut.topic == range.topic
+                && cut.topic_id == range.topic_id
+                && cut.partition == range.partition
+        });
+        later.map(|(_, cut)| cut.range.start).min()
+    }
+
+    /// What a range of offsets claims that counts, of a snapshot of this kind; `None` if it claims nothing any more.
+    pub fn claim(&self, kind: Kind, number: i64, range: &LedgerRange) -> Option<OffsetRange> {
+        if !matches!(kind, Kind::Anchor | Kind::Append | Kind::DeclareLost) || self.is_abandoned(number) {
+            return None;
+        }
+        let OffsetRange { start, end } = range.range;
+        let cut = self.cut(number, range).unwrap_or(Offset::MAX);
+        let start = if kind == Kind::Anchor {
+            start.min(cut)
+        } else {
+            start
+        };
+        let claim = OffsetRange::new(start, end.min(cut));
+        (claim.start < claim.end || (kind == Kind::Anchor && claim.start == claim.end)).then_some(claim)
+    }
+}
