@@ -3,7 +3,7 @@
 `rewrite_data_files`, in turns.
 
   compaction.py RESULTS --rounds 5
-  compaction.py RESULTS --files 48 --megabytes 40         row groups that are large enough to be copied as they are
+  compaction.py RESULTS --files 20 --megabytes 40         row groups that are large enough to be copied as they are
   compaction.py RESULTS --files 100 --binary target/release/tabletopic
 
 Appends the figures to RESULTS, one JSON object a line. Between rounds the table is rolled back to what it was, whose files
