@@ -15,6 +15,7 @@ mod azure;
 mod brokers;
 mod catalog;
 mod compaction;
+mod compare;
 mod data;
 mod dead_letters;
 mod demo;
