@@ -16,7 +16,7 @@ const SECOND_DAY: i64 = 1_767_312_000;
 const FIRST_DAY: &str = "decode(value) ->> '$.created_at' < '2026-01-02'";
 
 /// An age for which just the first day is too old.
-fn age() -> String {
+pub fn age() -> String {
     format!("{}s", SystemClock.now() / 1000 - SECOND_DAY)
 }
 

@@ -9,6 +9,7 @@ use tabletopic_testkit::{Topic, eventually};
 
 use crate::TABLETOPIC;
 use crate::feed::{Feed, JSON, POISON, reference};
+use crate::retention::age;
 
 const PAGE: &str = include_str!("../../docs/verify.md");
 
@@ -187,6 +188,45 @@ fn a_lost_row_is_named_by_its_offset_and_a_deleted_one_is_a_note() {
     let counted = &check(&verdict, "rows")["counted"];
     assert_eq!(counted["unexplained"], json!(1), "{verdict:#}");
     assert_eq!(check(&verdict, "broker")["outcome"], "failed", "{verdict:#}");
+}
+
+#[test]
+fn letters_that_became_rows_and_rows_that_are_too_old_are_accounted_for() {
+    let settings = format!("{JSON}\nddl = \"orders.sql\"");
+    let feed = Feed::of(Topic::create("verified-redriven", 2, &[]), &settings);
+    let narrow = "CREATE TABLE orders (id INT, created_at TIMESTAMPTZ)";
+    std::fs::write(feed.lake.path("orders.sql"), narrow).expect("written");
+    feed.produce(60, &[]);
+    feed.catch_up();
+    let before = is_proven(&feed)["judged"]["snapshot_id"].to_string();
+
+    feed.edit("\nddl = \"orders.sql\"", "");
+    let redriven = feed.json(&["dead-letters", &feed.lake.table, "redrive", "--yes"]);
+    feed.produce(60, &[]);
+    feed.catch_up();
+    let verdict = is_proven(&feed);
+    let rows = check(&verdict, "rows")["says"].as_str().expect("words");
+    assert!(rows.starts_with("120 rows"), "{rows}, redriven: {redriven:#}");
+    let (code, since) = verify(&feed, &["--since", &before]);
+    let rows = check(&since, "rows")["says"].as_str().expect("words");
+    assert!(code == 0 && rows.starts_with("60 rows"), "{since:#}");
+
+    let retained = feed.json(&["retain", &feed.lake.table, "--older-than", &age(), "--yes"]);
+    let gone = retained[0]["rows"].as_u64().expect("a number");
+    assert!(gone > 0, "{retained:#}");
+    let (code, verdict) = verify(&feed, &[]);
+    assert_eq!(
+        (code, &check(&verdict, "rows")["outcome"]),
+        (0, &json!("ok")),
+        "{verdict:#}"
+    );
+    let still_there = &check(&verdict, "broker")["counted"]["removed-on-purpose"];
+    assert!(
+        still_there
+            .as_u64()
+            .is_some_and(|records| 0 < records && records <= gone),
+        "{verdict:#}"
+    );
 }
 
 #[test]
