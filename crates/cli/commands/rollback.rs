@@ -10,8 +10,9 @@ use iceberg::TableIdent;
 use serde_json::{Value, json};
 use tabletopic_clock::{Clock, SystemClock};
 use tabletopic_ingest::ask_broker::OnThreads;
-use tabletopic_ingest::resolve::rollback::{Rollback, look, roll_back};
-use tabletopic_ingest::resolve::{Answer, Resolution, resolve};
+use tabletopic_ingest::resolve::Resolution;
+use tabletopic_ingest::resolve::rollback::{Rollback, declare_gone, look, roll_back};
+use tabletopic_offsets::OffsetRange;
 
 use super::resolve::{as_json, sentence};
 use super::{confirm, environment, jobs_of, runtime};
@@ -53,10 +54,10 @@ async fn go_back(config: Config, asked: &args::Rollback) -> anyhow::Result<Exit>
         write!(io::stderr(), "{}", text(&table, "what this does", &would))?;
         confirm(&asked.table)?;
     }
-    let mut done = roll_back(&lake, &table, &would.to, &asked.reason).await?;
+    let mut done = roll_back(&lake, &table, &would, &asked.reason).await?;
     if !would.gone.is_empty() {
         // A commit of its own: until it is made, these partitions stand still and name this answer.
-        let lost = resolve(&lake, &broker, &jobs, Answer::DeclareLost, &asked.reason, false).await?;
+        let lost = declare_gone(&lake, &table, &would, &asked.reason).await?;
         done = together(done, lost);
     }
     let done = Rollback {
@@ -120,7 +121,10 @@ fn gone(rollback: &Rollback) -> String {
     let ranges: Vec<String> = rollback
         .gone
         .iter()
-        .map(|(partition, range)| format!("{partition} from {} to {}", range.start, range.end - 1))
+        .map(|gone| {
+            let OffsetRange { start, end } = gone.range;
+            format!("{} from {start} to {}", gone.topic_partition, end - 1)
+        })
         .collect();
     format!("the topic no longer has these offsets: {}", ranges.join(", "))
 }
@@ -137,9 +141,10 @@ fn json_of(table: &TableIdent, rollback: &Rollback) -> Value {
     let gone: Vec<Value> = rollback
         .gone
         .iter()
-        .map(|(partition, range)| {
+        .map(|gone| {
+            let of = &gone.topic_partition;
             json!({
-                "topic": &*partition.topic, "partition": partition.partition, "start": range.start, "end": range.end,
+                "topic": &*of.topic, "partition": of.partition, "start": gone.range.start, "end": gone.range.end,
             })
         })
         .collect();

@@ -294,6 +294,7 @@ async fn a_rollback_whose_answer_is_lost_is_made_once() {
         let mut plan = Rollback {
             lake: &ours.lake,
             to: heads[0],
+            looked_at: i64::MAX,
             reason: "ticket 42".to_owned(),
         };
         let committed = commit(&ours.lake, &table(), &mut plan, &LogWaiting)

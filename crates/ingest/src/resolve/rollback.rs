@@ -7,7 +7,7 @@ use iceberg::TableIdent;
 use iceberg::spec::SnapshotRef;
 use serde::Serialize;
 use tabletopic_clock::Millis;
-use tabletopic_offsets::{Offset, OffsetRange, TableState, TopicPartition};
+use tabletopic_offsets::{Gap, JobId, Offset, OffsetRange, TableState, TopicPartition};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Base, CommitError, TagState, check_standing, resolve};
 
@@ -52,12 +52,22 @@ impl Point {
 #[derive(Debug, Clone)]
 pub struct Rollback {
     pub to: Point,
-    /// Snapshots of `main` after it: of ours, and of others, whose changes are taken back as well.
+    /// The table's last sequence number when it was looked at.
+    pub looked_at: i64,
+    /// Snapshots after it: of ours, and of others, whose changes are taken back as well.
     pub ours: usize,
     pub others: usize,
     pub resolution: Resolution,
-    /// Of the offsets that are to be read again, those that topics no longer have.
-    pub gone: Vec<(TopicPartition, OffsetRange)>,
+    /// Where topics no longer have what is to be read again: up to the starts of their logs.
+    pub gone: Vec<Gone>,
+}
+
+/// Offsets of one topic partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    pub job: JobId,
+    pub topic_partition: TopicPartition,
+    pub range: OffsetRange,
 }
 
 /// Looks what a rollback would do.
@@ -72,17 +82,20 @@ pub async fn look(
 ) -> Result<Rollback, ResolveError> {
     let base = standing(lake, table).await?;
     let point = Point::of(target(&base, to)?);
+    // Also those that `main` does not lead to.
     let after = |snapshot: &&SnapshotRef| snapshot.sequence_number() > point.sequence_number;
     let ours = |snapshot: &&SnapshotRef| {
         let summary = &snapshot.summary().additional_properties;
         summary.contains_key(<TableState as TagState>::MARK)
     };
-    let (ours, others): (Vec<_>, Vec<_>) = base.history().filter(after).partition(ours);
-    let done = step(lake, &point, "").look(lake, &base).await?;
+    let (ours, others): (Vec<_>, Vec<_>) = base.metadata().snapshots().filter(after).partition(ours);
+    let looked_at = base.metadata().last_sequence_number();
+    let done = step(lake, &point, looked_at, "").look(lake, &base).await?;
     let effects = done.map(|(effects, ..)| effects).unwrap_or_default();
     let gone = gone(broker, &base, &effects).await?;
     Ok(Rollback {
         to: point,
+        looked_at,
         ours: ours.len(),
         others: others.len(),
         resolution: Resolution {
@@ -93,18 +106,19 @@ pub async fn look(
     })
 }
 
-/// Does it: one commit, which goes to this very snapshot whatever has come meanwhile.
+/// Does it: one commit, which goes to this very snapshot.
 ///
 /// # Errors
-/// As [`look`]; outages that last.
+/// As [`look`]; another writer has committed since it was looked at; outages that last.
 pub async fn roll_back(
     lake: &Lake,
     table: &TableIdent,
-    to: &Point,
+    looked: &Rollback,
     reason: &str,
 ) -> Result<Resolution, ResolveError> {
     let mut base = standing(lake, table).await?;
-    let done = step(lake, to, reason).take(lake, &mut base).await?;
+    let mut step = step(lake, &looked.to, looked.looked_at, reason);
+    let done = step.take(lake, &mut base).await?;
     let (effects, _, snapshot) = done.unwrap_or_default();
     Ok(Resolution {
         effects,
@@ -113,10 +127,44 @@ pub async fn roll_back(
     })
 }
 
-fn step<'a>(lake: &'a Lake, to: &Point, reason: &str) -> Step<'a> {
+/// Declares lost what was said to be gone, and nothing else.
+///
+/// # Errors
+/// Progress is not where the rollback left it; outages that last.
+pub async fn declare_gone(
+    lake: &Lake,
+    table: &TableIdent,
+    looked: &Rollback,
+    reason: &str,
+) -> Result<Resolution, ResolveError> {
+    let mut base = standing(lake, table).await?;
+    let gaps = looked.gone.iter().map(|gone| Gap {
+        job: gone.job.clone(),
+        partition: gone.topic_partition.partition,
+        range: gone.range,
+    });
+    let plan = resolve::DeclareGaps {
+        lake,
+        gaps: gaps.collect(),
+        reason: reason.to_owned(),
+    };
+    let mut step = Step {
+        plan: Box::new(plan),
+        of: None,
+    };
+    let (effects, _, snapshot) = step.take(lake, &mut base).await?.unwrap_or_default();
+    Ok(Resolution {
+        effects,
+        snapshots: snapshot.into_iter().collect(),
+        ..Resolution::default()
+    })
+}
+
+fn step<'a>(lake: &'a Lake, to: &Point, looked_at: i64, reason: &str) -> Step<'a> {
     let plan = resolve::Rollback {
         lake,
         to: to.snapshot_id,
+        looked_at,
         reason: reason.to_owned(),
     };
     Step {
@@ -213,22 +261,35 @@ fn known(base: &Base<TableState>) -> String {
     }
 }
 
-/// Of the offsets that will be read again, those that are not in the topics' logs any more.
+/// What of the offsets that will be read again is not in the topics' logs any more.
 async fn gone(
     broker: &dyn AskBroker,
     base: &Base<TableState>,
     effects: &[Effect],
-) -> Result<Vec<(TopicPartition, OffsetRange)>, ResolveError> {
-    let again: BTreeMap<TopicPartition, OffsetRange> = effects
+) -> Result<Vec<Gone>, ResolveError> {
+    let again = |effect: &&Effect| effect.before.is_some_and(|before| effect.after < before);
+    let again: BTreeMap<&TopicPartition, Offset> = effects
         .iter()
-        .filter_map(|effect| {
-            let range = OffsetRange::new(effect.after, effect.before?);
-            (range.start < range.end).then(|| (effect.topic_partition.clone(), range))
-        })
+        .filter(again)
+        .map(|effect| (&effect.topic_partition, effect.after))
         .collect();
-    for job in base.state().into_iter().flat_map(|state| state.jobs.values()) {
+    let refused = |detail: String| ResolveError::Target {
+        table: base.table.ident.to_string(),
+        detail,
+    };
+    let mut gone = Vec::new();
+    for (id, job) in base.state().into_iter().flat_map(|state| &state.jobs) {
         let topic = &job.identity.topic;
-        if !again.keys().any(|partition| partition.topic == *topic) {
+        let partitions: Vec<TopicPartition> = job
+            .partitions
+            .keys()
+            .map(|number| job.topic_partition(*number))
+            .collect();
+        let partitions: Vec<TopicPartition> = partitions
+            .into_iter()
+            .filter(|of| again.contains_key(of))
+            .collect();
+        if partitions.is_empty() {
             continue;
         }
         let found = patiently(|| broker.describe(topic)).await?;
@@ -237,25 +298,28 @@ async fn gone(
             source,
         })?;
         if !job.identity.agrees(&found.identity) {
-            return Err(ResolveError::Target {
-                table: base.table.ident.to_string(),
-                detail: format!(
-                    "topic {topic} was deleted and created again, so that nothing of it could be read again: the table was \
-                     fed from {}, now it is {}",
-                    job.identity, found.identity
-                ),
-            });
+            return Err(refused(format!(
+                "topic {topic} was deleted and created again, so that nothing of it could be read again: the table was fed \
+                 from {}, now it is {}",
+                job.identity, found.identity
+            )));
+        }
+        let logs = log_offsets(broker, &partitions).await?;
+        for (topic_partition, log) in partitions.into_iter().zip(logs) {
+            let Some(log) = log else {
+                return Err(refused(format!(
+                    "the broker does not tell now what it has of {topic_partition}; try again later"
+                )));
+            };
+            let range = OffsetRange::new(again[&topic_partition], log.start);
+            if range.start < range.end {
+                gone.push(Gone {
+                    job: id.clone(),
+                    topic_partition,
+                    range,
+                });
+            }
         }
     }
-    let partitions: Vec<TopicPartition> = again.keys().cloned().collect();
-    let logs = log_offsets(broker, &partitions).await?;
-    let gone = again
-        .into_iter()
-        .zip(logs)
-        .filter_map(|((partition, range), log)| {
-            // Where it is not told, nothing can be promised.
-            let start = log.map_or(range.end, |log| log.start.min(range.end));
-            (range.start < start).then(|| (partition, OffsetRange::new(range.start, start)))
-        });
-    Ok(gone.collect())
+    Ok(gone)
 }

@@ -2,12 +2,14 @@
 //! the other.
 
 use async_trait::async_trait;
-use tabletopic_offsets::TableState;
+use iceberg::spec::SnapshotRef;
+use tabletopic_offsets::{JobState, TableState};
 
 use super::rewind::rewound;
-use super::{held_beyond, nearest, snapshot_ref};
+use super::{held_beyond, nearest, only_topic, snapshot_ref};
 use crate::commit::append::never_anchored;
-use crate::commit::{Base, Change, CommitError, Halt, Plan, SnapshotAt};
+use crate::commit::{Base, Change, CommitError, Halt, Plan, SnapshotAt, TagState};
+use crate::follower::ledger;
 use crate::lake::Lake;
 
 /// Takes `main` back to one of the snapshots that it leads to. What the snapshots after that one brought is read again
@@ -16,6 +18,9 @@ use crate::lake::Lake;
 pub struct Rollback<'a> {
     pub lake: &'a Lake,
     pub to: i64,
+    /// The table's last sequence number when the operator saw what would be taken back: nothing that others have committed
+    /// since is taken back unseen.
+    pub looked_at: i64,
     /// The operator's words, for the ledger.
     pub reason: String,
 }
@@ -34,19 +39,110 @@ impl Plan<TableState> for Rollback<'_> {
         let Some(tagged) = &base.tagged else {
             return Err(never_anchored(base));
         };
+        if let Some(unseen) = unseen(base, self.looked_at) {
+            return Err(self.refused(
+                base,
+                format!("another writer has committed snapshot {unseen} meanwhile. Look again"),
+            ));
+        }
         let Some((snapshot, older)) = nearest(base)? else {
-            return Err(Halt::Resolve {
-                table: base.table.ident.clone(),
-                detail: format!(
-                    "what the table held at snapshot {} cannot be told any more: no snapshot of ours is left before it",
-                    self.to
-                ),
-            }
-            .into());
+            let why =
+                "what the table held then cannot be told any more: no snapshot of ours is left before it";
+            return Err(self.refused(base, why.to_owned()));
         };
-        let held = held_beyond(self.lake, base, &tagged.state, &older).await?;
-        let since = Some(snapshot_ref(&snapshot));
+        if let Some(topic) = adopted(&older, &tagged.state) {
+            let why = format!(
+                "topic {topic} was created again and adopted after it, and the topic that fed the table then is gone. Go back to \
+                 a snapshot after that"
+            );
+            return Err(self.refused(base, why));
+        }
+        let since = snapshot_ref(&snapshot);
+        let outbox = &tagged.state.outbox;
+        if ledger::took_back(self.lake, &base.table.ident, outbox, since.sequence_number).await? {
+            let why = "a log was cut after it, and rows that the log no longer has were removed (`resolve --truncate`); they \
+                       would be back. Go back to a snapshot after that";
+            return Err(self.refused(base, why.to_owned()));
+        }
+        let held = held_beyond(self.lake, base, &tagged.state, &older).await;
+        let held = held.map_err(|error| match (error, only_topic(&tagged.state)) {
+            (CommitError::Halt(_), Err(why)) => self.refused(
+                base,
+                format!("its rows are not those that were counted then: {why}"),
+            ),
+            (error, _) => error,
+        })?;
         let reason = self.reason.clone();
-        Ok(Some(rewound(self.lake, base, at, (since, older), &held, reason)?))
+        Ok(Some(rewound(
+            self.lake,
+            base,
+            at,
+            (Some(since), older),
+            &held,
+            reason,
+        )?))
+    }
+}
+
+impl Rollback<'_> {
+    fn refused(&self, base: &Base<TableState>, why: String) -> CommitError {
+        let detail = format!("it cannot go back to snapshot {}: {why}", self.to);
+        Halt::Resolve {
+            table: base.table.ident.clone(),
+            detail,
+        }
+        .into()
+    }
+}
+
+/// A snapshot of somebody else that came after this sequence number.
+fn unseen(base: &Base<TableState>, looked_at: i64) -> Option<i64> {
+    let foreign = |snapshot: &&SnapshotRef| {
+        let summary = &snapshot.summary().additional_properties;
+        snapshot.sequence_number() > looked_at && !summary.contains_key(TableState::MARK)
+    };
+    let found = base.metadata().snapshots().find(foreign)?;
+    Some(found.snapshot_id())
+}
+
+/// A topic that is not the one which fed the table at `older`.
+fn adopted(older: &TableState, now: &TableState) -> Option<String> {
+    let adoptions = |job: &JobState| job.partitions.values().map(|state| state.past.len()).max();
+    let other = |(id, was): (_, &JobState)| {
+        let is = now.job(id)?;
+        let same = was.identity.agrees(&is.identity) && adoptions(was) == adoptions(is);
+        (!same).then(|| is.identity.topic.to_string())
+    };
+    older.jobs.iter().find_map(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tabletopic_offsets::{JobId, Kind, TopicIdentity};
+
+    use super::*;
+
+    fn orders(topic_id: Option<&str>) -> TopicIdentity {
+        TopicIdentity {
+            cluster_id: None,
+            topic: "orders".into(),
+            topic_id: topic_id.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn an_adoption_is_seen_also_where_brokers_tell_no_topic_ids() {
+        let job = JobId::new("orders");
+        let starts: BTreeMap<i32, i64> = [(0, 0)].into();
+        for (first, second) in [(Some("1"), Some("2")), (None, None)] {
+            let mut older = TableState::empty();
+            older.anchor(&job, &orders(first), &starts).unwrap();
+            let mut now = older.next(Kind::Append);
+            assert_eq!(adopted(&older, &now), None);
+            now.adopt(&job, &orders(second), &starts).unwrap();
+            assert_eq!(adopted(&older, &now).as_deref(), Some("orders"), "{first:?}");
+        }
     }
 }
