@@ -33,6 +33,23 @@ struct Told<'a> {
     redriven: BTreeMap<tabletopic_offsets::TopicPartition, tabletopic_offsets::RangeSet>,
 }
 
+/// The checks of a halted table, of which `files` alone may have been made.
+pub fn halted(why: String, files: Check) -> Vec<Check> {
+    let mut findings = Findings::default();
+    findings.add(Finding::failed(HALTED, why));
+    let mut checks = vec![Check::of(Name::History, "", findings), files];
+    let later = "the table is halted: answer that first";
+    let all = [
+        Name::Ledger,
+        Name::Offsets,
+        Name::Rows,
+        Name::DeadLetters,
+        Name::Broker,
+    ];
+    checks.extend(all.map(|name| Check::not_checked(name, later)));
+    checks
+}
+
 impl Steps<'_> {
     /// A table that nobody here writes to.
     pub async fn of_others(&self) -> Result<Vec<Check>, VerifyError> {
@@ -53,23 +70,11 @@ impl Steps<'_> {
 
     /// A table that stands still until somebody has looked.
     pub async fn of_halted(&self, why: String) -> Result<Vec<Check>, VerifyError> {
-        let mut findings = Findings::default();
-        findings.add(Finding::failed(HALTED, why));
         let inventory = self.files().await?;
-        let later = "the table is halted: answer that first";
-        let mut checks = vec![
-            Check::of(Name::History, "", findings),
+        Ok(halted(
+            why,
             self.judge_files(inventory.findings, inventory.compared),
-        ];
-        let all = [
-            Name::Ledger,
-            Name::Offsets,
-            Name::Rows,
-            Name::DeadLetters,
-            Name::Broker,
-        ];
-        checks.extend(all.map(|name| Check::not_checked(name, later)));
-        Ok(checks)
+        ))
     }
 
     /// A table of ours, whose newest snapshot is in `main`.
