@@ -18,6 +18,7 @@ mod findings;
 mod ledger;
 mod letters;
 mod offsets;
+mod retired;
 mod rows;
 mod since;
 mod steps;

@@ -12,6 +12,7 @@ use tabletopic_offsets::{
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::follower::ledger::Ledger;
 
+use super::retired::Retired;
 use super::verdict::{Finding, Findings};
 pub use answers::Answers;
 
@@ -45,6 +46,8 @@ pub struct Walk<'a> {
     first: Option<(Kind, bool)>,
     /// Offsets that were redriven, by topic partition.
     pub redriven: BTreeMap<TopicPartition, RangeSet>,
+    /// What retention removed, but for what was taken back.
+    pub retired: Retired,
     pub findings: Findings,
     ranges: u64,
 }
@@ -66,6 +69,7 @@ impl<'a> Walk<'a> {
             sums: BTreeMap::new(),
             first: None,
             redriven: BTreeMap::new(),
+            retired: Retired::default(),
             findings: Findings::default(),
             ranges: 0,
         }
@@ -91,6 +95,9 @@ impl<'a> Walk<'a> {
                 range.counts.offsets()
             );
             self.findings.add(finding("range", says, range, range.range));
+        }
+        if kind == Kind::Retention && !self.answers.is_abandoned(number) {
+            self.retired.add(range);
         }
         if kind == Kind::Redrive {
             let tp = TopicPartition::new(range.topic.clone(), range.partition);

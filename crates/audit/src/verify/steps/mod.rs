@@ -15,6 +15,7 @@ use super::error::VerifyError;
 use super::files::{self, Inventory};
 use super::ledger::{Answers, Walk, each};
 use super::letters::{self, Addressed};
+use super::retired::Retired;
 use super::verdict::{Check, Finding, Findings, HALTED, Name};
 use super::{Means, Since};
 
@@ -31,6 +32,7 @@ struct Told<'a> {
     ledger: Ledger<'a>,
     answers: Answers,
     redriven: BTreeMap<tabletopic_offsets::TopicPartition, tabletopic_offsets::RangeSet>,
+    retired: Retired,
 }
 
 /// The checks of a halted table, of which `files` alone may have been made.
@@ -164,10 +166,12 @@ impl Steps<'_> {
             Check::of(Name::Ledger, says, std::mem::take(&mut walk.findings))
         };
         let redriven = std::mem::take(&mut walk.redriven);
+        let retired = std::mem::take(&mut walk.retired);
         let told = (!anew && !lacking).then_some(Told {
             ledger,
             answers,
             redriven,
+            retired,
         });
         Ok((told, check))
     }
