@@ -34,6 +34,8 @@ claims AS (
      AND cut.job = s.job AND cut.topic = s.topic AND cut."partition" = s."partition"
      AND cut.topic_id IS NOT DISTINCT FROM s.topic_id
     WHERE s.kind IN ('anchor', 'append', 'declare-lost') AND s.start_offset IS NOT NULL
+      -- An anchor that is not empty is what an adoption gave up of the topic before, under the new topic's id.
+      AND (s.kind <> 'anchor' OR s.start_offset = s.end_offset)
     GROUP BY s.job, s.topic, s.topic_id, s."partition", s.kind, s.sequence_number, s.start_offset, s.end_offset
 ),
 beside_all AS (

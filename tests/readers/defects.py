@@ -308,6 +308,14 @@ def ledger_counts_too_few(main):
 
 
 @defect
+def ledger_anchor_removed(main):
+    """The ledger begins with a range in the place of the anchors."""
+    ledger = main.follower("ledger")
+    rows = ledger.scan().to_arrow()
+    ledger.overwrite(rows.filter(pc.not_equal(rows["kind"], "anchor")))
+
+
+@defect
 def ledger_dropped(main):
     main.catalog.drop_table(f"{main.name}__ledger")
 

@@ -106,6 +106,12 @@ impl Matching {
                 return Err(no_column(name, ours, &theirs));
             }
         }
+        let mut seen = HashSet::new();
+        if let Some(twice) = asked.key.iter().find(|name| !seen.insert(*name)) {
+            return Err(CompareError::Asked(format!(
+                "column `{twice}` is named twice in the key; name it once"
+            )));
+        }
         let is_kafka = asked.key.is_empty()
             && PLACE.iter().all(|name| {
                 let has = |fields: &[NestedFieldRef]| fields.iter().any(|field| field.name == *name);
@@ -314,6 +320,11 @@ mod tests {
             ..Columns::default()
         });
         assert!(said.contains("can't be ignored"), "{said}");
+        let said = refused(Columns {
+            key: ["price", "price"].map(str::to_owned).to_vec(),
+            ..Columns::default()
+        });
+        assert!(said.contains("`price` is named twice in the key"), "{said}");
         let twice = vec![("price".to_owned(), "_kafka_offset".to_owned())];
         let said = refused(Columns {
             renamed: twice,

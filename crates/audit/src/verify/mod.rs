@@ -18,6 +18,7 @@ mod findings;
 mod ledger;
 mod letters;
 mod offsets;
+mod retired;
 mod rows;
 mod since;
 mod steps;
@@ -34,7 +35,7 @@ use tabletopic_table::commit::{Base, CommitError, TAG, TagState, WITNESS, check_
 pub use broker::{Brokers, MakeSource};
 pub use error::VerifyError;
 use since::Since;
-use steps::Steps;
+use steps::{Steps, halted};
 pub use verdict::{Check, Conclusion, Finding, Judged, Name, Outcome, RestsOn, TOLD, Verdict};
 
 /// The columns that tell where a row is from.
@@ -106,9 +107,14 @@ async fn once(
     since: Option<i64>,
 ) -> Result<Verdict, VerifyError> {
     let name = table.ident.to_string();
+    let history = history(means.lake, table).await?;
     let Some(snapshot) = judged else {
-        let check = Check::not_checked(Name::Files, "the table has no snapshot yet");
-        return Ok(Verdict::of(name, None, since, vec![check]));
+        let files = Check::not_checked(Name::Files, "`main` has no snapshot");
+        let checks = match history {
+            History::Halted(why) => halted(why, files),
+            History::Others | History::Ours(_) => vec![files],
+        };
+        return Ok(Verdict::of(name, None, since, checks));
     };
     let since = since.map(|id| Since::of(table, id)).transpose()?;
     let steps = Steps {
@@ -117,7 +123,7 @@ async fn once(
         snapshot,
         since: since.as_ref(),
     };
-    let checks = match history(means.lake, table).await? {
+    let checks = match history {
         History::Others => steps.of_others().await?,
         History::Halted(why) => steps.of_halted(why).await?,
         History::Ours(base) => steps.of_ours(&base).await?,

@@ -13,11 +13,13 @@ use super::verdict::{Finding, Findings};
 pub type Counted = BTreeMap<i32, Held>;
 
 /// What is not there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Missing {
+    /// Besides what retention removed.
     pub rows: u64,
     /// Of these, those that somebody deleted.
     pub deleted: u64,
+    pub retired: u64,
 }
 
 /// How many rows are missing, all topic partitions together.
@@ -29,19 +31,26 @@ pub fn missing(expected: &Counted, found: &Counted) -> u64 {
     expected.iter().map(of).fold(0, u64::saturating_add)
 }
 
-/// Compares both. `deleted` is what others have removed; `retired`, what retention may have removed of these rows.
+/// Compares both. `deleted` is what others have removed; `retired`, what retention may have removed of these
+/// rows, by partition number.
 pub fn compare(
     state: &TableState,
     expected: &Counted,
     found: &Counted,
     deleted: &Deleted,
-    retired: u64,
+    retired: &BTreeMap<i32, u64>,
 ) -> (Missing, Findings) {
     let mut findings = Findings::default();
-    let all = missing(expected, found);
-    let allowed = deleted.rows().saturating_add(retired);
-    let on_purpose = all <= allowed;
     let numbers: std::collections::BTreeSet<i32> = expected.keys().chain(found.keys()).copied().collect();
+    let by_retention = |number: i32| {
+        let rows = |held: &Counted| held.get(&number).map_or(0, |held| held.rows);
+        let fewer = rows(expected).saturating_sub(rows(found));
+        fewer.min(retired.get(&number).copied().unwrap_or_default())
+    };
+    let retired: u64 = numbers.iter().map(|number| by_retention(*number)).sum();
+    let all = missing(expected, found).saturating_sub(retired);
+    let allowed = deleted.rows();
+    let on_purpose = all <= allowed;
     for number in numbers {
         let of = |held: &Counted| held.get(&number).copied().unwrap_or_default();
         let (expected, found) = (of(expected), of(found));
@@ -55,11 +64,15 @@ pub fn compare(
             );
             findings.add_many(finding("more", says), more);
         } else if found.rows < expected.rows && !on_purpose {
-            let fewer = expected.rows - found.rows;
-            let says = format!(
+            let of_number = by_retention(number);
+            let fewer = expected.rows - found.rows - of_number;
+            let mut says = format!(
                 "{name}: {} rows are there, {fewer} fewer than were counted",
                 found.rows
             );
+            if of_number > 0 {
+                says += &format!(", besides {of_number} that retention has removed");
+            }
             findings.add_many(finding("fewer", says), fewer);
         } else if found.rows == expected.rows && found.offset_sum != expected.offset_sum {
             let says = format!(
@@ -84,6 +97,7 @@ pub fn compare(
     let missing = Missing {
         rows: all,
         deleted: all.min(allowed),
+        retired,
     };
     (missing, findings)
 }
@@ -111,7 +125,7 @@ mod tests {
     }
 
     fn judged(expected: &Counted, found: &Counted, deleted: &Deleted) -> (Outcome, String) {
-        let (_, findings) = compare(&TableState::empty(), expected, found, deleted, 0);
+        let (_, findings) = compare(&TableState::empty(), expected, found, deleted, &BTreeMap::new());
         let check = Check::of(Name::Rows, "", findings);
         (check.outcome, check.says)
     }
@@ -124,6 +138,29 @@ mod tests {
         assert_eq!(judged(&held(10, 45), &held(11, 46), &none).1, "more: 1");
         assert_eq!(judged(&held(10, 45), &held(10, 46), &none).1, "other-rows: 1");
         assert_eq!(judged(&held(10, 45), &Counted::new(), &none).1, "fewer: 10");
+    }
+
+    #[test]
+    fn what_retention_removed_of_one_partition_excuses_none_of_another() {
+        let ten = Held {
+            rows: 10,
+            offset_sum: 45,
+        };
+        let expected = Counted::from([(0, ten), (1, ten)]);
+        let judged = |found: &Counted| {
+            let retired = BTreeMap::from([(0, 4)]);
+            let none = Deleted::default();
+            let (missing, findings) = compare(&TableState::empty(), &expected, found, &none, &retired);
+            (missing, Check::of(Name::Rows, "", findings).says)
+        };
+        let six = Held {
+            rows: 6,
+            offset_sum: 39,
+        };
+        let (missing, says) = judged(&Counted::from([(0, six), (1, ten)]));
+        assert_eq!((missing.rows, missing.retired, says.as_str()), (0, 4, ""));
+        let (missing, says) = judged(&Counted::from([(0, ten), (1, six)]));
+        assert_eq!((missing.rows, missing.retired, says.as_str()), (4, 0, "fewer: 4"));
     }
 
     #[test]

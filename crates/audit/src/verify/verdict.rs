@@ -167,7 +167,7 @@ pub struct Verdict {
     pub conclusion: Conclusion,
     /// One sentence.
     pub says: String,
-    /// `None`: the table has no snapshot yet.
+    /// `None`: `main` has no snapshot.
     pub judged: Option<Judged>,
     /// What is younger than this snapshot was judged; what is older rests on its own verdict.
     pub since: Option<i64>,

@@ -4,12 +4,13 @@
 mod gaps;
 mod question;
 mod read_back;
+mod suspect;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roaring::RoaringTreemap;
-use tabletopic_offsets::{Kind, Offset, OffsetRange, RangeSet, TableState, TopicPartition};
+use tabletopic_offsets::{JobId, Kind, Offset, OffsetRange, RangeSet, TableState, TopicPartition};
 use tabletopic_source::{Broker, LogOffsets, Source, SourceError};
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::follower::ledger::Ledger;
@@ -17,14 +18,14 @@ use tabletopic_table::follower::ledger::Ledger;
 use super::ledger::{Answers, each};
 use super::letters::Addressed;
 use super::offsets::{Line, Lines, cardinality};
+use super::retired::Retired;
 use super::rows::Missing;
 use super::verdict::{Check, Finding, Findings, Name, TOLD};
 use super::{Since, error::VerifyError};
 use gaps::{empty, open};
 use question::question;
-
-/// Runs of offsets that one finding names.
-const NAMED: usize = 5;
+use read_back::{ReadBack, read_back};
+use suspect::Suspect;
 
 /// Makes a client that reads; it lives on the thread that makes it.
 pub type MakeSource = Arc<dyn Fn() -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
@@ -53,67 +54,26 @@ pub struct Asked {
     read: u64,
     /// Where there is no ledger: records that may yet have been left out.
     filtered: BTreeMap<TopicPartition, u64>,
+    /// Rows that retention removed, less those whose records were found.
+    retired: Retired,
+    /// Records of theirs that were found.
+    of_retired: u64,
+    /// What was granted as left out to ranges of the ledger that cross a window's border.
+    left_out: BTreeMap<Recording, u64>,
+    /// Whether reading back failed, so that nothing more is read.
+    stopped: bool,
 }
 
-/// Records of which some are lost.
-struct Suspect {
-    tp: TopicPartition,
-    /// The first of them.
-    offsets: RangeSet,
-    records: u64,
-    lost: u64,
-}
-
-impl Suspect {
-    fn of(tp: &TopicPartition, offsets: &RoaringTreemap, lost: u64) -> Self {
-        let mut named = RangeSet::new();
-        for offset in offsets.iter().map(|offset| offset as Offset) {
-            if named.ranges().len() > NAMED {
-                break;
-            }
-            named.insert(OffsetRange::new(offset, offset + 1));
-        }
-        Self {
-            tp: tp.clone(),
-            offsets: named,
-            records: offsets.len(),
-            lost,
-        }
-    }
-
-    fn finding(&self) -> Finding {
-        let Self {
-            tp,
-            offsets,
-            records,
-            lost,
-        } = self;
-        let more = if offsets.len_offsets() < *records {
-            " and others"
-        } else {
-            ""
-        };
-        let says = match records == lost {
-            true => format!(
-                "{tp}: the broker has {records} records at {offsets}{more} that are in no row and no dead letter, and were \
-                 not left out"
-            ),
-            false => format!(
-                "{tp}: the broker has {records} records at {offsets}{more} that are in no row and no dead letter, and only \
-                 {} were left out: {lost} of them are lost",
-                records - lost
-            ),
-        };
-        let finding = Finding::failed("lost", says).of(Some(&tp.topic), tp.partition);
-        match (offsets.ranges().first(), offsets.ranges().last()) {
-            (Some(first), Some(last)) => finding.at(OffsetRange::new(first.start, last.end)),
-            _ => finding,
-        }
-    }
-}
+/// A range of the ledger: sequence number, job, partition, start.
+type Recording = (i64, JobId, i32, Offset);
 
 /// Asks for the topics and their ends. `Err`: why there is nothing to rest on.
-pub async fn ask(brokers: Brokers, state: &TableState, since: Option<&Since>) -> Result<Asked, String> {
+pub async fn ask(
+    brokers: Brokers,
+    state: &TableState,
+    since: Option<&Since>,
+    retired: Retired,
+) -> Result<Asked, String> {
     let (broker, of_state) = (brokers.broker.clone(), state.clone());
     let asked = tokio::task::spawn_blocking(move || question(broker.as_ref(), &of_state)).await;
     let asked = asked.map_err(|error| error.to_string())?;
@@ -136,6 +96,10 @@ pub async fn ask(brokers: Brokers, state: &TableState, since: Option<&Since>) ->
         mixed: 0,
         read: 0,
         filtered,
+        retired,
+        of_retired: 0,
+        left_out: BTreeMap::new(),
+        stopped: false,
     })
 }
 
@@ -143,7 +107,7 @@ pub async fn ask(brokers: Brokers, state: &TableState, since: Option<&Since>) ->
 pub type Recorded<'a> = Option<(&'a Ledger<'a>, &'a Answers, i64, i64)>;
 
 impl Asked {
-    /// Reads back what has no row in a window. `Err`: why not.
+    /// Reads back what has no row in a window. Where that fails a note says so, and nothing more is read.
     ///
     /// # Errors
     /// Those of reading the ledger.
@@ -153,40 +117,59 @@ impl Asked {
         letters: &Addressed,
         rows_tell_topics: bool,
         ledger: Recorded<'_>,
-    ) -> Result<Result<(), String>, VerifyError> {
+    ) -> Result<(), VerifyError> {
+        if self.stopped {
+            return Ok(());
+        }
         let mut wanted = BTreeMap::new();
         for line in lines.told_apart(rows_tell_topics) {
             let Some(log) = self.logs.get(&line.tp) else {
                 continue;
             };
             let gone = OffsetRange::new(i64::MIN, log.start);
-            self.expired += open(line, lines.window, gone)
-                .ranges()
-                .iter()
-                .map(|range| {
-                    let lettered = letters.of(line).map_or(0, |letters| cardinality(letters, *range));
-                    range
-                        .len()
-                        .saturating_sub(cardinality(line.seen(), *range) + lettered)
-                })
-                .sum::<u64>();
+            self.expired += absent(line, letters, &open(line, lines.window, gone));
             let there = OffsetRange::new(log.start, log.end);
             let empty = empty(line, &open(line, lines.window, there));
             if !empty.is_empty() {
-                self.read += empty.iter().map(OffsetRange::len).sum::<u64>();
                 wanted.insert(line.tp.clone(), empty);
             }
         }
         if wanted.is_empty() {
-            return Ok(Ok(()));
+            return Ok(());
         }
-        let make = self.brokers.source.clone();
-        let read = tokio::task::spawn_blocking(move || read_back::read_back(make.as_ref(), wanted)).await;
-        let found = match read {
-            Ok(Ok(found)) => found,
-            Ok(Err(why)) => return Ok(Err(why)),
-            Err(error) => return Ok(Err(error.to_string())),
+        let asked_for: u64 = wanted.values().flatten().map(OffsetRange::len).sum();
+        let Brokers { broker, source } = self.brokers.clone();
+        let read = move || read_back(source.as_ref(), &|tp| log_start(broker.as_ref(), tp), wanted);
+        let read = tokio::task::spawn_blocking(read).await;
+        let ReadBack { found, gone, unread } = match read.map_err(|error| error.to_string()) {
+            Ok(Ok(read)) => read,
+            Ok(Err(why)) | Err(why) => {
+                self.stopped = true;
+                let says = format!("{why}: what was not read rests on the table");
+                self.findings.add(Finding::note("not-asked", says));
+                return Ok(());
+            }
         };
+        self.read += asked_for;
+        for (tp, (ranges, why)) in &unread {
+            self.read -= ranges.len_offsets();
+            let says = format!("{tp}: {ranges} was not read back, and rests on the table: {why}");
+            self.findings
+                .add(Finding::note("not-asked", says).of(Some(&tp.topic), tp.partition));
+        }
+        for (tp, gone) in &gone {
+            self.read -= gone.len_offsets();
+            if let (Some(log), Some(last)) = (self.logs.get_mut(tp), gone.ranges().last()) {
+                log.start = log.start.max(last.end);
+            }
+        }
+        for line in lines.told_apart(rows_tell_topics) {
+            if let Some(gone) = gone.get(&line.tp) {
+                let all = OffsetRange::new(i64::MIN, i64::MAX);
+                let gone = open(line, lines.window, all).intersection(gone);
+                self.expired += absent(line, letters, &gone);
+            }
+        }
         for line in lines.told_apart(rows_tell_topics) {
             let Some(mut found) = found.get(&line.tp).cloned() else {
                 continue;
@@ -198,9 +181,9 @@ impl Asked {
             for lost in line.lost.ranges() {
                 found.remove_range(lost.start as u64..lost.end as u64);
             }
-            self.judge(line, found, ledger).await?;
+            self.judge(line, found, ledger, lines.window).await?;
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Topic partitions that can't be read back, the same in each window.
@@ -214,6 +197,7 @@ impl Asked {
         line: &Line,
         found: RoaringTreemap,
         ledger: Recorded<'_>,
+        window: OffsetRange,
     ) -> Result<(), CommitError> {
         if found.is_empty() {
             return Ok(());
@@ -227,6 +211,7 @@ impl Asked {
         };
         let mut rest = found.clone();
         let mut suspects: Vec<(RoaringTreemap, u64)> = Vec::new();
+        let granted = &mut self.left_out;
         each(ledger, above, up_to, |entry| {
             let number = entry.snapshot.sequence_number;
             for range in entry.ranges.iter().filter(|_| entry.kind == Kind::Append) {
@@ -240,10 +225,14 @@ impl Asked {
                 here.insert_range(claim.start as u64..claim.end as u64);
                 here &= &rest;
                 rest -= &here;
-                if here.len() > range.counts.filtered {
-                    let excess = here.len() - range.counts.filtered;
-                    suspects.push((here, excess));
+                if here.is_empty() {
+                    continue;
                 }
+                let crosses = claim.intersection(window) != Some(claim);
+                let recording = || (number, range.job.clone(), range.partition, range.range.start);
+                let before = crosses.then(|| granted.entry(recording()).or_default());
+                let excess = here.len() - grant(range.counts.filtered, before, here.len());
+                suspects.push((here, excess));
             }
         })
         .await?;
@@ -257,6 +246,9 @@ impl Asked {
 
     /// Of these records so many were not left out.
     fn suspect(&mut self, line: &Line, offsets: &RoaringTreemap, excess: u64) {
+        let retired = self.retired.take(&line.job, line.tp.partition, offsets, excess);
+        self.of_retired += retired;
+        let excess = excess - retired;
         if excess == 0 {
             return;
         }
@@ -266,9 +258,9 @@ impl Asked {
         }
     }
 
-    /// What came of it. `retired`: rows that retention has removed, whose records the broker may still have.
-    pub fn check(mut self, missing: Missing, retired: u64) -> Check {
-        let on_purpose = missing.deleted.saturating_add(retired);
+    /// What came of it. The manifests do not tell which rows others deleted: any may be among these.
+    pub fn check(mut self, missing: Missing) -> Check {
+        let on_purpose = missing.deleted;
         if self.excess > on_purpose {
             for suspect in &self.suspects {
                 self.findings.add_many(suspect.finding(), suspect.lost);
@@ -291,6 +283,14 @@ impl Asked {
             self.findings
                 .add_many(Finding::note("removed-on-purpose", says), self.excess);
         }
+        if self.of_retired > 0 {
+            let says = format!(
+                "the broker still has {} records whose rows retention removed",
+                self.of_retired
+            );
+            self.findings
+                .add_many(Finding::note("removed-on-purpose", says), self.of_retired);
+        }
         if self.mixed > 0 {
             let says = format!(
                 "{} topic partitions were not read back: rows do not tell which of several logs they are from",
@@ -308,9 +308,60 @@ impl Asked {
                 .add_many(Finding::note("expired", says), self.expired);
         }
         let says = match self.read {
+            _ if self.findings.has("not-asked") => {
+                "no record was found that should be a row; what was not asked for rests on the table"
+                    .to_owned()
+            }
             0 => "every offset that the broker still has is a row, or accounted for".to_owned(),
             read => format!("{read} offsets without a row were read back: no record that should be one"),
         };
         Check::of(Name::Broker, says, self.findings)
+    }
+}
+
+/// How many offsets of these ranges have neither row nor letter.
+fn absent(line: &Line, letters: &Addressed, ranges: &RangeSet) -> u64 {
+    let of = |range: &OffsetRange| {
+        let lettered = letters.of(line).map_or(0, |letters| cardinality(letters, *range));
+        range
+            .len()
+            .saturating_sub(cardinality(line.seen(), *range) + lettered)
+    };
+    ranges.ranges().iter().map(of).sum()
+}
+
+/// Where a log begins now.
+fn log_start(broker: &dyn Broker, tp: &TopicPartition) -> Result<Offset, String> {
+    let answers = broker.offsets(std::slice::from_ref(tp));
+    match answers.map_err(|error| error.to_string())?.into_iter().next() {
+        Some(Ok(log)) => Ok(log.start),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err("the broker did not say where the log begins".to_owned()),
+    }
+}
+
+/// How many of the records that were found in a range may have been left out; `before`: those of earlier windows.
+fn grant(filtered: u64, before: Option<&mut u64>, found: u64) -> u64 {
+    match before {
+        None => found.min(filtered),
+        Some(before) => {
+            let granted = found.min(filtered.saturating_sub(*before));
+            *before += granted;
+            granted
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_range_left_out_is_granted_once_in_all_windows() {
+        assert_eq!(grant(5, None, 7), 5);
+        let mut before = 0;
+        assert_eq!(grant(5, Some(&mut before), 3), 3);
+        assert_eq!(grant(5, Some(&mut before), 3), 2);
+        assert_eq!(grant(5, Some(&mut before), 3), 0);
     }
 }

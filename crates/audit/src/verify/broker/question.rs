@@ -13,7 +13,7 @@ pub type Logs = BTreeMap<TopicPartition, LogOffsets>;
 /// Blocks, at most for the broker's time-out.
 ///
 /// # Errors
-/// The brokers gave no answer.
+/// The brokers gave no answer at all.
 pub fn question(broker: &dyn Broker, state: &TableState) -> Result<(Logs, Findings), BrokerError> {
     let (mut findings, mut wanted) = (Findings::default(), Vec::new());
     let topics: Vec<Arc<str>> = state
@@ -48,7 +48,13 @@ pub fn question(broker: &dyn Broker, state: &TableState) -> Result<(Logs, Findin
         }
     }
     let mut logs = Logs::new();
-    for (tp, answer) in wanted.iter().zip(broker.offsets(&wanted)?) {
+    // What was found of the topics stays found.
+    let answers = broker.offsets(&wanted).unwrap_or_else(|error| {
+        let says = format!("the ends of the logs were not asked for: {error}");
+        findings.add(Finding::note("not-asked", says));
+        Vec::new()
+    });
+    for (tp, answer) in wanted.iter().zip(answers) {
         match answer {
             Ok(log) => {
                 logs.insert(tp.clone(), log);

@@ -46,6 +46,9 @@ impl Answers {
                 Kind::Anchor | Kind::Append | Kind::Schema | Kind::Maintenance | Kind::Retention => {}
             }
         }
+        let mut cuts = std::mem::take(&mut answers.cuts);
+        cuts.retain(|(number, _)| !answers.is_abandoned(*number));
+        answers.cuts = cuts;
         answers
     }
 
@@ -82,6 +85,10 @@ impl Answers {
             return None;
         }
         let OffsetRange { start, end } = range.range;
+        // An adoption notes there what it gave up of the topic before.
+        if kind == Kind::Anchor && start < end {
+            return None;
+        }
         let cut = self.cut(number, range).unwrap_or(Offset::MAX);
         let start = if kind == Kind::Anchor {
             start.min(cut)

@@ -12,6 +12,7 @@ use tabletopic_offsets::{
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::follower::ledger::Ledger;
 
+use super::retired::Retired;
 use super::verdict::{Finding, Findings};
 pub use answers::Answers;
 
@@ -41,9 +42,12 @@ pub struct Walk<'a> {
     answers: &'a Answers,
     lines: BTreeMap<Log, Line>,
     sums: BTreeMap<(JobId, i32), Sum>,
-    first: Option<Kind>,
+    /// The kind of the first entry, and whether it has ranges.
+    first: Option<(Kind, bool)>,
     /// Offsets that were redriven, by topic partition.
     pub redriven: BTreeMap<TopicPartition, RangeSet>,
+    /// What retention removed, but for what was taken back.
+    pub retired: Retired,
     pub findings: Findings,
     ranges: u64,
 }
@@ -65,13 +69,14 @@ impl<'a> Walk<'a> {
             sums: BTreeMap::new(),
             first: None,
             redriven: BTreeMap::new(),
+            retired: Retired::default(),
             findings: Findings::default(),
             ranges: 0,
         }
     }
 
     pub fn add(&mut self, entry: &Recorded) {
-        self.first.get_or_insert(entry.kind);
+        self.first.get_or_insert((entry.kind, !entry.ranges.is_empty()));
         for range in &entry.ranges {
             self.ranges += 1;
             self.add_range(entry.kind, entry.snapshot.sequence_number, range);
@@ -90,6 +95,9 @@ impl<'a> Walk<'a> {
                 range.counts.offsets()
             );
             self.findings.add(finding("range", says, range, range.range));
+        }
+        if kind == Kind::Retention && !self.answers.is_abandoned(number) {
+            self.retired.add(range);
         }
         if kind == Kind::Redrive {
             let tp = TopicPartition::new(range.topic.clone(), range.partition);
@@ -149,14 +157,15 @@ impl<'a> Walk<'a> {
         sum.lost += kept(lost, abandoned);
     }
 
-    /// Whether somebody has dropped the ledger: what it has says nothing of what was before.
+    /// Whether somebody has dropped the ledger, as it says itself with its first entry: a bare `maintenance`
+    /// (`tabletopic_table::follower`). Any other beginning that is no anchor is one whose first rows are gone.
     pub fn is_begun_anew(&self) -> bool {
-        self.first.is_some_and(|kind| kind != Kind::Anchor)
+        self.first == Some((Kind::Maintenance, false))
     }
 
     /// Whether it does not begin where the table does: what is left of a ledger that was dropped.
     pub fn is_partial(&self) -> bool {
-        self.first != Some(Kind::Anchor)
+        self.first.is_none_or(|(kind, _)| kind != Kind::Anchor)
     }
 
     /// Begins with what the state of an older snapshot has as done.
@@ -446,10 +455,40 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_without_an_anchor_first_was_begun_anew() {
-        let answers = Answers::default();
-        let mut walk = Walk::new(&answers);
-        walk.add(&entry(7, Kind::Maintenance, None, Vec::new()));
-        assert!(walk.is_begun_anew());
+    fn a_ledger_that_says_so_was_begun_anew_and_no_other() {
+        let begun_anew = |first: &Recorded| {
+            let answers = Answers::default();
+            let mut walk = Walk::new(&answers);
+            walk.add(first);
+            walk.is_begun_anew()
+        };
+        assert!(begun_anew(&entry(7, Kind::Maintenance, None, Vec::new())));
+        assert!(!begun_anew(&anchor()));
+        assert!(!begun_anew(&entry(7, Kind::Append, None, vec![rows(0, 10)])));
+        assert!(!begun_anew(&entry(7, Kind::Schema, None, Vec::new())));
+    }
+
+    #[test]
+    fn what_an_adoption_gave_up_of_the_topic_before_claims_nothing() {
+        let given_up = range(40, 60, Counts::of_lost(20));
+        let mut state = state(25, 25);
+        let job = state.jobs.get_mut(&JobId::new("orders")).unwrap();
+        job.partitions.get_mut(&0).unwrap().counts.lost = 20;
+        let mut adopted = anchor();
+        adopted.ranges.push(given_up);
+        let entries = [adopted, entry(2, Kind::Append, None, vec![rows(0, 25)])];
+        assert_eq!(found(&entries, &state), "");
+    }
+
+    #[test]
+    fn a_replace_that_was_abandoned_cuts_nothing() {
+        let entries = [
+            anchor(),
+            entry(2, Kind::Append, None, vec![rows(0, 10)]),
+            entry(3, Kind::Replace, None, vec![range(6, 10, Counts::of_rows(4, 0))]),
+            entry(4, Kind::Rewind, Some(2), Vec::new()),
+            entry(5, Kind::Append, None, vec![rows(10, 20)]),
+        ];
+        assert_eq!(found(&entries, &state(20, 20)), "");
     }
 }

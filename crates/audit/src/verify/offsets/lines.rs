@@ -140,13 +140,6 @@ impl Lines {
         let fed = |line: &&mut Line| run.topic.as_ref().is_none_or(|topic| *topic == line.tp.topic);
         let lines = by_number.get_mut(&run.partition);
         let mut lines: Vec<&mut Line> = lines.into_iter().flatten().filter(fed).collect();
-        for line in lines.iter().filter(|line| !line.lost.is_empty()) {
-            let of_run: RangeSet = [offsets].into_iter().collect();
-            for lost in line.lost.intersection(&of_run).ranges() {
-                let says = format!("{}: {lost} has rows, and was declared lost", line.tp);
-                findings.add_many(at("declared-lost", says, run, *lost), lost.len());
-            }
-        }
         let counted: RangeSet = [offsets].into_iter().collect();
         let counted = match lines.as_slice() {
             [line] => counted.difference(&line.settled),
@@ -176,6 +169,10 @@ fn one(
     findings: &mut Findings,
     doubles: &mut BTreeSet<(i32, Offset)>,
 ) {
+    for lost in line.lost.intersection(&[offsets].into_iter().collect()).ranges() {
+        let says = format!("{}: {lost} has rows, and was declared lost", line.tp);
+        findings.add_many(at("declared-lost", says, run, *lost), lost.len());
+    }
     let log = &mut line.logs[0];
     let inside = log.claimed.intersection(&[offsets].into_iter().collect());
     if inside.len_offsets() < offsets.len() {
@@ -341,6 +338,27 @@ mod tests {
             found(&state, &[run(None, 0, 0, 10), run(None, 0, 0, 6)]).0,
             "double: 1"
         );
+    }
+
+    #[test]
+    fn a_row_of_lost_offsets_is_told_where_it_is_of_one_log_alone() {
+        let mut state = state(&[("orders", 0, 100), ("returns", 0, 100)]);
+        let job = state.jobs.get_mut(&JobId::new("orders")).unwrap();
+        let partition = job.partitions.get_mut(&0).unwrap();
+        partition.lost.insert(OffsetRange::new(5, 8));
+        assert_eq!(
+            found(&state, &[run(Some("orders"), 0, 0, 6)]).0,
+            "declared-lost: 1"
+        );
+        assert_eq!(found(&state, &[run(None, 0, 0, 6)]).0, "", "of the other topic");
+
+        let job = state.jobs.get_mut(&JobId::new("orders")).unwrap();
+        job.partitions.get_mut(&0).unwrap().past.push(PastTopic {
+            generation: Generation(0),
+            claimed: [OffsetRange::new(0, 50)].into_iter().collect(),
+        });
+        let says = found(&state, &[run(Some("orders"), 0, 0, 6)]).0;
+        assert_eq!(says, "", "of the topic before it");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::error::VerifyError;
 use super::files::{self, Inventory};
 use super::ledger::{Answers, Walk, each};
 use super::letters::{self, Addressed};
+use super::retired::Retired;
 use super::verdict::{Check, Finding, Findings, HALTED, Name};
 use super::{Means, Since};
 
@@ -31,6 +32,24 @@ struct Told<'a> {
     ledger: Ledger<'a>,
     answers: Answers,
     redriven: BTreeMap<tabletopic_offsets::TopicPartition, tabletopic_offsets::RangeSet>,
+    retired: Retired,
+}
+
+/// The checks of a halted table, of which `files` alone may have been made.
+pub fn halted(why: String, files: Check) -> Vec<Check> {
+    let mut findings = Findings::default();
+    findings.add(Finding::failed(HALTED, why));
+    let mut checks = vec![Check::of(Name::History, "", findings), files];
+    let later = "the table is halted: answer that first";
+    let all = [
+        Name::Ledger,
+        Name::Offsets,
+        Name::Rows,
+        Name::DeadLetters,
+        Name::Broker,
+    ];
+    checks.extend(all.map(|name| Check::not_checked(name, later)));
+    checks
 }
 
 impl Steps<'_> {
@@ -53,23 +72,11 @@ impl Steps<'_> {
 
     /// A table that stands still until somebody has looked.
     pub async fn of_halted(&self, why: String) -> Result<Vec<Check>, VerifyError> {
-        let mut findings = Findings::default();
-        findings.add(Finding::failed(HALTED, why));
         let inventory = self.files().await?;
-        let later = "the table is halted: answer that first";
-        let mut checks = vec![
-            Check::of(Name::History, "", findings),
+        Ok(halted(
+            why,
             self.judge_files(inventory.findings, inventory.compared),
-        ];
-        let all = [
-            Name::Ledger,
-            Name::Offsets,
-            Name::Rows,
-            Name::DeadLetters,
-            Name::Broker,
-        ];
-        checks.extend(all.map(|name| Check::not_checked(name, later)));
-        Ok(checks)
+        ))
     }
 
     /// A table of ours, whose newest snapshot is in `main`.
@@ -159,10 +166,12 @@ impl Steps<'_> {
             Check::of(Name::Ledger, says, std::mem::take(&mut walk.findings))
         };
         let redriven = std::mem::take(&mut walk.redriven);
+        let retired = std::mem::take(&mut walk.retired);
         let told = (!anew && !lacking).then_some(Told {
             ledger,
             answers,
             redriven,
+            retired,
         });
         Ok((told, check))
     }

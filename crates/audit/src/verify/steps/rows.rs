@@ -12,6 +12,7 @@ use crate::verify::error::VerifyError;
 use crate::verify::files::Inventory;
 use crate::verify::letters::Addressed;
 use crate::verify::offsets::{Lines, Passes, Rows, Seen, locate};
+use crate::verify::retired::Retired;
 use crate::verify::rows;
 use crate::verify::verdict::{Check, Finding, Name};
 
@@ -53,10 +54,11 @@ impl Steps<'_> {
             since: self.since,
             progress: self.means.progress,
         };
+        let retired = told.map_or_else(|| Retired::of_state(state), |told| told.retired.clone());
         let mut asked = match &self.means.brokers {
             // A letter would be taken for a record that is lost.
             _ if letters_check.is_some() => Err("the dead letters are not known".to_owned()),
-            Ok(brokers) => broker::ask(brokers.clone(), state, self.since).await,
+            Ok(brokers) => broker::ask(brokers.clone(), state, self.since, retired.clone()).await,
             Err(why) => Err(why.clone()),
         };
         let up_to = tagged.snapshot.sequence_number();
@@ -74,8 +76,9 @@ impl Steps<'_> {
             }
             if let Ok(asked) = &mut asked {
                 asked.pass_over(lines.iter().count() - lines.told_apart(rows.tell_topics).count());
+                let recorded = told.map(|told| (&told.ledger, &told.answers, above, up_to));
+                asked.look(&lines, &letters, rows.tell_topics, recorded).await?;
             }
-            asked = look(asked, &lines, &letters, &rows, told, (above, up_to)).await?;
             last = Some(lines);
         }
         passes.name_files(&mut seen).await?;
@@ -91,11 +94,7 @@ impl Steps<'_> {
             Ok(expected) => expected,
             Err(why) => {
                 checks.push(Check::not_checked(Name::Rows, why));
-                checks.push(judge_broker(
-                    asked,
-                    rows::Missing { rows: 0, deleted: 0 },
-                    retired(state),
-                ));
+                checks.push(judge_broker(asked, rows::Missing::default()));
                 return Ok(checks);
             }
         };
@@ -108,10 +107,9 @@ impl Steps<'_> {
                 deleted::look(self.means.lake, metadata, self.snapshot, above, seen.taken).await?
             }
         };
-        let since_then = self
-            .since
-            .map_or(0, |since| retired(state).saturating_sub(retired(&since.state)));
-        let (missing, mut findings) = rows::compare(state, &expected, &seen.held, &gone, since_then);
+        // The counts of a whole table have what retention removed taken off.
+        let since_then = self.since.map(|since| retired.after(since)).unwrap_or_default();
+        let (missing, mut findings) = rows::compare(state, &expected, &seen.held, &gone, &since_then);
         if missing.rows > missing.deleted {
             if let Some(told) = told {
                 for window in &windows {
@@ -156,8 +154,14 @@ impl Steps<'_> {
                 missing.rows
             );
         }
+        if missing.retired > 0 {
+            says += &format!(
+                "; {} more were counted, and retention has removed as many",
+                missing.retired
+            );
+        }
         checks.push(Check::of(Name::Rows, says, findings));
-        checks.push(judge_broker(asked, missing, retired(state)));
+        checks.push(judge_broker(asked, missing));
         Ok(checks)
     }
 
@@ -220,24 +224,6 @@ impl Steps<'_> {
     }
 }
 
-/// Asks for what has no row in a window, unless there is nobody to ask any more.
-async fn look(
-    asked: Result<Asked, String>,
-    lines: &Lines,
-    letters: &Addressed,
-    rows: &Rows<'_>,
-    told: Option<&Told<'_>>,
-    (above, up_to): (i64, i64),
-) -> Result<Result<Asked, String>, VerifyError> {
-    let mut asked = match asked {
-        Ok(asked) => asked,
-        Err(why) => return Ok(Err(why)),
-    };
-    let recorded = told.map(|told| (&told.ledger, &told.answers, above, up_to));
-    let looked = asked.look(lines, letters, rows.tell_topics, recorded).await?;
-    Ok(looked.map(|()| asked))
-}
-
 fn judge_letters(check: Option<Check>, letters: &mut Addressed) -> Check {
     check.unwrap_or_else(|| {
         let says = format!(
@@ -248,13 +234,9 @@ fn judge_letters(check: Option<Check>, letters: &mut Addressed) -> Check {
     })
 }
 
-fn judge_broker(asked: Result<Asked, String>, missing: rows::Missing, retired: u64) -> Check {
+fn judge_broker(asked: Result<Asked, String>, missing: rows::Missing) -> Check {
     match asked {
-        Ok(asked) => asked.check(missing, retired),
+        Ok(asked) => asked.check(missing),
         Err(why) => Check::not_checked(Name::Broker, why),
     }
-}
-
-fn retired(state: &TableState) -> u64 {
-    state.retired.values().map(|counts| counts.rows).sum()
 }
