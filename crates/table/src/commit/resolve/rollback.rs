@@ -3,13 +3,12 @@
 
 use async_trait::async_trait;
 use iceberg::spec::SnapshotRef;
-use tabletopic_offsets::{JobState, TableState};
+use tabletopic_offsets::{JobState, Kind, TableState};
 
 use super::rewind::rewound;
 use super::{held_beyond, nearest, only_topic, snapshot_ref};
 use crate::commit::append::never_anchored;
 use crate::commit::{Base, Change, CommitError, Halt, Plan, SnapshotAt, TagState};
-use crate::follower::ledger;
 use crate::lake::Lake;
 
 /// Takes `main` back to one of the snapshots that it leads to. What the snapshots after that one brought is read again
@@ -58,8 +57,7 @@ impl Plan<TableState> for Rollback<'_> {
             return Err(self.refused(base, why));
         }
         let since = snapshot_ref(&snapshot);
-        let outbox = &tagged.state.outbox;
-        if ledger::took_back(self.lake, &base.table.ident, outbox, since.sequence_number).await? {
+        if was_cut(base, since.sequence_number) {
             let why = "a log was cut after it, and rows that the log no longer has were removed (`resolve --truncate`); they \
                        would be back. Go back to a snapshot after that";
             return Err(self.refused(base, why.to_owned()));
@@ -105,6 +103,18 @@ fn unseen(base: &Base<TableState>, looked_at: i64) -> Option<i64> {
     Some(found.snapshot_id())
 }
 
+/// Whether rows were removed that a log no longer has, above this sequence number. All snapshots after the one that `main`
+/// goes back to are there, or `main` would not lead to it.
+fn was_cut(base: &Base<TableState>, since: i64) -> bool {
+    base.metadata()
+        .snapshots()
+        .filter(|snapshot| snapshot.sequence_number() > since)
+        .filter_map(|snapshot| {
+            <TableState as TagState>::decode(&snapshot.summary().additional_properties).ok()
+        })
+        .any(|state| state.kind == Kind::Replace)
+}
+
 /// A topic that is not the one which fed the table at `older`.
 fn adopted(older: &TableState, now: &TableState) -> Option<String> {
     let adoptions = |job: &JobState| job.partitions.values().map(|state| state.past.len()).max();
@@ -120,7 +130,7 @@ fn adopted(older: &TableState, now: &TableState) -> Option<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use tabletopic_offsets::{JobId, Kind, TopicIdentity};
+    use tabletopic_offsets::{JobId, TopicIdentity};
 
     use super::*;
 
