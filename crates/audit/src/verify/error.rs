@@ -2,6 +2,7 @@
 
 use iceberg::TableIdent;
 use tabletopic_catalog::CatalogError;
+use tabletopic_offsets::Kind;
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::read::ReadError;
 use thiserror::Error;
@@ -19,6 +20,16 @@ pub enum VerifyError {
          one that `$snapshots` has"
     )]
     NoSuchSnapshot { table: TableIdent, snapshot_id: i64 },
+    #[error(
+        "table {table}: rows were taken back or written off after snapshot {since} ({}, sequence number {at}), so that \
+         its verdict is not of what is there now; leave --since out, or name a newer snapshot", kind.name()
+    )]
+    TakenBack {
+        table: TableIdent,
+        since: i64,
+        kind: Kind,
+        at: i64,
+    },
 }
 
 impl VerifyError {
@@ -27,7 +38,7 @@ impl VerifyError {
         match self {
             Self::Commit(error) => error.is_transient(),
             Self::Store(error) | Self::Read(ReadError::Iceberg(error)) => error.retryable(),
-            Self::Read(_) | Self::NoSuchSnapshot { .. } => false,
+            Self::Read(_) | Self::NoSuchSnapshot { .. } | Self::TakenBack { .. } => false,
         }
     }
 
@@ -42,15 +53,18 @@ impl VerifyError {
             Self::Read(ReadError::Memory(_) | ReadError::Iceberg(_))
             | Self::Commit(_)
             | Self::Store(_)
-            | Self::NoSuchSnapshot { .. } => None,
+            | Self::NoSuchSnapshot { .. }
+            | Self::TakenBack { .. } => None,
         }
     }
 
-    /// Whether what was asked for is not there.
+    /// Whether what was asked for is not there, or says nothing any more.
     pub fn is_misuse(&self) -> bool {
         matches!(
             self,
-            Self::NoSuchSnapshot { .. } | Self::Commit(CommitError::Catalog(CatalogError::NotFound { .. }))
+            Self::NoSuchSnapshot { .. }
+                | Self::TakenBack { .. }
+                | Self::Commit(CommitError::Catalog(CatalogError::NotFound { .. }))
         )
     }
 

@@ -232,7 +232,9 @@ impl Asked {
                 let recording = || (number, range.job.clone(), range.partition, range.range.start);
                 let before = crosses.then(|| granted.entry(recording()).or_default());
                 let excess = here.len() - grant(range.counts.filtered, before, here.len());
-                suspects.push((here, excess));
+                if excess > 0 {
+                    suspects.push((here, excess));
+                }
             }
         })
         .await?;

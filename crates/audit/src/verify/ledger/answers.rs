@@ -11,6 +11,8 @@ pub struct Answers {
     /// Answers after which the ledger's counts need not be the state's any more.
     pub recounted: bool,
     pub redriven: bool,
+    /// The newest answer that took rows back or wrote them off, which older verdicts do not know of: its sequence number.
+    pub taken_back: Option<(i64, Kind)>,
     /// The newest answer that counted the rows anew.
     pub counted_anew: i64,
 }
@@ -23,6 +25,20 @@ impl Answers {
             let number = entry.snapshot.sequence_number;
             if number > up_to {
                 continue;
+            }
+            let takes_back = match entry.kind {
+                Kind::Rewind | Kind::Replace => true,
+                // Without it, offsets that nobody could read any more.
+                Kind::DeclareLost => entry.abandons_since.is_some(),
+                Kind::Anchor
+                | Kind::Append
+                | Kind::Redrive
+                | Kind::Schema
+                | Kind::Maintenance
+                | Kind::Retention => false,
+            };
+            if takes_back && answers.taken_back.is_none_or(|(newest, _)| newest < number) {
+                answers.taken_back = Some((number, entry.kind));
             }
             match entry.kind {
                 Kind::Rewind | Kind::DeclareLost => {

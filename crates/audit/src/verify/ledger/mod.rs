@@ -481,6 +481,21 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_answer_that_took_rows_back_is_known() {
+        let entries = [
+            entry(3, Kind::Replace, None, vec![rows(6, 10)]),
+            entry(5, Kind::DeclareLost, Some(2), Vec::new()),
+            entry(7, Kind::DeclareLost, None, vec![rows(20, 30)]),
+            entry(8, Kind::Redrive, None, vec![rows(3, 4)]),
+            entry(9, Kind::Rewind, Some(2), Vec::new()),
+        ];
+        let taken_back = |up_to| Answers::of(&entries, up_to).taken_back;
+        assert_eq!(taken_back(2), None);
+        assert_eq!(taken_back(8), Some((5, Kind::DeclareLost)));
+        assert_eq!(taken_back(9), Some((9, Kind::Rewind)));
+    }
+
+    #[test]
     fn a_replace_that_was_abandoned_cuts_nothing() {
         let entries = [
             anchor(),

@@ -143,6 +143,16 @@ impl Steps<'_> {
         };
         let up_to = tagged.snapshot.sequence_number();
         let answers = Answers::of(&ledger.of_kinds(&Answers::KINDS).await?, up_to);
+        if let (Some(since), Some((at, kind))) = (self.since, answers.taken_back)
+            && at > since.sequence_number
+        {
+            return Err(VerifyError::TakenBack {
+                table: self.table.ident.clone(),
+                since: since.snapshot_id,
+                kind,
+                at,
+            });
+        }
         let mut walk = Walk::new(&answers);
         let above = self.since.map_or(0, |since| {
             walk.go_on_from(&since.state);
