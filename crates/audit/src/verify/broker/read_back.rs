@@ -82,7 +82,10 @@ fn read(
                 quiet = false;
                 for record in records {
                     let tp = TopicPartition::new(topic.clone(), record.partition);
-                    let range = ahead.get(&tp).and_then(|ranges| ranges.front());
+                    // What comes at once may go over several of them.
+                    let range = ahead.get(&tp).and_then(|ranges| {
+                        ranges.get(ranges.partition_point(|range| range.end <= record.offset))
+                    });
                     if range.is_some_and(|range| range.contains(record.offset))
                         && let Some(found) = found.get_mut(&tp)
                     {
