@@ -8,6 +8,8 @@ mod dead_letters;
 mod demo;
 pub mod maintain;
 mod plan;
+mod replay;
+mod replays;
 mod resolve;
 mod rollback;
 mod run;
@@ -39,6 +41,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Verify(verify) => verify::run(&args.config, verify),
         Command::Sql(sql) => sql::run(&args.config, sql),
         Command::Compare(compared) => compare::run(&args.config, compared),
+        Command::Replay(replay) => replay::run(&args.config, replay),
+        Command::Replays(replays) => replays::run(&args.config, replays),
         Command::Compact(compact) => maintain::compact::run(&args.config, compact),
         Command::Expire(expire) => maintain::expire::run(&args.config, expire),
         Command::Manifests(manifests) => maintain::manifests::run(&args.config, manifests),
