@@ -57,7 +57,10 @@ fn which(all: Vec<Found>, asked: &args::Replays, now: Millis) -> Result<Option<V
             there.dedup();
             Err(UsageError(match there.is_empty() {
                 true => format!("no replay is in namespace {namespace}, nor in any other"),
-                false => format!("no replay is in namespace {namespace}; there are some in: {}", there.join(", ")),
+                false => format!(
+                    "no replay is in namespace {namespace}; there are some in: {}",
+                    there.join(", ")
+                ),
             }))
         }
     }
@@ -96,7 +99,15 @@ fn show(output: Output, found: &[Found], removed: Option<Discarded>, now: Millis
 
 /// A line for each; with `now`, how old they are and when they go.
 pub fn table(found: &[Found], now: Option<Millis>) -> String {
-    let mut heading = vec!["table", "of", "offsets", "rows", "dead letters", "left out", "size"];
+    let mut heading = vec![
+        "table",
+        "of",
+        "offsets",
+        "rows",
+        "dead letters",
+        "left out",
+        "size",
+    ];
     if now.is_some() {
         heading.extend(["made", "expires", "command"]);
     }

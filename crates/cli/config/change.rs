@@ -30,7 +30,8 @@ impl FromStr for Setting {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let advice = || "write a key of [[topic]] and its value, such as on_bad_record=dead-letter".to_owned();
+        let advice =
+            || "write a key of [[topic]] and its value, such as on_bad_record=dead-letter".to_owned();
         let (key, value) = text.split_once('=').ok_or_else(advice)?;
         let setting = Self::new(key.trim(), value.trim());
         match setting.key.iter().any(String::is_empty) {
@@ -63,7 +64,9 @@ impl<'c> Changes<'c> {
         };
         for topic in topics.iter_mut() {
             let place = topic.span();
-            let DeValue::Table(topic) = topic.get_mut() else { continue };
+            let DeValue::Table(topic) = topic.get_mut() else {
+                continue;
+            };
             if self.is_about(topic) {
                 for Setting { key, value } in self.settings {
                     set(topic, key, value, &place);
@@ -86,7 +89,9 @@ impl<'c> Changes<'c> {
 
 /// Everything that is set has the topic's place: it stands nowhere else in the file.
 fn set<'c>(table: &mut DeTable<'c>, key: &'c [String], value: &'c str, place: &Range<usize>) {
-    let Some((first, rest)) = key.split_first() else { return };
+    let Some((first, rest)) = key.split_first() else {
+        return;
+    };
     let name = Spanned::new(place.clone(), Cow::Borrowed(first.as_str()));
     if rest.is_empty() {
         table.remove(first.as_str());
@@ -151,13 +156,17 @@ mod tests {
             tables: &tables,
         };
         changes.apply(document.get_mut());
-        let value: toml::Table = serde::Deserialize::deserialize(toml::de::Deserializer::from(document)).unwrap();
+        let value: toml::Table =
+            serde::Deserialize::deserialize(toml::de::Deserializer::from(document)).unwrap();
         value["topic"].to_string()
     }
 
     #[test]
     fn settings_change_the_topics_that_are_meant() {
-        let all = changed(&["format=avro", "commit.interval=5s", "partition_by=[\"day(x)\"]"], &[]);
+        let all = changed(
+            &["format=avro", "commit.interval=5s", "partition_by=[\"day(x)\"]"],
+            &[],
+        );
         assert_eq!(all.matches("format = \"avro\"").count(), 2, "{all}");
         assert_eq!(all.matches("interval = \"5s\"").count(), 2, "{all}");
         assert_eq!(all.matches("[\"day(x)\"]").count(), 2, "{all}");

@@ -117,11 +117,7 @@ impl Config {
     }
 
     /// The first problem of each section, so that one reading shows most of them.
-    fn parse(
-        text: &str,
-        references: &References<'_>,
-        changes: Changes<'_>,
-    ) -> Result<Self, Vec<Problem>> {
+    fn parse(text: &str, references: &References<'_>, changes: Changes<'_>) -> Result<Self, Vec<Problem>> {
         let mut document = Document::parse(text).map_err(|problem| vec![problem])?;
         document.change(changes);
         let unresolved = document.resolve(references);

@@ -10,8 +10,8 @@ use tabletopic_source::{LogOffsets, TopicDescription};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Base, CommitError, TagState, check_standing};
 
-use crate::point::{Asked, Point};
 use crate::ReplayError;
+use crate::point::{Asked, Point};
 
 /// What is read of each partition of a job's topic; partitions that are not read are left out.
 ///
@@ -45,7 +45,9 @@ pub async fn bounds(
         _ => Vec::new(),
     };
     let named = [named(&asked.from, &from), named(&asked.to, &to)].concat();
-    let names = [&asked.from, &asked.to].into_iter().any(|point| matches!(point, Point::Offsets(_)));
+    let names = [&asked.from, &asked.to]
+        .into_iter()
+        .any(|point| matches!(point, Point::Offsets(_)));
     if let Some(unknown) = named.iter().find(|partition| !logs.contains_key(partition)) {
         return Err(ReplayError::NoSuchPartition {
             topic: job.topic.clone(),
@@ -73,11 +75,23 @@ fn checked(
     log: LogOffsets,
 ) -> Result<OffsetRange, ReplayError> {
     if from > to {
-        Err(ReplayError::Backwards { topic_partition, from, to })
+        Err(ReplayError::Backwards {
+            topic_partition,
+            from,
+            to,
+        })
     } else if to > log.end {
-        Err(ReplayError::NotYet { topic_partition, to, log_end: log.end })
+        Err(ReplayError::NotYet {
+            topic_partition,
+            to,
+            log_end: log.end,
+        })
     } else if from < log.start && from < to {
-        Err(ReplayError::Gone { topic_partition, from, log_start: log.start })
+        Err(ReplayError::Gone {
+            topic_partition,
+            from,
+            log_start: log.start,
+        })
     } else {
         Ok(OffsetRange::new(from, to))
     }
@@ -95,7 +109,10 @@ impl Search<'_> {
     /// Of the partitions that a point says something about.
     async fn offsets(&self, point: &Point) -> Result<BTreeMap<i32, Offset>, ReplayError> {
         let all = |offset: fn(&LogOffsets) -> Offset| {
-            self.logs.iter().map(|(number, log)| (*number, offset(log))).collect()
+            self.logs
+                .iter()
+                .map(|(number, log)| (*number, offset(log)))
+                .collect()
         };
         Ok(match point {
             Point::Earliest => all(|log| log.start),
@@ -107,7 +124,8 @@ impl Search<'_> {
             Point::Offsets(_) => Asked::named(point, &self.job.topic).unwrap_or_default(),
             Point::Began(table) => self.of_table(table, None, |state| state.anchor()).await?,
             Point::Stood(table, snapshot) => {
-                self.of_table(table, *snapshot, |progress| progress.live_end()).await?
+                self.of_table(table, *snapshot, |progress| progress.live_end())
+                    .await?
             }
         })
     }
@@ -120,7 +138,9 @@ impl Search<'_> {
     ) -> Result<BTreeMap<i32, Offset>, ReplayError> {
         let job = self.state(table, snapshot).await?;
         let partitions = job.partitions.iter();
-        Ok(partitions.map(|(number, state)| (*number, offset(&state.progress))).collect())
+        Ok(partitions
+            .map(|(number, state)| (*number, offset(&state.progress)))
+            .collect())
     }
 
     /// What a table says of the job's topic.
@@ -143,14 +163,18 @@ impl Search<'_> {
                 };
                 let summary = &named.summary().additional_properties;
                 if !summary.contains_key(<TableState as TagState>::MARK) {
-                    return Err(nothing(format!("snapshot {id} is another writer's; name one of tabletopic's")));
+                    return Err(nothing(format!(
+                        "snapshot {id} is another writer's; name one of tabletopic's"
+                    )));
                 }
                 let state = <TableState as TagState>::decode(summary);
                 Some(state.map_err(|detail| nothing(format!("snapshot {id} can't be read: {detail}")))?)
             }
         };
         let Some(state) = state else {
-            return Err(nothing("it is no table of tabletopic's, or has read nothing yet".to_owned()));
+            return Err(nothing(
+                "it is no table of tabletopic's, or has read nothing yet".to_owned(),
+            ));
         };
         let of_topic = |job: &&JobState| job.identity.topic == self.job.topic;
         let Some(found) = state.jobs.values().find(of_topic) else {
@@ -178,8 +202,17 @@ mod tests {
         assert_eq!(checked(tp(), 10, 20, log).unwrap(), OffsetRange::new(10, 20));
         // Nothing of what is gone is asked for.
         assert_eq!(checked(tp(), 5, 5, log).unwrap(), OffsetRange::new(5, 5));
-        assert!(matches!(checked(tp(), 9, 20, log), Err(ReplayError::Gone { log_start: 10, .. })));
-        assert!(matches!(checked(tp(), 10, 21, log), Err(ReplayError::NotYet { log_end: 20, .. })));
-        assert!(matches!(checked(tp(), 15, 12, log), Err(ReplayError::Backwards { .. })));
+        assert!(matches!(
+            checked(tp(), 9, 20, log),
+            Err(ReplayError::Gone { log_start: 10, .. })
+        ));
+        assert!(matches!(
+            checked(tp(), 10, 21, log),
+            Err(ReplayError::NotYet { log_end: 20, .. })
+        ));
+        assert!(matches!(
+            checked(tp(), 15, 12, log),
+            Err(ReplayError::Backwards { .. })
+        ));
     }
 }

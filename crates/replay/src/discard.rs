@@ -39,12 +39,20 @@ const AT_A_TIME: usize = 1000;
 ///
 /// # Errors
 /// It is no replay's; what can't be removed; a namespace of the table's name, whose tables lie below its location.
-pub async fn discard(lake: &Lake, listing: &dyn Listing, table: &TableIdent) -> Result<Discarded, ReplayError> {
+pub async fn discard(
+    lake: &Lake,
+    listing: &dyn Listing,
+    table: &TableIdent,
+) -> Result<Discarded, ReplayError> {
     let loaded = lake.catalog.load(table).await?;
     if Note::of_table(table, &loaded.metadata)?.is_none() {
         return Err(ReplayError::NoReplay { table: table.clone() });
     }
-    let nested = [table.namespace.as_ref().as_slice(), std::slice::from_ref(&table.name)].concat();
+    let nested = [
+        table.namespace.as_ref().as_slice(),
+        std::slice::from_ref(&table.name),
+    ]
+    .concat();
     let namespaces = lake.catalog.list_namespaces().await?;
     if let Some(below) = namespaces.iter().find(|namespace| namespace.starts_with(&nested)) {
         return Err(ReplayError::Nested {

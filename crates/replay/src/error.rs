@@ -18,10 +18,7 @@ pub enum ReplayError {
     #[error(transparent)]
     Commit(#[from] CommitError),
     #[error("topic {topic}: {source}")]
-    Topic {
-        topic: Arc<str>,
-        source: PartitionError,
-    },
+    Topic { topic: Arc<str>, source: PartitionError },
     #[error(
         "{topic_partition}: its log begins at offset {log_start}, so that offsets {from} to {} can't be read; begin \
          with --from earliest, or at a later point", log_start - 1
@@ -31,7 +28,9 @@ pub enum ReplayError {
         from: Offset,
         log_start: Offset,
     },
-    #[error("{topic_partition}: its log ends at offset {log_end}, below {to}; end with --to latest, or at an earlier point")]
+    #[error(
+        "{topic_partition}: its log ends at offset {log_end}, below {to}; end with --to latest, or at an earlier point"
+    )]
     NotYet {
         topic_partition: TopicPartition,
         to: Offset,
@@ -72,7 +71,9 @@ pub enum ReplayError {
          --into replay"
     )]
     InUse { table: TableIdent },
-    #[error("{one} and {other} would become one table; replay each into a namespace of its own, by naming it")]
+    #[error(
+        "{one} and {other} would become one table; replay each into a namespace of its own, by naming it"
+    )]
     SameName { one: TableIdent, other: TableIdent },
     #[error(
         "topic {topic} feeds several tables, whose replays began at different moments and read different offsets; name one \
@@ -97,7 +98,8 @@ impl ReplayError {
     /// Whether it may pass by itself.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Broker(BrokerError::Unreachable { .. }) | Self::Catalog(CatalogError::Unavailable { .. }) => true,
+            Self::Broker(BrokerError::Unreachable { .. })
+            | Self::Catalog(CatalogError::Unavailable { .. }) => true,
             Self::Commit(error) => error.is_transient(),
             _ => false,
         }

@@ -16,7 +16,9 @@ use tabletopic_table::schema::promotes;
 /// Those of the iceberg crate, for names that collide.
 pub fn ids_of(original: &TableMetadata, schema: &Schema) -> iceberg::Result<Schema> {
     let mut ids = Ids {
-        last: original.last_column_id().max(original.current_schema().highest_field_id()),
+        last: original
+            .last_column_id()
+            .max(original.current_schema().highest_field_id()),
     };
     let like = original.current_schema().as_struct();
     let fields = ids.of_struct(schema.as_struct(), Some(like));

@@ -76,7 +76,17 @@ impl Isolated {
         let requirements = vec![TableRequirement::UuidMatch {
             uuid: made.metadata.uuid(),
         }];
-        match self.inner.commit(&made, TableChange { requirements, updates }).await {
+        match self
+            .inner
+            .commit(
+                &made,
+                TableChange {
+                    requirements,
+                    updates,
+                },
+            )
+            .await
+        {
             CommitOutcome::Applied(table) => Ok(table),
             CommitOutcome::Rejected(reason) => Err(refused(reason)),
             // Whoever comes next finds it without columns, and begins again; or finds it whole.
@@ -115,7 +125,9 @@ fn renamed(
         }
     });
     let mut builder = UnboundPartitionSpec::builder();
-    builder = builder.add_partition_fields(fields).unwrap_or_else(|_| UnboundPartitionSpec::builder());
+    builder = builder
+        .add_partition_fields(fields)
+        .unwrap_or_else(|_| UnboundPartitionSpec::builder());
     builder.build()
 }
 
@@ -153,7 +165,9 @@ impl Catalog for Isolated {
         let Some(original) = self.originals.get(&creation.name) else {
             return self.inner.create(namespace, creation).await;
         };
-        creation.properties.insert(PROPERTY.to_owned(), original.note.text());
+        creation
+            .properties
+            .insert(PROPERTY.to_owned(), original.note.text());
         match &original.table {
             None => self.inner.create(namespace, creation).await,
             Some(table) => self.like(table, namespace, creation).await,

@@ -45,13 +45,17 @@ impl NotedJob {
         let ranges = ranges.iter();
         Self {
             topic: topic.to_owned(),
-            ranges: ranges.map(|(number, range)| (*number, (range.start, range.end))).collect(),
+            ranges: ranges
+                .map(|(number, range)| (*number, (range.start, range.end)))
+                .collect(),
         }
     }
 
     pub fn ranges(&self) -> BTreeMap<i32, OffsetRange> {
         let ranges = self.ranges.iter();
-        ranges.map(|(number, (start, end))| (*number, OffsetRange::new(*start, *end))).collect()
+        ranges
+            .map(|(number, (start, end))| (*number, OffsetRange::new(*start, *end)))
+            .collect()
     }
 }
 

@@ -149,7 +149,11 @@ impl Plan {
             }
         }
         let bounds = Arc::new(self.bounds()?);
-        let catalog = Isolated::new(parts.lake.catalog.clone(), self.into.clone(), self.originals.clone());
+        let catalog = Isolated::new(
+            parts.lake.catalog.clone(),
+            self.into.clone(),
+            self.originals.clone(),
+        );
         Ok(Parts {
             lake: Lake {
                 catalog: Arc::new(catalog),
@@ -230,7 +234,9 @@ async fn still_there(
         Some(Err(_)) | None => None,
     };
     let at = |partition: i32, range: &OffsetRange| {
-        let known = state.as_ref().and_then(|state| state.partition(&job.id, partition));
+        let known = state
+            .as_ref()
+            .and_then(|state| state.partition(&job.id, partition));
         known.map_or(range.start, |known| known.progress.live_end())
     };
     let partitions: Vec<TopicPartition> = ranges

@@ -192,7 +192,9 @@ fn chosen(jobs: Vec<Arc<Job>>, tables: &[String]) -> Result<Vec<Arc<Job>>, Usage
     let chosen: Vec<Arc<Job>> = jobs.into_iter().filter(is_chosen).collect();
     match chosen.is_empty() {
         false => Ok(chosen),
-        true => Err(UsageError("no topic that the configuration matches is there".to_owned())),
+        true => Err(UsageError(
+            "no topic that the configuration matches is there".to_owned(),
+        )),
     }
 }
 
@@ -214,12 +216,16 @@ fn wanted(asked: &args::Replay, now: Millis, topics: usize) -> anyhow::Result<Wa
     };
     if topics > 1 && points.names_no_topic() {
         return Err(usage(
-            "several topics are replayed: say which one is meant, such as orders/3:120000, or name a table".to_owned(),
+            "several topics are replayed: say which one is meant, such as orders/3:120000, or name a table"
+                .to_owned(),
         ));
     }
     let namespace: Vec<String> = asked.into.split('.').map(str::to_owned).collect();
     if namespace.iter().any(String::is_empty) {
-        return Err(usage(format!("`{}` is no namespace; write one such as ci_42", asked.into)));
+        return Err(usage(format!(
+            "`{}` is no namespace; write one such as ci_42",
+            asked.into
+        )));
     }
     let expires_at = asked
         .ttl
@@ -238,10 +244,16 @@ fn words(asked: &args::Replay) -> String {
         Some(table) => vec![format!("--same-as {table}")],
         None => {
             let from = asked.from.iter().map(|at| format!("--from {}", at.text));
-            from.chain(asked.to.iter().map(|at| format!("--to {}", at.text))).collect()
+            from.chain(asked.to.iter().map(|at| format!("--to {}", at.text)))
+                .collect()
         }
     };
-    words.extend(asked.schema.iter().map(|file| format!("--schema {}", file.display())));
+    words.extend(
+        asked
+            .schema
+            .iter()
+            .map(|file| format!("--schema {}", file.display())),
+    );
     words.extend(asked.set.iter().map(|setting| format!("--set {setting}")));
     words.join(" ")
 }
@@ -249,9 +261,9 @@ fn words(asked: &args::Replay) -> String {
 fn json_of(plan: &Plan) -> Value {
     let jobs = plan.jobs.iter().map(|planned| {
         let ranges = planned.ranges.iter();
-        let partitions = ranges.map(|(partition, range)| {
-            json!({ "partition": partition, "start": range.start, "end": range.end })
-        });
+        let partitions = ranges.map(
+            |(partition, range)| json!({ "partition": partition, "start": range.start, "end": range.end }),
+        );
         json!({
             "topic": &*planned.job.topic,
             "table": planned.job.table.to_string(),

@@ -1028,7 +1028,9 @@ fn what_stands_in_files_is_read_again_and_paths_start_at_the_folder() {
         env: &|_| None,
         folder: folder.path(),
     };
-    let kafka = Config::parse(&text, &references, Changes::default()).unwrap().kafka;
+    let kafka = Config::parse(&text, &references, Changes::default())
+        .unwrap()
+        .kafka;
     assert_eq!(kafka.properties["sasl.password"].reveal(), "old");
     let ca = folder.path().join("ca.pem");
     assert_eq!(kafka.properties["ssl.ca.location"].reveal(), ca.to_str().unwrap());

@@ -50,7 +50,10 @@ impl Broker for BoundedBroker {
         let mut described = self.inner.describe(topics)?;
         for topic in described.iter_mut().flatten() {
             let name = topic.identity.topic.clone();
-            let is_read = |partition: &i32| self.bounds.contains_key(&TopicPartition::new(name.clone(), *partition));
+            let is_read = |partition: &i32| {
+                self.bounds
+                    .contains_key(&TopicPartition::new(name.clone(), *partition))
+            };
             topic.partitions.retain(is_read);
         }
         Ok(described)
@@ -69,7 +72,11 @@ impl Broker for BoundedBroker {
         partitions: &[TopicPartition],
         timestamp: i64,
     ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError> {
-        let found = self.inner.offsets_at(partitions, timestamp)?.into_iter().zip(partitions);
+        let found = self
+            .inner
+            .offsets_at(partitions, timestamp)?
+            .into_iter()
+            .zip(partitions);
         let within = |(found, tp): (Result<Offset, PartitionError>, &TopicPartition)| {
             let bound = self.bound(tp)?;
             Ok(found?.clamp(bound.start, bound.end))

@@ -29,7 +29,10 @@ impl Rate {
     #[must_use]
     pub fn shared_by(self, sources: usize) -> Self {
         let bytes_per_second = (self.bytes_per_second / sources.max(1) as u64).max(1);
-        Self { bytes_per_second, ..self }
+        Self {
+            bytes_per_second,
+            ..self
+        }
     }
 
     pub(super) fn read(&mut self, bytes: u64) {

@@ -76,7 +76,10 @@ impl Source for Bounded {
                     if position.offset >= end {
                         reached.push(tp.clone());
                     }
-                    (tp.clone(), Position::new(position.offset.min(end), position.leader_epoch))
+                    (
+                        tp.clone(),
+                        Position::new(position.offset.min(end), position.leader_epoch),
+                    )
                 };
                 let moved: Vec<_> = moved.iter().map(at).collect();
                 on_event(SourceEvent::Positions(&moved));
@@ -148,6 +151,9 @@ fn within(
         .copied()
         .collect();
     if !kept.is_empty() {
-        on_event(SourceEvent::Records { topic, records: &kept });
+        on_event(SourceEvent::Records {
+            topic,
+            records: &kept,
+        });
     }
 }
