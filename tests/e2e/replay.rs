@@ -210,6 +210,15 @@ fn offsets_times_and_mappings_are_what_was_asked_for() {
     let dropped = done(&feed, &["replays", "--drop-expired", "--yes"]);
     assert_eq!(dropped["removed"]["tables"], 3, "{dropped:#}");
     assert_eq!(files_of(&feed, "short"), Vec::<PathBuf>::new());
+    // So does a service, by itself; of others it leaves its hands.
+    done(
+        &feed,
+        &["replay", "--into", "shorter", "--to", "0:10", "--ttl", "1ms"],
+    );
+    let service = feed.run();
+    service.says("the time of this replay is over");
+    never_halted(&service.terminate());
+    assert_eq!(files_of(&feed, "shorter"), Vec::<PathBuf>::new());
     let left = done(&feed, &["replays"]);
     assert_eq!(left["replays"].as_array().map(Vec::len), Some(1), "{left:#}");
 }
