@@ -1,5 +1,6 @@
 //! The command line.
 
+mod promote;
 mod replay;
 mod rollback;
 
@@ -14,6 +15,7 @@ use tabletopic_decode::Reason;
 use tabletopic_ingest::dead_letters::Records;
 use tabletopic_maintain::compact::SortColumns;
 
+pub use promote::Promote;
 pub use replay::{Replay, Replays, Where};
 pub use rollback::Rollback;
 
@@ -91,6 +93,10 @@ pub enum Command {
     /// The replays that are there, and removing them
     #[command(after_help = REPLAYS_EXAMPLE)]
     Replays(Replays),
+
+    /// Have the rows of a replay take the place of its table's, in one commit
+    #[command(after_help = PROMOTE_EXAMPLE)]
+    Promote(Promote),
 
     /// Merge small files into large ones, and take deleted rows out of files
     #[command(after_help = COMPACT_EXAMPLE)]
@@ -798,6 +804,18 @@ Examples:
 Only tables that a replay has made are removed, with all files below their locations.
 
 Exit codes: 0 done; 1 failed; 2 configuration or usage, no replay in that namespace; 5 something cannot be reached now";
+
+const PROMOTE_EXAMPLE: &str = "\
+Examples:
+  tabletopic promote try.orders --dry-run
+  tabletopic promote try.orders --reason 'amounts were strings, see ticket 42'
+
+The table that the replay is of gets its rows, columns, partitions and dead letters; what the table has above the replay's ends
+is read again. Stop the service before, if it is to go on with another mapping, and change its configuration. `tabletopic
+rollback` takes it back.
+
+Exit codes: 0 done; 1 refused or failed; 2 configuration or usage; 4 the table is halted (see `tabletopic resolve`);
+5 something cannot be reached now";
 
 const DEAD_LETTERS_EXAMPLE: &str = "\
 Examples:

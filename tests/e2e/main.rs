@@ -40,6 +40,7 @@ mod partitions;
 mod plan;
 mod postgres;
 mod process_faults;
+mod promote;
 mod protobuf;
 mod registered;
 mod registered_letters;
