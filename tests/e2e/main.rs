@@ -41,6 +41,7 @@ mod plan;
 mod postgres;
 mod process_faults;
 mod protobuf;
+mod recreated;
 mod registered;
 mod registered_letters;
 mod rest;
