@@ -42,6 +42,7 @@ mod postgres;
 mod process_faults;
 mod promote;
 mod protobuf;
+mod recreated;
 mod registered;
 mod registered_letters;
 mod replay;
