@@ -305,7 +305,7 @@ impl Source for HistorySource {
         if self.outdated {
             self.read_anew(Duration::ZERO);
         }
-        if self.wanted().is_empty() {
+        if self.wanted().is_empty() || self.reader.is_none() {
             // Only a call of the same thread can change that.
             self.runtime.block_on(async { tokio::time::sleep(wait).await });
             return;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use iceberg::spec::{DataFile, Struct};
+use tabletopic_catalog::LoadedTable;
 use tabletopic_decode::{create_schema, decoder, infer};
 use tabletopic_history::{History, HistoryError};
 use tabletopic_offsets::{Counts, Generation, JobId, OffsetRange, TopicIdentity, UnitRange};
@@ -18,10 +20,10 @@ use crate::feed::{TOPIC, decode, lake, produce, table};
 use crate::read::{Log, Owned, Reading, on_a_thread, to_the_end};
 use crate::same::of_topic;
 
-type Row = (i32, Owned);
+pub type Row = (i32, Owned);
 
 /// Commits rows of the whole log as these files.
-async fn arrange(lake: &Lake, ends: &BTreeMap<i32, i64>, files: Vec<Vec<Row>>) {
+pub async fn arrange(lake: &Lake, ends: &BTreeMap<i32, i64>, files: Vec<Vec<Row>>) {
     let settings = decode();
     let schema = create_schema(&infer(&[], &settings).unwrap(), &settings).unwrap();
     let created = create::table(lake, &table("raw"), schema, None).await.unwrap();
@@ -44,15 +46,6 @@ async fn arrange(lake: &Lake, ends: &BTreeMap<i32, i64>, files: Vec<Vec<Row>>) {
     commit(lake, &table("raw"), &mut anchor, &LogWaiting)
         .await
         .unwrap();
-    let schema = created.metadata.current_schema().clone();
-    let spec = created.metadata.default_partition_spec().clone();
-    let written = FileSchema::new(schema.clone(), spec.clone()).unwrap();
-    let names = FileNames::new(created.metadata.location());
-    // Small row groups, so that there are several in a file.
-    let parquet = FileSettings {
-        row_group_size: 1_000,
-        ..FileSettings::default()
-    };
     let mut counts = BTreeMap::<i32, Counts>::new();
     let mut data_files = Vec::new();
     for rows in files.iter().filter(|rows| !rows.is_empty()) {
@@ -62,29 +55,7 @@ async fn arrange(lake: &Lake, ends: &BTreeMap<i32, i64>, files: Vec<Vec<Row>>) {
                 .or_default()
                 .add(Counts::of_rows(1, row.offset as u64));
         }
-        let mut file = None;
-        for rows in rows.chunks(10) {
-            let records: Vec<Record<'_>> = rows
-                .iter()
-                .map(|(partition, row)| view(*partition, row))
-                .collect();
-            let batch = decoder(&settings, &schema)
-                .unwrap()
-                .decode(&records)
-                .unwrap()
-                .batch;
-            let partition = iceberg::spec::Struct::empty();
-            let file = file.get_or_insert_with(|| {
-                let path = names.next(&written, &partition, lake.entropy.as_ref()).unwrap();
-                let encodings = Encodings::choose(&written, &batch);
-                FileWriter::new(&parquet, written.clone(), &encodings, partition, path).unwrap()
-            });
-            file.write(&batch).unwrap();
-        }
-        let file = file.unwrap().finish().unwrap();
-        let output = lake.file_io.new_output(&file.path).unwrap();
-        output.write(Bytes::from(file.payload)).await.unwrap();
-        data_files.push(file.data_file);
+        data_files.push(file_of(lake, &created, rows).await);
     }
     let read = ends.iter().filter(|(_, end)| **end > 0);
     let ranges = read.map(|(partition, end)| UnitRange {
@@ -98,8 +69,8 @@ async fn arrange(lake: &Lake, ends: &BTreeMap<i32, i64>, files: Vec<Vec<Row>>) {
     });
     let units = [Unit {
         created: lake.clock.now(),
-        schema,
-        spec_id: spec.spec_id(),
+        schema: created.metadata.current_schema().clone(),
+        spec_id: created.metadata.default_partition_spec_id(),
         files: data_files,
         dead_letters: None,
         ranges: ranges.collect(),
@@ -114,6 +85,39 @@ async fn arrange(lake: &Lake, ends: &BTreeMap<i32, i64>, files: Vec<Vec<Row>>) {
     .unwrap();
 }
 
+/// Writes rows into a file in several row groups.
+pub async fn file_of(lake: &Lake, table: &LoadedTable, rows: &[Row]) -> DataFile {
+    let schema = table.metadata.current_schema().clone();
+    let written = FileSchema::new(schema.clone(), table.metadata.default_partition_spec().clone()).unwrap();
+    let settings = FileSettings {
+        row_group_size: 1_000,
+        ..FileSettings::default()
+    };
+    let mut file = None;
+    for rows in rows.chunks(10) {
+        let records: Vec<Record<'_>> = rows
+            .iter()
+            .map(|(partition, row)| view(*partition, row))
+            .collect();
+        let batch = decoder(&decode(), &schema)
+            .unwrap()
+            .decode(&records)
+            .unwrap()
+            .batch;
+        let file = file.get_or_insert_with(|| {
+            let (names, partition) = (FileNames::new(table.metadata.location()), Struct::empty());
+            let path = names.next(&written, &partition, lake.entropy.as_ref()).unwrap();
+            let encodings = Encodings::choose(&written, &batch);
+            FileWriter::new(&settings, written.clone(), &encodings, partition, path).unwrap()
+        });
+        file.write(&batch).unwrap();
+    }
+    let file = file.unwrap().finish().unwrap();
+    let output = lake.file_io.new_output(&file.path).unwrap();
+    output.write(Bytes::from(file.payload)).await.unwrap();
+    file.data_file
+}
+
 fn view(partition: i32, row: &Owned) -> Record<'_> {
     Record {
         partition,
@@ -125,7 +129,7 @@ fn view(partition: i32, row: &Owned) -> Record<'_> {
     }
 }
 
-fn topic() -> Reading {
+pub fn topic() -> Reading {
     let broker = MemoryBroker::new("cluster");
     broker.create_topic(TOPIC, 3);
     produce(&broker, 0);
@@ -133,14 +137,14 @@ fn topic() -> Reading {
     of_topic(&broker)
 }
 
-fn rows(log: &Log) -> Vec<Row> {
+pub fn rows(log: &Log) -> Vec<Row> {
     let each = log.iter();
     each.flat_map(|(partition, rows)| rows.iter().map(|row| (*partition, row.clone())))
         .collect()
 }
 
 /// Reads it with much memory and with little.
-async fn read(history: &History, most_held: usize) -> Reading {
+pub async fn read(history: &History, most_held: usize) -> Reading {
     let (history, runtime) = (history.clone(), Handle::current());
     on_a_thread(move || {
         let broker = history.broker(runtime.clone());

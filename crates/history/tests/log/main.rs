@@ -8,6 +8,7 @@
 )]
 
 mod arranged;
+mod deleted;
 mod feed;
 mod read;
 mod same;
