@@ -1,6 +1,7 @@
 //! The command line.
 
 mod rollback;
+mod test_sql;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use tabletopic_ingest::dead_letters::Records;
 use tabletopic_maintain::compact::SortColumns;
 
 pub use rollback::Rollback;
+pub use test_sql::TestSql;
 
 use crate::config::Size;
 use crate::when::When;
@@ -77,6 +79,10 @@ pub enum Command {
     /// Ask the tables in SQL: a shell, or one answer
     #[command(after_help = SQL_EXAMPLE)]
     Sql(Sql),
+
+    /// Ask the queries of files, and compare what they answer with what is expected
+    #[command(after_help = test_sql::EXAMPLE)]
+    TestSql(TestSql),
 
     /// Say whether two tables hold the same rows, and if not, which differ: a replay, a rewrite, another engine's copy
     #[command(after_help = COMPARE_EXAMPLE)]

@@ -13,6 +13,7 @@ mod rollback;
 mod run;
 mod sql;
 mod status;
+mod test_sql;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -38,6 +39,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Status(status) => status::run(&args.config, status),
         Command::Verify(verify) => verify::run(&args.config, verify),
         Command::Sql(sql) => sql::run(&args.config, sql),
+        Command::TestSql(asked) => test_sql::run(&args.config, asked),
         Command::Compare(compared) => compare::run(&args.config, compared),
         Command::Compact(compact) => maintain::compact::run(&args.config, compact),
         Command::Expire(expire) => maintain::expire::run(&args.config, expire),
