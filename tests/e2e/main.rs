@@ -55,6 +55,7 @@ mod taken_back;
 mod thousands;
 mod upkeep;
 mod verify;
+mod verify_rounds;
 
 /// The binary under test.
 const TABLETOPIC: &str = env!("CARGO_BIN_EXE_tabletopic");

@@ -14,7 +14,7 @@ mod run;
 mod sql;
 mod status;
 mod test_sql;
-mod verify;
+pub mod verify;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
