@@ -1,5 +1,6 @@
 //! The command line.
 
+mod capture;
 mod rollback;
 mod test_sql;
 
@@ -14,6 +15,7 @@ use tabletopic_decode::Reason;
 use tabletopic_ingest::dead_letters::Records;
 use tabletopic_maintain::compact::SortColumns;
 
+pub use capture::{Capture, From as CaptureFrom};
 pub use rollback::Rollback;
 pub use test_sql::TestSql;
 
@@ -75,6 +77,10 @@ pub enum Command {
     /// Prove what a table holds: each record once, from the table alone, and against the broker where it can be reached
     #[command(after_help = VERIFY_EXAMPLE)]
     Verify(Verify),
+
+    /// Write a small slice of a topic into a file, with secrets masked: for CI jobs, and where there is no broker
+    #[command(after_help = capture::EXAMPLE)]
+    Capture(Capture),
 
     /// Ask the tables in SQL: a shell, or one answer
     #[command(after_help = SQL_EXAMPLE)]

@@ -13,6 +13,7 @@ mod apicurio;
 mod avro;
 mod azure;
 mod brokers;
+mod capture;
 mod catalog;
 mod compaction;
 mod compare;

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod capture;
 mod catalog;
 mod check;
 mod columns;
@@ -38,6 +39,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::DeadLetters(letters) => dead_letters::run(&args.config, letters),
         Command::Status(status) => status::run(&args.config, status),
         Command::Verify(verify) => verify::run(&args.config, verify),
+        Command::Capture(asked) => capture::run(&args.config, asked),
         Command::Sql(sql) => sql::run(&args.config, sql),
         Command::TestSql(asked) => test_sql::run(&args.config, asked),
         Command::Compare(compared) => compare::run(&args.config, compared),
