@@ -1,6 +1,7 @@
 //! The command line.
 
 mod capture;
+mod replay;
 mod rollback;
 mod test_sql;
 
@@ -16,6 +17,7 @@ use tabletopic_ingest::dead_letters::Records;
 use tabletopic_maintain::compact::SortColumns;
 
 pub use capture::{Capture, From as CaptureFrom};
+pub use replay::{Replay, Replays, Where};
 pub use rollback::Rollback;
 pub use test_sql::TestSql;
 
@@ -93,6 +95,14 @@ pub enum Command {
     /// Say whether two tables hold the same rows, and if not, which differ: a replay, a rewrite, another engine's copy
     #[command(after_help = COMPARE_EXAMPLE)]
     Compare(Compare),
+
+    /// Read topics once more, between two offsets, into tables of their own: to check, to compare, to try another mapping
+    #[command(after_help = REPLAY_EXAMPLE)]
+    Replay(Replay),
+
+    /// The replays that are there, and removing them
+    #[command(after_help = REPLAYS_EXAMPLE)]
+    Replays(Replays),
 
     /// Merge small files into large ones, and take deleted rows out of files
     #[command(after_help = COMPACT_EXAMPLE)]
@@ -776,6 +786,30 @@ read otherwise. It is one commit: readers see the table before it or after it.
 
 Exit codes: 0 done; 1 refused or failed; 2 configuration or usage; 4 the table is halted (see `tabletopic resolve`);
 5 something cannot be reached now";
+
+const REPLAY_EXAMPLE: &str = "\
+Examples:
+  tabletopic replay --into ci_42                                        (all topics, from their beginnings to now)
+  tabletopic replay shop.orders --into ci_42 --same-as shop.orders      (the offsets that the table holds)
+  tabletopic replay shop.orders --into try --from 2h --set on_bad_record=dead-letter --ttl 1d
+  tabletopic replay shop.orders --into try --from 3:120000 --to 3:180000 --drop-after
+  tabletopic compare shop.orders ci_42.orders
+
+Nothing of the configured tables is changed, no consumer group is joined, and no group's offsets move. A replay that was
+interrupted goes on when the same command is given again; `tabletopic replays` shows and removes what is left behind.
+
+Exit codes: 0 all is read; 1 failed; 2 configuration or usage, offsets that the topic does not have; 4 a part stands still;
+5 interrupted, or something cannot be reached now: the same command goes on";
+
+const REPLAYS_EXAMPLE: &str = "\
+Examples:
+  tabletopic replays
+  tabletopic replays --drop ci_42 --yes
+  tabletopic replays --drop-expired --yes
+
+Only tables that a replay has made are removed, with all files below their locations.
+
+Exit codes: 0 done; 1 failed; 2 configuration or usage, no replay in that namespace; 5 something cannot be reached now";
 
 const DEAD_LETTERS_EXAMPLE: &str = "\
 Examples:

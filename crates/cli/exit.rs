@@ -17,6 +17,7 @@ use tabletopic_maintain::orphans::OrphansError;
 use tabletopic_query::QueryError;
 use tabletopic_query::script::ScriptError;
 use tabletopic_registry::SettingsError;
+use tabletopic_replay::ReplayError;
 use tabletopic_source::BrokerError;
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::storage::OpenError;
@@ -99,6 +100,8 @@ impl Exit {
         let unavailable = unavailable || verified.is_some_and(VerifyError::is_transient);
         let trino = error.downcast_ref::<TrinoError>();
         let unavailable = unavailable || trino.is_some_and(TrinoError::is_transient);
+        let replayed = error.downcast_ref::<ReplayError>();
+        let unavailable = unavailable || replayed.is_some_and(ReplayError::is_transient);
         let halted = maintained.is_some_and(MaintainError::is_halt)
             || orphans.is_some_and(OrphansError::is_halt)
             || verified.is_some_and(VerifyError::is_halt)
@@ -113,6 +116,7 @@ impl Exit {
             || verified.is_some_and(VerifyError::is_misuse)
             || trino.is_some_and(TrinoError::is_misuse)
             || compared.is_some_and(CompareError::is_misuse)
+            || replayed.is_some_and(ReplayError::is_misuse)
             || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))
             || error.is::<UsageError>()
             || error.is::<SettingsError>()

@@ -14,6 +14,7 @@ use tabletopic_maintain::pace::Share;
 use tabletopic_maintain::retain::Retention;
 use tabletopic_maintain::survey::Tally;
 use tabletopic_offsets::Follower;
+use tabletopic_replay::{discard, found};
 use tabletopic_table::follower::ident;
 use tabletopic_table::storage::RequestCounts;
 
@@ -70,12 +71,36 @@ pub fn start(
                     lake: &opened.lake,
                     listing: opened.listing.as_ref(),
                 };
-                keep_up(means, &settings, &fed, &compacted).await;
+                tokio::join!(
+                    keep_up(means, &settings, &fed, &compacted),
+                    remove_expired_replays(means),
+                );
             }
             Err(error) => tracing::warn!("tables are not maintained: {error:#}"),
         }
     };
     Aside::start("maintenance", work).map(Some)
+}
+
+/// Removes replays whose time is over, at the start and then every hour. What fails is tried again then.
+async fn remove_expired_replays(means: Means<'_>) {
+    loop {
+        match found(means.lake).await {
+            Ok(all) => {
+                let now = means.lake.clock.now();
+                for one in all.iter().filter(|one| one.has_expired(now)) {
+                    match discard(means.lake, means.listing, &one.table).await {
+                        Ok(_) => {
+                            tracing::info!(table = %one.table, "the time of this replay is over: removed")
+                        }
+                        Err(error) => tracing::warn!("a replay is not removed yet: {error}"),
+                    }
+                }
+            }
+            Err(error) => tracing::warn!("replays whose time is over are not looked for now: {error}"),
+        }
+        tokio::time::sleep(HOUR).await;
+    }
 }
 
 /// What it finds worth doing.

@@ -44,6 +44,7 @@ mod process_faults;
 mod protobuf;
 mod registered;
 mod registered_letters;
+mod replay;
 mod rest;
 mod retention;
 mod rollback;

@@ -107,6 +107,10 @@ impl Instruments {
         })
     }
 
+    pub(super) fn observed(&self) -> Arc<Observed> {
+        self.observed.clone()
+    }
+
     async fn serve_catalog(&self, config: &Config) -> anyhow::Result<CatalogServer> {
         catalog_server::start(config, self.registry.clone(), self.requests.clone()).await
     }

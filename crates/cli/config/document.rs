@@ -8,6 +8,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::change::Changes;
 use super::error::Problem;
 use super::reference::{Kept, References};
 
@@ -33,6 +34,11 @@ impl<'i> Document<'i> {
                 message: format!("this is not TOML: {}", error.message().replace('\n', " ")),
             }),
         }
+    }
+
+    /// Puts what a command line says in the place of what stands here.
+    pub fn change(&mut self, changes: Changes<'i>) {
+        changes.apply(self.table.get_mut());
     }
 
     /// Puts what `${env:NAME}` and `${file:path}` stand for in the place of each, in every string. `${topic}` stays where

@@ -5,6 +5,7 @@
 
 mod admin;
 mod catalog;
+mod change;
 mod document;
 mod error;
 mod formats;
@@ -43,6 +44,7 @@ use tabletopic_ingest::PartitionBy;
 
 pub use admin::Admin;
 pub use catalog::{Catalog, CatalogKind, Warehouse};
+pub use change::{Changes, Setting};
 pub use error::{ConfigError, Problem};
 pub use kafka::{Assignment, Kafka};
 pub use log::{Log, LogFormat, LogLevel};
@@ -90,6 +92,15 @@ pub struct Config {
 impl Config {
     /// Reads and checks `file`; `env` is the process's environment.
     pub fn load(file: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::load_changed(file, env, Changes::default())
+    }
+
+    /// The same, with `changes` in the place of what the file says.
+    pub fn load_changed(
+        file: &Path,
+        env: &dyn Fn(&str) -> Option<String>,
+        changes: Changes<'_>,
+    ) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file).map_err(|error| ConfigError {
             file: file.to_owned(),
             problems: vec![Problem {
@@ -102,15 +113,16 @@ impl Config {
             }],
         })?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        Self::parse(&text, &References { env, folder }).map_err(|problems| ConfigError {
+        Self::parse(&text, &References { env, folder }, changes).map_err(|problems| ConfigError {
             file: file.to_owned(),
             problems,
         })
     }
 
     /// The first problem of each section, so that one reading shows most of them.
-    fn parse(text: &str, references: &References<'_>) -> Result<Self, Vec<Problem>> {
+    fn parse(text: &str, references: &References<'_>, changes: Changes<'_>) -> Result<Self, Vec<Problem>> {
         let mut document = Document::parse(text).map_err(|problem| vec![problem])?;
+        document.change(changes);
         let unresolved = document.resolve(references);
         if !unresolved.is_empty() {
             return Err(unresolved);

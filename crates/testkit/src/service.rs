@@ -37,6 +37,11 @@ impl Service {
         Self::start(binary, &["catalog", "serve"], config, &[], environment)
     }
 
+    /// Starts another command that goes on for a while: `binary ARGUMENTS --config CONFIG`.
+    pub fn command(binary: &str, config: &Path, arguments: &[&str]) -> Self {
+        Self::start(binary, arguments, config, &[], &[])
+    }
+
     fn start(
         binary: &str,
         command: &[&str],

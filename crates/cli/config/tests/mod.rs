@@ -50,7 +50,7 @@ fn parse_with(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config
         env,
         folder: Path::new("/etc/tabletopic"),
     };
-    Config::parse(text, &references).map_err(|problems| {
+    Config::parse(text, &references, Changes::default()).map_err(|problems| {
         ConfigError {
             file: file.to_owned(),
             problems,
@@ -883,7 +883,7 @@ fn secrets_come_from_the_environment_and_from_files() {
         ("\"${file:password}\"", HUSH.to_owned()),
         ("\"user:${env:PASSWORD}!\"", format!("user:{HUSH}!")),
     ] {
-        let config = Config::parse(&with_password(value), &references).unwrap();
+        let config = Config::parse(&with_password(value), &references, Changes::default()).unwrap();
         assert_eq!(config.kafka.properties["sasl.password"].reveal(), expected);
     }
 }
@@ -1029,7 +1029,9 @@ fn what_stands_in_files_is_read_again_and_paths_start_at_the_folder() {
         env: &|_| None,
         folder: folder.path(),
     };
-    let kafka = Config::parse(&text, &references).unwrap().kafka;
+    let kafka = Config::parse(&text, &references, Changes::default())
+        .unwrap()
+        .kafka;
     assert_eq!(kafka.properties["sasl.password"].reveal(), "old");
     let ca = folder.path().join("ca.pem");
     assert_eq!(kafka.properties["ssl.ca.location"].reveal(), ca.to_str().unwrap());

@@ -118,7 +118,7 @@ fn the_examples_of_the_page_and_of_the_repository_work() {
         env: &|name| (name == "HOSTNAME").then(|| "host-1".to_owned()),
         folder: folder.path(),
     };
-    let config = Config::parse(example, &references).unwrap();
+    let config = Config::parse(example, &references, Changes::default()).unwrap();
     assert_eq!(config.kafka.instance_id.as_deref(), Some("host-1"));
     assert_eq!(config.topics.len(), 2);
 

@@ -1,0 +1,284 @@
+//! `replay`: the service once more, between two offsets, into tables of its own.
+
+mod text;
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use iceberg::{NamespaceIdent, TableIdent};
+use serde_json::{Value, json};
+use tabletopic_clock::{Clock, Millis, SystemClock};
+use tabletopic_ingest::ask_broker::OnThreads;
+use tabletopic_ingest::run::{self as service, Assignment, Ended, Settings};
+use tabletopic_ingest::{Job, Matched};
+use tabletopic_replay::bounded::Rate;
+use tabletopic_replay::{Asked, Discarded, Found, Plan, Point, Wanted, discard, look, plan};
+use tabletopic_table::Lake;
+
+use super::run::{Instruments, parts as service_parts, settings, stop_on_signals};
+use super::{environment, first_of, runtime};
+use crate::args::{self, Output, Where};
+use crate::config::{Changes, Config, Setting, TableName};
+use crate::exit::{Exit, UsageError};
+use crate::jobs::Jobs;
+use crate::progress::Progress;
+use crate::{logging, parts};
+
+pub fn run(file: &Path, asked: &args::Replay) -> anyhow::Result<Exit> {
+    let settings = all_settings(asked)?;
+    let changes = Changes {
+        settings: &settings,
+        tables: &asked.tables,
+    };
+    let config = Config::load_changed(file, &environment, changes)?;
+    let progress = Progress::new();
+    logging::start(&config.log, progress.writer());
+    runtime()?.block_on(replay(&config, asked, progress))
+}
+
+async fn replay(config: &Config, asked: &args::Replay, progress: Progress) -> anyhow::Result<Exit> {
+    let jobs = Arc::new(Jobs::new(config));
+    let broker = Arc::new(parts::broker(&config.kafka)?);
+    let Matched { jobs: all, refused } = jobs.now(broker.as_ref())?;
+    for why in refused.values() {
+        tracing::warn!("{why}");
+    }
+    let fed: BTreeSet<TableIdent> = all.iter().map(|job| job.table.clone()).collect();
+    let chosen = chosen(all, &asked.tables)?;
+    let wanted = wanted(asked, SystemClock.now(), chosen.len())?;
+    let plan = {
+        let lake = parts::lake_as_it_is(config).await?;
+        plan(&lake, &OnThreads::new(broker), &chosen, &fed, &wanted).await?
+    };
+    if asked.dry_run {
+        print(asked.output, &json_of(&plan), || text::of_plan(&plan))?;
+        return Ok(Exit::Done);
+    }
+    eprint!("{}", text::of_plan(&plan));
+
+    let named: Vec<Arc<Job>> = plan.jobs.iter().map(|planned| planned.job.clone()).collect();
+    let instruments = Instruments::new(&named, "tabletopic resolve".to_owned())?;
+    let observed = instruments.observed();
+    let settings = Settings {
+        assignment: Assignment::Static,
+        until_end: true,
+        ..settings(config)
+    };
+    let rate = asked
+        .read_rate
+        .map(|rate| Rate::new(Arc::new(SystemClock), rate).shared_by(settings.workers));
+    let service_parts = plan
+        .parts(service_parts(config, &jobs, &instruments).await?, rate)
+        .await?;
+    let lake = service_parts.lake.clone();
+    let shown = tokio::spawn(progress.show(observed.clone(), service_parts.broker.clone()));
+    let ended = service::run(service_parts, named, settings, stop_on_signals()?).await;
+    shown.abort();
+    let ended = ended?;
+    let halts: Vec<String> = observed
+        .halts
+        .all()
+        .into_iter()
+        .map(|(scope, halted)| format!("{scope}: {}", halted.why.message))
+        .collect();
+
+    let found = all_found(&lake, &plan).await?;
+    let exit = exit(&ended, &found);
+    let dropped = match asked.drop_after && exit != Exit::Later {
+        true => Some(drop_all(config, &plan).await?),
+        false => None,
+    };
+    let done = Done {
+        plan: &plan,
+        found,
+        halts,
+        exit,
+        dropped,
+    };
+    print(asked.output, &done.json(), || done.text())?;
+    Ok(exit)
+}
+
+/// What became of a replay.
+struct Done<'a> {
+    plan: &'a Plan,
+    found: Vec<Found>,
+    halts: Vec<String>,
+    exit: Exit,
+    dropped: Option<Discarded>,
+}
+
+impl Done<'_> {
+    fn text(&self) -> String {
+        text::of_done(self.plan, &self.found, &self.halts, self.exit, self.dropped)
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "into": self.plan.into.join("."),
+            "ended": match self.exit {
+                Exit::Done => "whole",
+                Exit::Later => "interrupted",
+                _ => "halted",
+            },
+            "halts": self.halts,
+            "tables": self.found.iter().map(super::replays::json_of).collect::<Vec<_>>(),
+            "removed": self.dropped,
+        })
+    }
+}
+
+fn exit(ended: &Ended, found: &[Found]) -> Exit {
+    match ended {
+        Ended::Halted => Exit::Halted,
+        Ended::Stopped if !found.iter().all(Found::is_whole) => Exit::Later,
+        Ended::Stopped | Ended::ReachedEnd => match found.iter().all(Found::is_whole) {
+            true => Exit::Done,
+            // The log was cut while it was read.
+            false => Exit::Failed,
+        },
+    }
+}
+
+async fn all_found(lake: &Lake, plan: &Plan) -> anyhow::Result<Vec<Found>> {
+    let tables: BTreeSet<&TableIdent> = plan.jobs.iter().map(|planned| &planned.job.table).collect();
+    let mut all = Vec::new();
+    for table in tables {
+        all.extend(look(lake, table).await?);
+    }
+    Ok(all)
+}
+
+async fn drop_all(config: &Config, plan: &Plan) -> anyhow::Result<Discarded> {
+    let opened = parts::open(config, Arc::default()).await?;
+    let tables: BTreeSet<&TableIdent> = plan.jobs.iter().map(|planned| &planned.job.table).collect();
+    let mut sum = Discarded::default();
+    for table in tables {
+        sum += discard(&opened.lake, opened.listing.as_ref(), table).await?;
+    }
+    Ok(sum)
+}
+
+/// What the command line sets in the place of the configuration.
+fn all_settings(asked: &args::Replay) -> anyhow::Result<Vec<Setting>> {
+    let mut settings = asked.set.clone();
+    if let Some(file) = &asked.schema {
+        let path = std::path::absolute(file)?;
+        let path = path
+            .to_str()
+            .with_context(|| format!("{} has a name that is not UTF-8", file.display()))?;
+        let key = match path.ends_with(".sql") {
+            true => "ddl",
+            false => "schema.file",
+        };
+        settings.push(Setting::new(key, json!(path).to_string()));
+    }
+    Ok(settings)
+}
+
+/// The jobs that feed these tables; all of them if none is named.
+fn chosen(jobs: Vec<Arc<Job>>, tables: &[String]) -> Result<Vec<Arc<Job>>, UsageError> {
+    let names: BTreeSet<String> = jobs.iter().map(|job| job.table.to_string()).collect();
+    if let Some(unknown) = tables.iter().find(|table| !names.contains(*table)) {
+        return Err(UsageError(format!(
+            "no topic of the configuration feeds table {unknown}; it has: {}",
+            first_of(names.iter().map(String::as_str))
+        )));
+    }
+    let is_chosen = |job: &Arc<Job>| tables.is_empty() || tables.contains(&job.table.to_string());
+    let chosen: Vec<Arc<Job>> = jobs.into_iter().filter(is_chosen).collect();
+    match chosen.is_empty() {
+        false => Ok(chosen),
+        true => Err(UsageError(
+            "no topic that the configuration matches is there".to_owned(),
+        )),
+    }
+}
+
+fn wanted(asked: &args::Replay, now: Millis, topics: usize) -> anyhow::Result<Wanted> {
+    let usage = |error: String| anyhow::Error::from(UsageError(error));
+    let table = |name: &String| {
+        let name = TableName::try_from(name.clone()).map_err(usage)?;
+        parts::table_ident(&name)
+    };
+    let points = match &asked.same_as {
+        Some(name) => Asked {
+            from: Point::Began(table(name)?),
+            to: Point::Stood(table(name)?, None),
+        },
+        None => Asked {
+            from: Where::point(&asked.from, now).map_err(usage)?,
+            to: Where::point(&asked.to, now).map_err(usage)?,
+        },
+    };
+    if topics > 1 && points.names_no_topic() {
+        return Err(usage(
+            "several topics are replayed: say which one is meant, such as orders/3:120000, or name a table"
+                .to_owned(),
+        ));
+    }
+    let namespace: Vec<String> = asked.into.split('.').map(str::to_owned).collect();
+    if namespace.iter().any(String::is_empty) {
+        return Err(usage(format!(
+            "`{}` is no namespace; write one such as ci_42",
+            asked.into
+        )));
+    }
+    let expires_at = asked
+        .ttl
+        .map(|ttl| now.saturating_add(Millis::try_from(ttl.as_millis()).unwrap_or(Millis::MAX)));
+    Ok(Wanted {
+        into: NamespaceIdent::from_vec(namespace)?,
+        asked: points,
+        words: words(asked),
+        expires_at,
+    })
+}
+
+/// Everything that decides what is read, and how it is mapped.
+fn words(asked: &args::Replay) -> String {
+    let mut words = match &asked.same_as {
+        Some(table) => vec![format!("--same-as {table}")],
+        None => {
+            let from = asked.from.iter().map(|at| format!("--from {}", at.text));
+            from.chain(asked.to.iter().map(|at| format!("--to {}", at.text)))
+                .collect()
+        }
+    };
+    words.extend(
+        asked
+            .schema
+            .iter()
+            .map(|file| format!("--schema {}", file.display())),
+    );
+    words.extend(asked.set.iter().map(|setting| format!("--set {setting}")));
+    words.join(" ")
+}
+
+fn json_of(plan: &Plan) -> Value {
+    let jobs = plan.jobs.iter().map(|planned| {
+        let ranges = planned.ranges.iter();
+        let partitions = ranges.map(
+            |(partition, range)| json!({ "partition": partition, "start": range.start, "end": range.end }),
+        );
+        json!({
+            "topic": &*planned.job.topic,
+            "table": planned.job.table.to_string(),
+            "of": planned.of.to_string(),
+            "goes_on": planned.begun,
+            "partitions": partitions.collect::<Vec<_>>(),
+        })
+    });
+    json!({ "into": plan.into.join("."), "offsets": plan.offsets(), "jobs": jobs.collect::<Vec<_>>() })
+}
+
+fn print(output: Output, json: &Value, text: impl FnOnce() -> String) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match output {
+        Output::Json => writeln!(out, "{json:#}"),
+        Output::Text => write!(out, "{}", text()),
+    }
+}

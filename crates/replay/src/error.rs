@@ -1,0 +1,131 @@
+//! Why a replay can't be had.
+
+use std::sync::Arc;
+
+use iceberg::TableIdent;
+use tabletopic_catalog::CatalogError;
+use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
+use tabletopic_source::{BrokerError, PartitionError};
+use tabletopic_table::commit::CommitError;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum ReplayError {
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    #[error("topic {topic}: {source}")]
+    Topic { topic: Arc<str>, source: PartitionError },
+    #[error(
+        "{topic_partition}: its log begins at offset {log_start}, so that offsets {from} to {} can't be read; begin \
+         with --from earliest, or at a later point", log_start - 1
+    )]
+    Gone {
+        topic_partition: TopicPartition,
+        from: Offset,
+        log_start: Offset,
+    },
+    #[error(
+        "{topic_partition}: its log ends at offset {log_end}, below {to}; end with --to latest, or at an earlier point"
+    )]
+    NotYet {
+        topic_partition: TopicPartition,
+        to: Offset,
+        log_end: Offset,
+    },
+    #[error("{topic_partition}: offset {from}, where the replay begins, is above {to}, where it ends")]
+    Backwards {
+        topic_partition: TopicPartition,
+        from: Offset,
+        to: Offset,
+    },
+    #[error("topic {topic} has no partition {partition}")]
+    NoSuchPartition { topic: Arc<str>, partition: i32 },
+    #[error("table {table} tells nothing of topic {topic}: {why}")]
+    TellsNothing {
+        table: TableIdent,
+        topic: Arc<str>,
+        why: String,
+    },
+    #[error(
+        "topic {} was created again since table {table} was fed from it: the table was fed from {was}, now it is {now}; \
+         the offsets of the one say nothing about the other", now.topic
+    )]
+    OtherTopic {
+        table: TableIdent,
+        was: Box<TopicIdentity>,
+        now: Box<TopicIdentity>,
+    },
+    #[error("table {table} is there, and is no replay: choose another namespace")]
+    NoReplay { table: TableIdent },
+    #[error(
+        "table {table} is the beginning of another replay ({was}): finish it with the same words, or remove it with \
+         `tabletopic replays --drop {}`", table.namespace.join(".")
+    )]
+    Another { table: TableIdent, was: String },
+    #[error(
+        "table {table} is one that the configuration feeds; choose a namespace that none of these tables is in, such as \
+         --into replay"
+    )]
+    InUse { table: TableIdent },
+    #[error(
+        "{one} and {other} would become one table; replay each into a namespace of its own, by naming it"
+    )]
+    SameName { one: TableIdent, other: TableIdent },
+    #[error(
+        "topic {topic} feeds several tables, whose replays began at different moments and read different offsets; name one \
+         table at a time"
+    )]
+    Apart { topic: Arc<str> },
+    #[error("table {table}: its property {property} can't be read: {detail}; it may be of a newer version")]
+    Unreadable {
+        table: TableIdent,
+        property: &'static str,
+        detail: String,
+    },
+    #[error(
+        "table {table} is not removed: the tables of namespace {namespace} lie below its location; remove these first"
+    )]
+    Nested { table: TableIdent, namespace: String },
+    #[error("the files below {location} can't be removed: {detail}; correct that, and try again")]
+    Files { location: String, detail: String },
+}
+
+impl ReplayError {
+    /// Whether it may pass by itself.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Broker(BrokerError::Unreachable { .. })
+            | Self::Catalog(CatalogError::Unavailable { .. }) => true,
+            Self::Commit(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
+    /// Whether what was asked for can't be, whatever happens.
+    pub fn is_misuse(&self) -> bool {
+        match self {
+            Self::Topic { .. }
+            | Self::Gone { .. }
+            | Self::NotYet { .. }
+            | Self::Backwards { .. }
+            | Self::NoSuchPartition { .. }
+            | Self::TellsNothing { .. }
+            | Self::OtherTopic { .. }
+            | Self::NoReplay { .. }
+            | Self::Another { .. }
+            | Self::InUse { .. }
+            | Self::SameName { .. }
+            | Self::Apart { .. }
+            | Self::Nested { .. } => true,
+            Self::Broker(_)
+            | Self::Catalog(_)
+            | Self::Commit(_)
+            | Self::Unreadable { .. }
+            | Self::Files { .. } => false,
+        }
+    }
+}

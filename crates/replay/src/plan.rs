@@ -1,0 +1,258 @@
+//! What a replay will do: which tables it makes, and which offsets go into them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use iceberg::{NamespaceIdent, TableIdent};
+use tabletopic_catalog::{CatalogError, LoadedTable};
+use tabletopic_clock::Millis;
+use tabletopic_ingest::ask_broker::{AskBroker, every_log, patiently};
+use tabletopic_ingest::run::Parts;
+use tabletopic_ingest::{Job, Start};
+use tabletopic_offsets::{Offset, OffsetRange, TableState, TopicPartition};
+use tabletopic_table::Lake;
+use tabletopic_table::commit::Base;
+
+use crate::ReplayError;
+use crate::bounded::{BoundedBroker, BoundedSources, Bounds, Rate};
+use crate::bounds::bounds;
+use crate::isolated::{Isolated, Original};
+use crate::note::{Note, NotedJob};
+use crate::point::Asked;
+use crate::prepare::{Standing, standing};
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub into: NamespaceIdent,
+    pub asked: Asked,
+    /// The words of the command that decide what is read and how.
+    pub words: String,
+    /// From when on its tables may be removed by themselves.
+    pub expires_at: Option<Millis>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Plan {
+    pub into: NamespaceIdent,
+    pub jobs: Vec<PlannedJob>,
+    /// By the names of the tables that are made.
+    originals: BTreeMap<String, Original>,
+    /// Tables that an earlier attempt has left without columns.
+    unfinished: BTreeSet<TableIdent>,
+}
+
+/// A job of the replay.
+#[derive(Debug, Clone)]
+pub struct PlannedJob {
+    /// With the table that is made for it.
+    pub job: Arc<Job>,
+    /// The table that it is a replay of.
+    pub of: TableIdent,
+    /// By partition.
+    pub ranges: BTreeMap<i32, OffsetRange>,
+    /// It has begun already, and goes on.
+    pub begun: bool,
+}
+
+/// Looks what a replay of these jobs would do; makes nothing. `all` are the tables that the configuration feeds.
+///
+/// # Errors
+/// See [`ReplayError`].
+pub async fn plan(
+    lake: &Lake,
+    broker: &dyn AskBroker,
+    jobs: &[Arc<Job>],
+    all: &BTreeSet<TableIdent>,
+    wanted: &Wanted,
+) -> Result<Plan, ReplayError> {
+    let tables = places(jobs, all, &wanted.into)?;
+    let mut plan = Plan {
+        into: wanted.into.clone(),
+        jobs: Vec::new(),
+        originals: BTreeMap::new(),
+        unfinished: BTreeSet::new(),
+    };
+    let mut standings = BTreeMap::new();
+    for (of, table) in &tables {
+        let standing = standing(lake, table, &wanted.words).await?;
+        if matches!(standing, Standing::Unfinished) {
+            plan.unfinished.insert(table.clone());
+        }
+        let note = match &standing {
+            Standing::Begun(note) => note.clone(),
+            Standing::New | Standing::Unfinished => {
+                Note::new(of, lake.clock.now(), wanted.expires_at, wanted.words.clone())
+            }
+        };
+        let original = Original {
+            note,
+            table: existing(lake, of).await?,
+        };
+        plan.originals.insert(table.name.clone(), original);
+        standings.insert(table.clone(), standing);
+    }
+    for job in jobs {
+        let table = &tables[&job.table];
+        let described = patiently(|| broker.describe(&job.topic)).await?;
+        let topic = described.map_err(|source| ReplayError::Topic {
+            topic: job.topic.clone(),
+            source,
+        })?;
+        let noted = match &standings[table] {
+            Standing::Begun(note) => Some(note.job(&job.id).ok_or_else(|| ReplayError::Another {
+                table: table.clone(),
+                was: note.words.clone(),
+            })?),
+            Standing::New | Standing::Unfinished => None,
+        };
+        let ranges = match noted {
+            Some(noted) => {
+                let ranges = noted.ranges();
+                still_there(lake, broker, job, table, &ranges).await?;
+                ranges
+            }
+            None => bounds(lake, broker, job, &topic, &wanted.asked).await?,
+        };
+        let original = plan.originals.get_mut(&table.name);
+        if let Some(original) = original.filter(|_| noted.is_none()) {
+            let noted = NotedJob::new(&job.topic, &ranges);
+            original.note.jobs.insert(job.id.as_str().to_owned(), noted);
+        }
+        plan.jobs.push(PlannedJob {
+            job: Arc::new(Job {
+                table: table.clone(),
+                start: Start::Earliest,
+                partitions: None,
+                ..Job::clone(job)
+            }),
+            of: job.table.clone(),
+            ranges,
+            begun: noted.is_some(),
+        });
+    }
+    plan.bounds()?;
+    Ok(plan)
+}
+
+impl Plan {
+    /// The service's parts, that it replays with. What an earlier attempt left unfinished is removed before.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn parts(&self, parts: Parts, rate: Option<Rate>) -> Result<Parts, ReplayError> {
+        for table in &self.unfinished {
+            match parts.lake.catalog.drop_table(table).await {
+                Err(CatalogError::NotFound { .. }) => {}
+                dropped => dropped?,
+            }
+        }
+        let bounds = Arc::new(self.bounds()?);
+        let catalog = Isolated::new(
+            parts.lake.catalog.clone(),
+            self.into.clone(),
+            self.originals.clone(),
+        );
+        Ok(Parts {
+            lake: Lake {
+                catalog: Arc::new(catalog),
+                ..parts.lake
+            },
+            broker: Arc::new(BoundedBroker::new(parts.broker, bounds.clone())),
+            sources: Arc::new(BoundedSources::new(parts.sources, bounds, rate)),
+            patterns: None,
+            ..parts
+        })
+    }
+
+    /// Offsets in all ranges.
+    pub fn offsets(&self) -> u64 {
+        let ranges = self.jobs.iter().flat_map(|job| job.ranges.values());
+        ranges.map(OffsetRange::len).sum()
+    }
+
+    /// Of each topic partition, whoever reads it.
+    fn bounds(&self) -> Result<Bounds, ReplayError> {
+        let mut bounds = Bounds::new();
+        for PlannedJob { job, ranges, .. } in &self.jobs {
+            for (partition, range) in ranges {
+                let topic_partition = TopicPartition::new(job.topic.clone(), *partition);
+                let other = bounds.insert(topic_partition, *range);
+                if other.is_some_and(|other| other != *range) {
+                    return Err(ReplayError::Apart {
+                        topic: job.topic.clone(),
+                    });
+                }
+            }
+        }
+        Ok(bounds)
+    }
+}
+
+/// Where the replay of each table is made.
+fn places(
+    jobs: &[Arc<Job>],
+    all: &BTreeSet<TableIdent>,
+    into: &NamespaceIdent,
+) -> Result<BTreeMap<TableIdent, TableIdent>, ReplayError> {
+    if let Some(table) = all.iter().find(|table| table.namespace == *into) {
+        return Err(ReplayError::InUse { table: table.clone() });
+    }
+    let mut tables = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    for of in jobs.iter().map(|job| &job.table) {
+        if let Some(other) = names.insert(of.name.clone(), of).filter(|other| *other != of) {
+            return Err(ReplayError::SameName {
+                one: other.clone(),
+                other: of.clone(),
+            });
+        }
+        tables.insert(of.clone(), TableIdent::new(into.clone(), of.name.clone()));
+    }
+    Ok(tables)
+}
+
+async fn existing(lake: &Lake, table: &TableIdent) -> Result<Option<LoadedTable>, ReplayError> {
+    match lake.catalog.load(table).await {
+        Ok(loaded) => Ok(Some(loaded)),
+        Err(CatalogError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the log has what a replay that goes on has not read yet.
+async fn still_there(
+    lake: &Lake,
+    broker: &dyn AskBroker,
+    job: &Job,
+    table: &TableIdent,
+    ranges: &BTreeMap<i32, OffsetRange>,
+) -> Result<(), ReplayError> {
+    let state = match existing(lake, table).await?.map(Base::<TableState>::read) {
+        Some(Ok(base)) => base.state().cloned(),
+        Some(Err(_)) | None => None,
+    };
+    let at = |partition: i32, range: &OffsetRange| {
+        let known = state
+            .as_ref()
+            .and_then(|state| state.partition(&job.id, partition));
+        known.map_or(range.start, |known| known.progress.live_end())
+    };
+    let partitions: Vec<TopicPartition> = ranges
+        .keys()
+        .map(|partition| TopicPartition::new(job.topic.clone(), *partition))
+        .collect();
+    let logs = every_log(broker, &partitions).await?;
+    for ((partition, range), log) in ranges.iter().zip(logs) {
+        let from: Offset = at(*partition, range);
+        if from < log.start && from < range.end {
+            return Err(ReplayError::Gone {
+                topic_partition: TopicPartition::new(job.topic.clone(), *partition),
+                from,
+                log_start: log.start,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! Topics are replayed into a namespace of their own: the same rows are there, whoever else writes and wherever the process
+//! dies, and nothing is left when the replay is dropped.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tabletopic_testkit::Service;
+
+use crate::TABLETOPIC;
+use crate::feed::{Feed, POISON, never_halted};
+
+/// The command as a script would run it: exit code, answer, and what it says beside that.
+fn ran(feed: &Feed, arguments: &[&str]) -> (i32, Value, String) {
+    let output = Command::new(TABLETOPIC)
+        .args(arguments)
+        .args(["--output", "json", "--config"])
+        .arg(&feed.config)
+        .stdin(Stdio::null())
+        .output()
+        .expect("tabletopic starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let answer = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code().unwrap_or(-1), answer, said)
+}
+
+/// It has to succeed; its answer.
+fn done(feed: &Feed, arguments: &[&str]) -> Value {
+    let (code, answer, said) = ran(feed, arguments);
+    assert_eq!(code, 0, "{arguments:?}: {said}\n{answer:#}");
+    answer
+}
+
+fn is_same(feed: &Feed, other: &str) -> Value {
+    let answer = done(feed, &["compare", &feed.lake.table, other]);
+    assert_eq!(answer["verdict"], "equal", "{answer:#}");
+    answer
+}
+
+/// What lies in the warehouse below a namespace.
+fn files_of(feed: &Feed, namespace: &str) -> Vec<PathBuf> {
+    let mut folders = vec![feed.lake.warehouse().join(namespace)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            match entry.path().is_dir() {
+                true => folders.push(entry.path()),
+                false => files.push(entry.path()),
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn a_topic_is_read_again_between_the_offsets_of_the_table_while_it_goes_on() {
+    let feed = Feed::new("replay", 3);
+    let first = feed.produce(1500, POISON);
+    let service = feed.run();
+    feed.wait_for_rows(&service, first);
+    let (code, _, said) = ran(&feed, &["replay", "--into", "shop"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("one that the configuration feeds"), "{said}");
+
+    let would = done(
+        &feed,
+        &["replay", "--into", "ci", "--same-as", "shop.orders", "--dry-run"],
+    );
+    assert!(would["offsets"].as_u64() >= Some(first), "{would:#}");
+    assert_eq!(
+        done(&feed, &["replays"])["replays"],
+        json!([]),
+        "looking makes nothing"
+    );
+
+    let replayed = done(&feed, &["replay", "--into", "ci", "--same-as", "shop.orders"]);
+    assert_eq!(replayed["ended"], "whole", "{replayed:#}");
+    assert_eq!(replayed["tables"][0]["of"], "shop.orders");
+    assert_eq!(replayed["tables"][0]["rows"], json!(first), "{replayed:#}");
+    assert!(
+        replayed["tables"][0]["dead_letters"].as_u64() > Some(0),
+        "{replayed:#}"
+    );
+    is_same(&feed, "ci.orders");
+    let verdict = done(
+        &feed,
+        &["compare", "shop.orders__dead_letters", "ci.orders__dead_letters"],
+    );
+    assert_eq!(verdict["verdict"], "equal", "{verdict:#}");
+
+    // The main table goes on, and knows nothing of it.
+    let more = feed.produce(300, POISON);
+    feed.wait_for_rows(&service, first + more);
+    never_halted(&service.terminate());
+    feed.holds(&[]);
+
+    // It is whole: there is nothing more to read, and other words are another replay.
+    let again = done(&feed, &["replay", "--into", "ci", "--same-as", "shop.orders"]);
+    assert_eq!(again["tables"], replayed["tables"], "{again:#}");
+    let (code, _, said) = ran(&feed, &["replay", "--into", "ci"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("replays --drop ci"), "{said}");
+
+    let listed = done(&feed, &["replays"]);
+    assert_eq!(listed["replays"][0]["table"], "ci.orders", "{listed:#}");
+    assert!(!files_of(&feed, "ci").is_empty());
+    let (code, _, said) = ran(&feed, &["replays", "--drop", "ci"]);
+    assert_eq!(code, 1, "nobody can say yes: {said}");
+    done(&feed, &["replays", "--drop", "ci", "--yes"]);
+    assert_eq!(files_of(&feed, "ci"), Vec::<PathBuf>::new());
+    assert_eq!(done(&feed, &["replays"])["replays"], json!([]));
+    feed.holds(&[]);
+}
+
+#[test]
+fn a_replay_that_is_killed_goes_on_and_holds_each_record_once() {
+    let feed = Feed::new("replay-killed", 2);
+    feed.commit_often();
+    let produced = feed.produce(20_000, POISON);
+    feed.catch_up();
+    let before = feed.show()["metadata"].clone();
+    let arguments = ["replay", "--into", "again", "--read-rate", "20KiB"];
+    // A poll takes 3,000 records at most of each partition, and the next one waits until the rate allows it.
+    for _ in 0..3 {
+        let mut replay = Service::command(TABLETOPIC, &feed.config, &arguments);
+        tabletopic_testkit::eventually("it commits", || {
+            assert!(replay.is_running(), "{}", replay.log());
+            (replay.commits() > 0).then_some(())
+        });
+        replay.kill();
+    }
+    let (_, found, _) = ran(&feed, &["replays"]);
+    assert_eq!(
+        found["replays"][0]["whole"], false,
+        "it was killed in between: {found:#}"
+    );
+    let replayed = done(&feed, &["replay", "--into", "again"]);
+    assert_eq!(replayed["tables"][0]["rows"], json!(produced), "{replayed:#}");
+    is_same(&feed, "again.orders");
+    assert_eq!(feed.show()["metadata"], before, "the table never knew");
+    feed.holds(&[]);
+}
+
+#[test]
+fn offsets_times_and_mappings_are_what_was_asked_for() {
+    let feed = Feed::new("replay-parts", 2);
+    feed.produce(400, &[]);
+    feed.catch_up();
+    let then = feed.tagged();
+    feed.produce(400, &[]);
+    feed.catch_up();
+
+    let part = done(
+        &feed,
+        &["replay", "--into", "part", "--from", "0:20", "--to", "0:70"],
+    );
+    assert_eq!(part["tables"][0]["rows"], 50, "{part:#}");
+    let rows = done(
+        &feed,
+        &[
+            "sql",
+            "-c",
+            "SELECT min(_kafka_offset) AS a, max(_kafka_offset) AS b, max(_kafka_partition) AS p FROM part.orders",
+        ],
+    );
+    assert_eq!(rows, json!([{ "a": 20, "b": 69, "p": 0 }]));
+
+    // What came after a snapshot, by another mapping.
+    let from = format!("shop.orders@{then}");
+    let other = done(
+        &feed,
+        &[
+            "replay",
+            "--into",
+            "other",
+            "--from",
+            &from,
+            "--set",
+            "columns.drop=[\"note\"]",
+            "--drop-after",
+        ],
+    );
+    assert_eq!(other["tables"][0]["rows"], 400, "{other:#}");
+    assert_eq!(files_of(&feed, "other"), Vec::<PathBuf>::new());
+
+    for (arguments, words) in [
+        (
+            vec!["--from", "0:20", "--to", "0:100000"],
+            "its log ends at offset",
+        ),
+        (vec!["--from", "7:20"], "has no partition 7"),
+        (vec!["--from", "0:70", "--to", "0:20"], "is above 20"),
+        (vec!["--from", "shop.customers"], "does not exist"),
+        (vec!["--set", "format=xml"], "format"),
+    ] {
+        let (code, _, said) = ran(
+            &feed,
+            &[&["replay", "--into", "none"], arguments.as_slice()].concat(),
+        );
+        assert_ne!(code, 0, "{arguments:?}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+    assert_eq!(files_of(&feed, "none"), Vec::<PathBuf>::new());
+
+    // Its time is over at once.
+    done(
+        &feed,
+        &["replay", "--into", "short", "--to", "0:10", "--ttl", "1ms"],
+    );
+    let dropped = done(&feed, &["replays", "--drop-expired", "--yes"]);
+    assert_eq!(dropped["removed"]["tables"], 3, "{dropped:#}");
+    assert_eq!(files_of(&feed, "short"), Vec::<PathBuf>::new());
+    // So does a service, by itself; of others it leaves its hands.
+    done(
+        &feed,
+        &["replay", "--into", "shorter", "--to", "0:10", "--ttl", "1ms"],
+    );
+    let service = feed.run();
+    service.says("the time of this replay is over");
+    never_halted(&service.terminate());
+    assert_eq!(files_of(&feed, "shorter"), Vec::<PathBuf>::new());
+    let left = done(&feed, &["replays"]);
+    assert_eq!(left["replays"].as_array().map(Vec::len), Some(1), "{left:#}");
+}
