@@ -1,8 +1,10 @@
 //! The command line.
 
+mod capture;
 mod promote;
 mod replay;
 mod rollback;
+mod test_sql;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -15,9 +17,11 @@ use tabletopic_decode::Reason;
 use tabletopic_ingest::dead_letters::Records;
 use tabletopic_maintain::compact::SortColumns;
 
+pub use capture::{Capture, From as CaptureFrom};
 pub use promote::Promote;
 pub use replay::{Replay, Replays, Where};
 pub use rollback::Rollback;
+pub use test_sql::TestSql;
 
 use crate::config::Size;
 use crate::when::When;
@@ -78,9 +82,17 @@ pub enum Command {
     #[command(after_help = VERIFY_EXAMPLE)]
     Verify(Verify),
 
+    /// Write a small slice of a topic into a file, with secrets masked: for CI jobs, and where there is no broker
+    #[command(after_help = capture::EXAMPLE)]
+    Capture(Capture),
+
     /// Ask the tables in SQL: a shell, or one answer
     #[command(after_help = SQL_EXAMPLE)]
     Sql(Sql),
+
+    /// Ask the queries of files, and compare what they answer with what is expected
+    #[command(after_help = test_sql::EXAMPLE)]
+    TestSql(TestSql),
 
     /// Say whether two tables hold the same rows, and if not, which differ: a replay, a rewrite, another engine's copy
     #[command(after_help = COMPARE_EXAMPLE)]

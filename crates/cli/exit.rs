@@ -74,7 +74,10 @@ impl Exit {
                 error: QueryError::Catalog(error),
                 ..
             }) => Some(error),
-            _ => error.downcast_ref(),
+            _ => match error.downcast_ref() {
+                Some(QueryError::Catalog(error)) => Some(error),
+                _ => error.downcast_ref(),
+            },
         };
         let unavailable = matches!(catalog, Some(CatalogError::Unavailable { .. }))
             || error.downcast_ref().is_some_and(RunError::is_transient)

@@ -2,6 +2,7 @@
 
 mod admin;
 mod args;
+mod aside;
 mod aws;
 mod catalog_server;
 mod catalogs;
@@ -15,6 +16,7 @@ mod maintenance;
 mod parts;
 mod progress;
 mod sentence;
+mod verification;
 mod when;
 
 use std::process::ExitCode;

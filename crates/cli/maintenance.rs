@@ -1,9 +1,8 @@
-//! Maintenance beside `run`, on a thread of its own: what it decodes and encodes holds up nobody else.
+//! Maintenance beside `run`: `[maintenance]` in the configuration.
 
 use std::collections::BTreeSet;
 use std::slice;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use iceberg::TableIdent;
@@ -18,8 +17,8 @@ use tabletopic_offsets::Follower;
 use tabletopic_replay::{Found, discard, found};
 use tabletopic_table::follower::ident;
 use tabletopic_table::storage::RequestCounts;
-use tokio::sync::oneshot;
 
+use crate::aside::Aside;
 use crate::commands::maintain::memory;
 use crate::config::{self, Config};
 use crate::parts;
@@ -29,89 +28,58 @@ const BYTES_PER_FILE: u64 = 32 << 20;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// The thread. It leaves when it is told to.
-pub struct Maintenance {
-    leave: oneshot::Sender<()>,
-    thread: JoinHandle<()>,
-}
-
-impl Maintenance {
-    /// `None`: the configuration wants none.
-    ///
-    /// # Errors
-    /// Those of making a thread.
-    pub fn start(
-        config: &Config,
-        requests: Arc<RequestCounts>,
-        observed: Arc<Observed>,
-    ) -> anyhow::Result<Option<Self>> {
-        let Some(wanted) = &config.maintenance else {
-            return Ok(None);
+/// `None`: the configuration wants none. What it was about to write when it ends is left to the removal of orphans.
+///
+/// # Errors
+/// Those of making a thread.
+pub fn start(
+    config: &Config,
+    requests: Arc<RequestCounts>,
+    observed: Arc<Observed>,
+) -> std::io::Result<Option<Aside>> {
+    let Some(wanted) = &config.maintenance else {
+        return Ok(None);
+    };
+    let settings = Settings {
+        interval: wanted.interval,
+        options: options(wanted),
+        share: Share {
+            processor: wanted.processor,
+            bytes_per_second: wanted.read_rate,
+        },
+        memory: memory(config),
+        orphans: wanted.orphans.map(|age| Removal {
+            older_than: i64::try_from(age.as_millis()).unwrap_or(i64::MAX),
+            first_after: HOUR,
+            every: 24 * HOUR,
+        }),
+    };
+    let config = config.clone();
+    let work = async move || {
+        let fed = Fed {
+            config: &config,
+            observed: &observed,
         };
-        let settings = Settings {
-            interval: wanted.interval,
-            options: options(wanted),
-            share: Share {
-                processor: wanted.processor,
-                bytes_per_second: wanted.read_rate,
-            },
-            memory: memory(config),
-            orphans: wanted.orphans.map(|age| Removal {
-                older_than: i64::try_from(age.as_millis()).unwrap_or(i64::MAX),
-                first_after: HOUR,
-                every: 24 * HOUR,
-            }),
+        let compacted = |table: &TableIdent, done: &Done| {
+            let Tally { files, bytes } = done.read;
+            observed.compacted(table, done.outcome.as_str(), files, bytes);
         };
-        let config = config.clone();
-        let (leave, told) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let thread = std::thread::Builder::new()
-            .name("maintenance".to_owned())
-            .spawn(move || {
-                let fed = Fed {
-                    config: &config,
-                    observed: &observed,
+        // Connections of its own: those that are opened here wait while there is something to encode.
+        match parts::open(&config, requests).await {
+            Ok(opened) => {
+                let means = Means {
+                    lake: &opened.lake,
+                    listing: opened.listing.as_ref(),
                 };
-                let compacted = |table: &TableIdent, done: &Done| {
-                    let Tally { files, bytes } = done.read;
-                    observed.compacted(table, done.outcome.as_str(), files, bytes);
-                };
-                let work = async {
-                    // Connections of its own: those that are opened here wait while there is something to encode.
-                    match parts::open(&config, requests).await {
-                        Ok(opened) => {
-                            let means = Means {
-                                lake: &opened.lake,
-                                listing: opened.listing.as_ref(),
-                            };
-                            tokio::join!(
-                                keep_up(means, &settings, &fed, &compacted),
-                                remove_expired_replays(means, &fed),
-                            );
-                        }
-                        Err(error) => tracing::warn!("tables are not maintained: {error:#}"),
-                    }
-                };
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = work => {}
-                        _ = told => {}
-                    }
-                });
-            })?;
-        Ok(Some(Self { leave, thread }))
-    }
-
-    /// Ends it, when nobody commits any more: connections that it has opened end with it. What it was about to write is
-    /// left to the removal of orphans.
-    pub fn end(self) {
-        drop(self.leave);
-        if self.thread.join().is_err() {
-            tracing::warn!("maintenance has panicked");
+                tokio::join!(
+                    keep_up(means, &settings, &fed, &compacted),
+                    remove_expired_replays(means, &fed),
+                );
+            }
+            Err(error) => tracing::warn!("tables are not maintained: {error:#}"),
         }
-    }
+    };
+    Aside::start("maintenance", work).map(Some)
 }
 
 /// Removes replays whose time is over, at the start and then every hour. What fails is tried again then.

@@ -72,6 +72,8 @@ fn at<'v>(list: &'v Value, key: &str, value: &str) -> &'v Value {
 #[test]
 fn a_person_and_a_collector_see_a_halt_and_what_answers_it() {
     let feed = Feed::of(Topic::create("watched", 2, &[]), JSON);
+    // Its alerts and panels are looked for as well.
+    feed.edit("[kafka]\n", "[verify]\nevery = \"1s\"\n\n[kafka]\n");
     administer(&feed.config, "listen = \"127.0.0.1:0\"");
     feed.produce(600, &[]);
     feed.catch_up();

@@ -13,6 +13,7 @@ mod apicurio;
 mod avro;
 mod azure;
 mod brokers;
+mod capture;
 mod catalog;
 mod compaction;
 mod compare;
@@ -58,6 +59,7 @@ mod taken_back;
 mod thousands;
 mod upkeep;
 mod verify;
+mod verify_rounds;
 
 /// The binary under test.
 const TABLETOPIC: &str = env!("CARGO_BIN_EXE_tabletopic");

@@ -9,6 +9,7 @@
 
 mod answers;
 mod arranged;
+mod assertions;
 mod compaction;
 mod compare;
 mod deletes;

@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod capture;
 mod catalog;
 mod check;
 mod columns;
@@ -16,7 +17,8 @@ mod rollback;
 mod run;
 mod sql;
 mod status;
-mod verify;
+mod test_sql;
+pub mod verify;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -40,7 +42,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::DeadLetters(letters) => dead_letters::run(&args.config, letters),
         Command::Status(status) => status::run(&args.config, status),
         Command::Verify(verify) => verify::run(&args.config, verify),
+        Command::Capture(asked) => capture::run(&args.config, asked),
         Command::Sql(sql) => sql::run(&args.config, sql),
+        Command::TestSql(asked) => test_sql::run(&args.config, asked),
         Command::Compare(compared) => compare::run(&args.config, compared),
         Command::Replay(replay) => replay::run(&args.config, replay),
         Command::Replays(replays) => replays::run(&args.config, replays),

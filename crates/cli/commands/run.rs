@@ -20,10 +20,9 @@ use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::heap::Jemalloc;
 use crate::jobs::Jobs;
-use crate::maintenance::Maintenance;
 use crate::parts::Opened;
 use crate::progress::Progress;
-use crate::{admin, catalog_server, logging, parts};
+use crate::{admin, catalog_server, logging, maintenance, parts, verification};
 
 pub fn run(file: &Path, run: &Run) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
@@ -49,10 +48,12 @@ async fn serve(config: Config, run: &Run, progress: Progress, resolve: String) -
     };
     let parts = parts(&config, &jobs, &instruments).await?;
     let shown = tokio::spawn(progress.show(observed.clone(), parts.broker.clone()));
-    let maintenance = Maintenance::start(&config, instruments.requests.clone(), observed.clone())?;
+    let maintained = maintenance::start(&config, instruments.requests.clone(), observed.clone())?;
+    let verified = verification::start(&config, instruments.requests.clone(), observed.clone())?;
     let ended = service::run(parts, named, settings, stop_on_signals()?).await;
-    if let Some(maintenance) = maintenance {
-        maintenance.end();
+    // When nobody commits any more.
+    for aside in [maintained, verified].into_iter().flatten() {
+        aside.end();
     }
     shown.abort();
     if let Some(catalog) = catalog {

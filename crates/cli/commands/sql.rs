@@ -18,10 +18,14 @@ use crate::{logging, parts};
 pub fn run(file: &Path, asked: &Sql) -> anyhow::Result<Exit> {
     let config = Config::load(file, &environment)?;
     logging::start(&config.log, io::stderr);
-    // The main thread's stack is the system's choice.
+    on_stack(|| answer(&config, asked))
+}
+
+/// Runs what plans statements with the stack that it takes: the main thread's is the system's choice.
+pub(super) fn on_stack<T: Send>(answer: impl FnOnce() -> anyhow::Result<T> + Send) -> anyhow::Result<T> {
     thread::scope(|scope| {
         let answering = thread::Builder::new().stack_size(STACK);
-        let answered = answering.spawn_scoped(scope, || answer(&config, asked))?.join();
+        let answered = answering.spawn_scoped(scope, answer)?.join();
         answered.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -30,6 +30,7 @@ mod table_name;
 mod tls;
 mod topic;
 mod units;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -62,6 +63,7 @@ use reference::References;
 use serde::Deserialize;
 use topic::Declared;
 pub use units::Size;
+pub use verify::Verify;
 
 /// Everything that a process has to know. Paths are absolute, or relative to the working directory when the
 /// configuration file's own path was.
@@ -82,6 +84,7 @@ pub struct Config {
     /// Worker threads.
     pub workers: NonZeroUsize,
     pub maintenance: Option<Maintenance>,
+    pub verify: Option<Verify>,
     pub admin: Admin,
     pub log: Log,
 }
@@ -148,6 +151,7 @@ impl Config {
         let memory_budget = keep(memory_budget(&document, raw.memory), &mut problems);
         let workers = keep(workers(&document, raw.workers), &mut problems);
         let maintenance = keep(Maintenance::validate(raw.maintenance, &document), &mut problems);
+        let verify = keep(Verify::validate(raw.verify, &document), &mut problems);
         let admin = keep(Admin::validate(raw.admin, &document), &mut problems);
         let (mut topics, mut patterns) = (Vec::new(), Vec::new());
         let none = raw.topic.is_empty();
@@ -185,6 +189,7 @@ impl Config {
             memory_budget,
             workers,
             maintenance,
+            verify,
             admin,
         ) {
             (
@@ -194,6 +199,7 @@ impl Config {
                 Some(memory_budget),
                 Some(workers),
                 Some(maintenance),
+                Some(verify),
                 Some(admin),
             ) if problems.is_empty() => Ok(Self {
                 kafka,
@@ -205,6 +211,7 @@ impl Config {
                 memory_budget,
                 workers,
                 maintenance,
+                verify,
                 admin,
                 log: Log {
                     format: raw.log.format.unwrap_or(LogFormat::Text),

@@ -34,6 +34,7 @@ pub struct File {
     pub memory: Memory,
     pub workers: Workers,
     pub maintenance: Maintenance,
+    pub verify: Option<Verify>,
     pub admin: Admin,
     pub log: Log,
 }
@@ -206,6 +207,14 @@ pub struct Maintenance {
     pub processor: Option<Spanned<f64>>,
     pub read_rate: Option<Size>,
     pub orphans: Option<Spanned<Interval>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    pub every: Interval,
+    pub whole_every: Option<Interval>,
+    pub processor: Option<Spanned<f64>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -21,6 +21,8 @@ use crate::statement::Statement;
 pub struct Engine {
     source: Source,
     runtime: Arc<RuntimeEnv>,
+    /// Where names without a namespace are looked for, if somebody has said so.
+    namespace: Option<String>,
 }
 
 /// What a statement answers, as it is computed.
@@ -45,7 +47,28 @@ impl Engine {
         Ok(Self {
             source: Source { catalog, file_io },
             runtime: runtime.map_err(QueryError::of)?,
+            namespace: None,
         })
+    }
+
+    /// Looks for names without a namespace in this one; its levels are joined with dots.
+    ///
+    /// # Errors
+    /// A namespace that does not exist, with those that do; those of the catalog.
+    pub async fn in_namespace(self, namespace: &str) -> Result<Self, QueryError> {
+        self.listing().await?.named(namespace)?;
+        Ok(Self {
+            namespace: Some(namespace.to_owned()),
+            ..self
+        })
+    }
+
+    /// Where names without a namespace are looked for now; `None` where it is not clear which is meant.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn default_namespace(&self) -> Result<Option<String>, QueryError> {
+        Ok(self.listing().await?.default_namespace().map(str::to_owned))
     }
 
     /// Starts a statement; the rows come as they are asked for. Dropping the answer ends it.
@@ -79,7 +102,7 @@ impl Engine {
     /// # Errors
     /// Those of the catalog.
     pub async fn listing(&self) -> Result<Listing, QueryError> {
-        Listing::load(&self.source).await
+        Listing::load(&self.source, self.namespace.clone()).await
     }
 
     fn context(&self, listing: &Listing) -> SessionContext {

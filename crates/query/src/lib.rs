@@ -1,8 +1,9 @@
 //! SQL over the catalog's tables, read-only: the engine (DataFusion), what it reads (`catalog`, `scan`, `metadata`),
-//! and what a person meets (`script`, `shell`, `output`).
+//! and what a person meets (`script`, `shell`, `output`), or a CI job (`assert`).
 //!
 //! It knows nothing of Kafka or of how rows came into the tables.
 
+pub mod assert;
 mod catalog;
 mod engine;
 mod error;

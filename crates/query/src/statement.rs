@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as Parsed};
-use datafusion::sql::sqlparser::ast::Statement as Sql;
+use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement as Sql};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
@@ -110,6 +110,17 @@ impl Statement {
         }
     }
 
+    /// Whether its rows come in an order that it asks for.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn is_ordered(&self) -> Result<bool, QueryError> {
+        Ok(match self.parse()? {
+            Parsed::Statement(sql) => matches!(sql.as_ref(), Sql::Query(query) if orders(query)),
+            _ => false,
+        })
+    }
+
     /// The error of a statement that would change something.
     pub fn refused(&self) -> QueryError {
         let words = self.tokens.iter().filter_map(|token| word(&token.token));
@@ -199,6 +210,11 @@ fn word(token: &Token) -> Option<&str> {
     }
 }
 
+/// Parentheses around a query leave its order alone; a query around it does not.
+fn orders(query: &Query) -> bool {
+    query.order_by.is_some() || matches!(query.body.as_ref(), SetExpr::Query(inner) if orders(inner))
+}
+
 fn reads(statement: &Parsed) -> bool {
     match statement {
         Parsed::Explain(explain) => reads(&explain.statement),
@@ -264,6 +280,28 @@ mod tests {
         ] {
             let refused = matches!(parse(change), Err(QueryError::ReadOnly { .. }));
             assert!(refused, "{change}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_ordered_where_nothing_is_around_its_order() {
+        for (text, ordered) in [
+            ("SELECT a FROM t ORDER BY a", true),
+            ("(SELECT a FROM t ORDER BY a)", true),
+            (
+                "WITH t AS (SELECT 1 AS a) SELECT a FROM t ORDER BY a LIMIT 3",
+                true,
+            ),
+            ("SELECT a FROM t UNION ALL SELECT a FROM u ORDER BY a", true),
+            ("SELECT a FROM t", false),
+            ("SELECT * FROM (SELECT a FROM t ORDER BY a) AS o", false),
+            ("SELECT row_number() OVER (ORDER BY a) FROM t", false),
+        ] {
+            assert_eq!(
+                text.parse::<Statement>().unwrap().is_ordered().unwrap(),
+                ordered,
+                "{text}"
+            );
         }
     }
 

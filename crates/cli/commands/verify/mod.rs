@@ -62,7 +62,7 @@ async fn judge(config: &Config, asked: &Verify, progress: &Progress) -> anyhow::
 }
 
 /// The brokers of the configuration, with clients that take no part in its group.
-fn brokers(config: &Config) -> anyhow::Result<Brokers> {
+pub fn brokers(config: &Config) -> anyhow::Result<Brokers> {
     let settings = parts::kafka_settings(&config.kafka);
     let source: MakeSource = Arc::new(move || Ok(Box::new(KafkaSource::new(&settings)?) as Box<dyn Source>));
     Ok(Brokers {

@@ -27,6 +27,7 @@ mod reference;
 mod rest;
 mod shaping;
 mod storage;
+mod verify;
 
 const SMALLEST: &str = r#"
 [kafka]

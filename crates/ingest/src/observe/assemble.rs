@@ -32,7 +32,11 @@ impl Observed {
         let names: BTreeSet<&TableIdent> = all.iter().map(|job| &job.table).collect();
         let of_table = |ident: &&TableIdent| {
             let stands = halted(&|scope| matches!(scope, Scope::Table { table } if table == *ident));
-            table_report(ident, tables.get(*ident), stands, &commits, now)
+            let report = table_report(ident, tables.get(*ident), stands, &commits, now);
+            TableReport {
+                verified: self.verified_report(ident),
+                ..report
+            }
         };
         let of_job = |job: &Job| {
             let seen = tables.get(&job.table);
@@ -129,6 +133,7 @@ fn table_report(
         rows: counts.rows,
         dead_letters: counts.dead_letters,
         lost: counts.lost,
+        verified: None,
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub compacted_files: IntCounterVec,
     pub compacted_bytes: IntCounterVec,
     pub halts: IntGaugeVec,
+    pub verify_findings: IntGaugeVec,
+    pub verify_last_proven: GaugeVec,
     pub lag_records: IntGaugeVec,
     pub lag_seconds: GaugeVec,
     pub time_to_retention: GaugeVec,
@@ -160,6 +162,17 @@ impl Metrics {
                 "What stands still until somebody has looked, by how much stands still. `tabletopic status` says why, \
                  and which command resolves it.",
                 &["scope"],
+            )?,
+            verify_findings: made.int_gauge(
+                "tabletopic_verify_findings",
+                "What verification beside the ingest found wrong with a table in its last round, by check. The log \
+                 names each.",
+                &["table", "check"],
+            )?,
+            verify_last_proven: made.gauge(
+                "tabletopic_verify_last_proven_timestamp_seconds",
+                "Unix time when verification beside the ingest found nothing wrong with a table.",
+                &["table"],
             )?,
             lag_records: made.int_gauge(
                 "tabletopic_lag_records",

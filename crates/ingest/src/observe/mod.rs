@@ -21,6 +21,7 @@ mod observed;
 mod report;
 mod retention;
 mod store_requests;
+mod verified;
 
 pub use commit_answers::CountAnswers;
 pub use commits::Commit;
@@ -32,7 +33,8 @@ pub(crate) use observed::Added;
 pub use observed::{LastCommit, Observed, TableSeen};
 pub use report::{
     CommitRangeReport, CommitReport, HaltReport, JobReport, LastCommitReport, PartitionReport, RangeReport,
-    Report, RetentionReport, SchemaAwaitedReport, Source, Standing, TableReport,
+    Report, RetentionReport, SchemaAwaitedReport, Source, Standing, TableReport, VerifiedReport,
 };
 pub use retention::{ToRetention, lag_seconds, to_retention};
 pub use store_requests::StoreRequests;
+pub use verified::Verified;

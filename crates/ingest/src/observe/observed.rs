@@ -15,6 +15,7 @@ use tabletopic_table::commit::{Base, CommitError};
 
 use super::commits::Commits;
 use super::report::{Report, SchemaAwaitedReport, Source};
+use super::verified;
 use super::{Heard, Metrics, PartitionOf, freshness};
 use crate::ask_broker::AskBroker;
 use crate::halts::Halts;
@@ -37,6 +38,7 @@ pub struct Observed {
     commits: Mutex<Commits>,
     heard: Mutex<Heard>,
     schemas_awaited: Mutex<BTreeMap<SchemaId, SchemaAwaitedReport>>,
+    pub(super) verified: Mutex<BTreeMap<TableIdent, verified::Seen>>,
 }
 
 /// A table as it was seen last.
@@ -86,6 +88,7 @@ impl Observed {
             commits: Mutex::default(),
             heard: Mutex::default(),
             schemas_awaited: Mutex::default(),
+            verified: Mutex::default(),
         };
         jobs.into_iter().for_each(|job| observed.begin(job));
         observed
@@ -380,6 +383,6 @@ impl Observed {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

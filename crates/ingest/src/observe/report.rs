@@ -93,6 +93,20 @@ pub struct TableReport {
     pub dead_letters: u64,
     /// Offsets declared lost.
     pub lost: u64,
+    /// What this process has found out about it; `null` if it has not verified it.
+    pub verified: Option<VerifiedReport>,
+}
+
+/// The newest verdict on a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifiedReport {
+    pub at: Millis,
+    /// When nothing was wrong last.
+    pub proven_at: Option<Millis>,
+    /// How much is wrong: the log has each kind of it.
+    pub findings: u64,
+    /// The verdict in a sentence.
+    pub says: String,
 }
 
 /// The partitions' sums, and their worst; `null` while one of them is unknown.

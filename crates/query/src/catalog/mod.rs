@@ -31,14 +31,16 @@ pub struct Source {
 pub struct Listing {
     /// By name; the levels of a namespace are joined with dots.
     namespaces: BTreeMap<String, Arc<Namespace>>,
+    /// That of names that have none, if somebody has said so.
+    default: Option<String>,
 }
 
 impl Listing {
-    /// Lists all namespaces and tables.
+    /// Lists all namespaces and tables. Names without a namespace are looked for in `default`.
     ///
     /// # Errors
     /// Those of the catalog.
-    pub async fn load(source: &Source) -> Result<Self, QueryError> {
+    pub async fn load(source: &Source, default: Option<String>) -> Result<Self, QueryError> {
         let mut namespaces = BTreeMap::new();
         for ident in source.catalog.list_namespaces().await? {
             let tables = source.catalog.list_tables(&ident).await?;
@@ -48,7 +50,7 @@ impl Listing {
                 Arc::new(Namespace::new(source.clone(), ident, tables)),
             );
         }
-        Ok(Self { namespaces })
+        Ok(Self { namespaces, default })
     }
 
     pub fn namespaces(&self) -> impl Iterator<Item = (&str, &Arc<Namespace>)> {
@@ -57,8 +59,11 @@ impl Listing {
             .map(|(name, namespace)| (name.as_str(), namespace))
     }
 
-    /// The namespace of names that have none: the only one that has tables.
+    /// The namespace of names that have none: the one that was asked for, or the only one that has tables.
     pub fn default_namespace(&self) -> Option<&str> {
+        if let Some(default) = &self.default {
+            return Some(default);
+        }
         let mut with_tables = self
             .namespaces()
             .filter(|(_, namespace)| !namespace.tables().is_empty());
@@ -73,10 +78,17 @@ impl Listing {
     /// # Errors
     /// One that does not exist, with those that do.
     pub fn namespace(&self, named: Option<&str>, table: &str) -> Result<&Arc<Namespace>, QueryError> {
-        let name = match named.or(self.default_namespace()) {
-            Some(name) => name,
-            None => return Err(self.nowhere(table)),
-        };
+        match named.or(self.default_namespace()) {
+            Some(name) => self.named(name),
+            None => Err(self.nowhere(table)),
+        }
+    }
+
+    /// Finds a namespace by its name.
+    ///
+    /// # Errors
+    /// One that does not exist, with those that do.
+    pub fn named(&self, name: &str) -> Result<&Arc<Namespace>, QueryError> {
         self.namespaces
             .get(name)
             .ok_or_else(|| QueryError::UnknownNamespace {

@@ -59,7 +59,7 @@ impl WholeFile {
         if path.exists() && !path.is_file() {
             return Err(std::io::Error::new(
                 ErrorKind::InvalidInput,
-                "it is there already and is no file; without --output-file, answers go to standard output",
+                "it is there already, and is no file that could be replaced",
             ));
         }
         let mut name = path.file_name().unwrap_or_default().to_owned();

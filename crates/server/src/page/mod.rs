@@ -5,6 +5,7 @@
 //! `/status.json` has everything.
 
 mod commits;
+mod findings;
 mod halts;
 mod jobs;
 mod partitions;
@@ -70,6 +71,7 @@ pub fn page(report: &Report, missing: &[String], history: &History) -> Markup {
                         }
                     }
                     (halts::section(report))
+                    (findings::section(report))
                     (jobs::section(&jobs, report))
                     (commits::section(report))
                 }

@@ -5,6 +5,7 @@ use tabletopic_ingest::observe::{
     HaltReport, JobReport, Report, RetentionReport, SchemaAwaitedReport, ToRetention,
 };
 
+use super::findings::wrong;
 use super::words::{about, count, counted, span};
 use crate::trend::{Course, Trend};
 
@@ -138,6 +139,16 @@ pub fn of_all(report: &Report, missing: &[String], states: &[State]) -> State {
         };
         return State::new(Level::Act, stands);
     }
+    match wrong(report).as_slice() {
+        [] => {}
+        [(_, verified)] => return State::new(Level::Act, verified.says.as_str()),
+        many => {
+            return State::new(
+                Level::Act,
+                format!("{} tables are not as they should be", many.len()),
+            );
+        }
+    }
     let alarming: Vec<(&JobReport, &State)> = at(Level::Act, report, states).collect();
     if let Some(state) = one_or_many(&alarming, "topics lose records unless they are read faster") {
         return State::new(Level::Act, state);
@@ -202,7 +213,7 @@ pub fn extent(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tabletopic_ingest::observe::{PartitionReport, Source};
+    use tabletopic_ingest::observe::{PartitionReport, Source, Standing, TableReport, VerifiedReport};
 
     fn partition(number: i32) -> PartitionReport {
         PartitionReport {
@@ -336,6 +347,27 @@ mod tests {
         assert_eq!(with(-5.0, Some(1)), Level::Act);
     }
 
+    /// A table that was verified, with so many findings.
+    fn table_with(findings: u64) -> TableReport {
+        TableReport {
+            table: "shop.orders".to_owned(),
+            standing: Standing::InMain,
+            snapshot_id: None,
+            last_commit_at: None,
+            newest_record_at: None,
+            freshness_seconds: None,
+            rows: 0,
+            dead_letters: 0,
+            lost: 0,
+            verified: Some(VerifiedReport {
+                at: 0,
+                proven_at: None,
+                findings,
+                says: "shop.orders is not as it should be: rows".to_owned(),
+            }),
+        }
+    }
+
     #[test]
     fn the_worst_is_what_the_page_says() {
         let mut report = Report {
@@ -388,6 +420,12 @@ mod tests {
             (Level::Act, "1 halt waits for an answer".to_owned())
         );
         report.halts.clear();
+        report.tables = vec![table_with(3)];
+        assert_eq!(
+            said(&report, &[]),
+            (Level::Act, "shop.orders is not as it should be: rows".to_owned())
+        );
+        report.tables = vec![table_with(0)];
         report.broker_error = None;
         report.jobs.remove(0);
         assert_eq!(

@@ -154,6 +154,7 @@ impl MadeUp {
                 .sum(),
             dead_letters: if job.topic == "orders" && known { 12 } else { 0 },
             lost: 0,
+            verified: None,
         }
     }
 
