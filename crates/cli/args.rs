@@ -799,6 +799,8 @@ Examples:
   tabletopic replay shop.orders --into ci_42 --same-as shop.orders      (the offsets that the table holds)
   tabletopic replay shop.orders --into try --from 2h --set on_bad_record=dead-letter --ttl 1d
   tabletopic replay shop.orders --into try --from 3:120000 --to 3:180000 --drop-after
+  tabletopic replay shop.orders --into try --history raw.orders         (what the topic no longer has, then the topic)
+  tabletopic replay shop.orders --into ci_42 --from-file orders.jsonl   (a captured slice; no broker)
   tabletopic compare shop.orders ci_42.orders
 
 Nothing of the configured tables is changed, no consumer group is joined, and no group's offsets move. A replay that was

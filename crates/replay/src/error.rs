@@ -93,6 +93,16 @@ pub enum ReplayError {
     Folder(#[from] OrphansError),
     #[error("table {table} is a replay that is being removed; go on with `tabletopic replays --drop {}`", table.namespace.join("."))]
     Discarding { table: TableIdent },
+    #[error(
+        "{topic_partition}: table {table} ends at offset {end}, and the topic begins at {log_start}: neither has what is between. \
+         Replay the table --without-topic, or the topic without --history"
+    )]
+    Between {
+        topic_partition: TopicPartition,
+        table: TableIdent,
+        end: Offset,
+        log_start: Offset,
+    },
     #[error("no partition of topic {topic} is named; correct the name, or leave it out")]
     Nothing { topic: Arc<str> },
     #[error("the files below {location} can't be removed: {detail}; correct that, and try again")]
@@ -125,6 +135,7 @@ impl ReplayError {
             | Self::InUse { .. }
             | Self::SameName { .. }
             | Self::Apart { .. }
+            | Self::Between { .. }
             | Self::Nothing { .. }
             | Self::Discarding { .. }
             | Self::Catalog(CatalogError::NotFound { .. }) => true,

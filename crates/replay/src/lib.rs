@@ -7,6 +7,7 @@
 
 pub mod bounded;
 mod bounds;
+pub mod chained;
 mod discard;
 mod error;
 mod field_ids;

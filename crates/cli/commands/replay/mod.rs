@@ -1,5 +1,6 @@
 //! `replay`: the service once more, between two offsets, into tables of its own.
 
+mod origin;
 mod text;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use crate::exit::{Exit, UsageError};
 use crate::jobs::Jobs;
 use crate::progress::Progress;
 use crate::{logging, parts};
+use origin::Origin;
 
 pub fn run(file: &Path, asked: &args::Replay) -> anyhow::Result<Exit> {
     let settings = all_settings(asked)?;
@@ -47,15 +49,29 @@ async fn replay(
     progress: Progress,
 ) -> anyhow::Result<Exit> {
     let jobs = Arc::new(Jobs::new(config));
-    let broker = Arc::new(parts::broker(&config.kafka)?);
-    let Matched { jobs: all, refused } = jobs.now(broker.as_ref())?;
-    let fed = Jobs::new(unchanged).now(broker.as_ref())?.jobs;
+    let origin = Origin::of(config, asked).await?;
+    let Matched { jobs: all, refused } = jobs.now(origin.broker.as_ref())?;
+    let fed = Jobs::new(unchanged).now(origin.broker.as_ref())?.jobs;
     let fed: BTreeSet<TableIdent> = fed.iter().map(|job| job.table.clone()).collect();
     let chosen = chosen(all, &asked.tables)?;
+    if let (true, [_, other, ..]) = (asked.history.is_some(), chosen.as_slice()) {
+        let message = format!(
+            "a history is of one topic: name one table, such as {}",
+            other.table
+        );
+        return Err(UsageError(message).into());
+    }
     let wanted = wanted(asked, SystemClock.now(), &chosen)?;
     let plan = {
         let lake = parts::lake_as_it_is(config).await?;
-        plan(&lake, &OnThreads::new(broker), &chosen, &fed, &wanted).await?
+        plan(
+            &lake,
+            &OnThreads::new(origin.broker.clone()),
+            &chosen,
+            &fed,
+            &wanted,
+        )
+        .await?
     };
     if asked.dry_run {
         print(asked.output, &json_of(&plan), || text::of_plan(&plan))?;
@@ -74,9 +90,8 @@ async fn replay(
     let rate = asked.read_rate.map(|rate| {
         Rate::new(Arc::new(SystemClock), rate).shared_by(settings.workers.min(plan.partitions()))
     });
-    let service_parts = plan
-        .parts(service_parts(config, &jobs, &instruments).await?, rate)
-        .await?;
+    let service_parts = origin.parts(service_parts(config, &jobs, &instruments).await?, &jobs);
+    let service_parts = plan.parts(service_parts, rate).await?;
     let lake = service_parts.lake.clone();
     let shown = tokio::spawn(progress.show(observed.clone(), service_parts.broker.clone()));
     let ended = service::run(service_parts, named, settings, stop_on_signals()?).await;
@@ -218,12 +233,13 @@ fn chosen(jobs: Vec<Arc<Job>>, tables: &[String]) -> Result<Vec<Arc<Job>>, Usage
     }
 }
 
+fn table(name: &str) -> anyhow::Result<TableIdent> {
+    let name = TableName::try_from(name.to_owned()).map_err(UsageError)?;
+    parts::table_ident(&name)
+}
+
 fn wanted(asked: &args::Replay, now: Millis, chosen: &[Arc<Job>]) -> anyhow::Result<Wanted> {
     let usage = |error: String| anyhow::Error::from(UsageError(error));
-    let table = |name: &String| {
-        let name = TableName::try_from(name.clone()).map_err(usage)?;
-        parts::table_ident(&name)
-    };
     let points = match &asked.same_as {
         Some(name) => Asked {
             from: Point::Began(table(name)?),
@@ -275,6 +291,14 @@ fn words(asked: &args::Replay) -> String {
                 .collect()
         }
     };
+    words.extend(asked.history.iter().map(|table| format!("--history {table}")));
+    words.extend(asked.without_topic.then(|| "--without-topic".to_owned()));
+    words.extend(
+        asked
+            .from_file
+            .iter()
+            .map(|file| format!("--from-file {}", file.display())),
+    );
     words.extend(
         asked
             .schema
