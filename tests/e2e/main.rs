@@ -15,6 +15,7 @@ mod azure;
 mod brokers;
 mod capture;
 mod catalog;
+mod ci;
 mod compaction;
 mod compare;
 mod data;

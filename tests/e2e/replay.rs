@@ -38,7 +38,7 @@ fn is_same(feed: &Feed, other: &str) -> Value {
 }
 
 /// What lies in the warehouse below a namespace.
-fn files_of(feed: &Feed, namespace: &str) -> Vec<PathBuf> {
+pub fn files_of(feed: &Feed, namespace: &str) -> Vec<PathBuf> {
     let mut folders = vec![feed.lake.warehouse().join(namespace)];
     let mut files = Vec::new();
     while let Some(folder) = folders.pop() {

@@ -65,8 +65,9 @@ def main():
     for file in options.produced:
         for row in pq.read_table(file).to_pylist():
             produced[row["partition"], row["offset"]] = row
-    with open(options.file, encoding="utf-8") as file:
-        lines = file.read().splitlines()
+    # By line feeds alone: what else Python takes for the end of a line may be in a text.
+    with open(options.file, encoding="utf-8", newline="\n") as file:
+        lines = file.read().removesuffix("\n").split("\n")
     header, partitions, values = json.loads(lines[0]), {}, {}
     try:
         for line in lines[1:]:
