@@ -1,5 +1,6 @@
 //! The command line.
 
+mod restore;
 mod rollback;
 
 use std::num::NonZeroUsize;
@@ -13,6 +14,7 @@ use tabletopic_decode::Reason;
 use tabletopic_ingest::dead_letters::Records;
 use tabletopic_maintain::compact::SortColumns;
 
+pub use restore::Restore;
 pub use rollback::Rollback;
 
 use crate::config::Size;
@@ -61,6 +63,10 @@ pub enum Command {
     /// Take a table back to an earlier snapshot, and its progress with it: what came after is read again
     #[command(after_help = ROLLBACK_EXAMPLE)]
     Rollback(Rollback),
+
+    /// Write a raw-history table back to a topic: each record once, in order, with its key, headers and timestamp
+    #[command(after_help = RESTORE_EXAMPLE)]
+    Restore(Restore),
 
     /// The records that could not become rows: why, which, and rows of them once the cause is mended
     #[command(after_help = DEAD_LETTERS_EXAMPLE)]
@@ -761,6 +767,18 @@ Examples:
 
 `run` may go on meanwhile: it reads again what came after by itself. Stop it, and change the configuration, if it should
 read otherwise. It is one commit: readers see the table before it or after it.
+
+Exit codes: 0 done; 1 refused or failed; 2 configuration or usage; 4 the table is halted (see `tabletopic resolve`);
+5 something cannot be reached now";
+
+const RESTORE_EXAMPLE: &str = "\
+Examples:
+  tabletopic restore shop.orders_raw --to-topic orders-restored --dry-run   (says what would be written)
+  tabletopic restore shop.orders_raw --to-topic orders-restored --create --yes
+
+The table is one that a topic of `format = \"raw\"` feeds. The topic has to be empty, with as many partitions; whatever ends
+the command, the same one goes on where it was, and no record is there twice. Nobody else may write into the topic
+meanwhile. docs/restore.md has the rest.
 
 Exit codes: 0 done; 1 refused or failed; 2 configuration or usage; 4 the table is halted (see `tabletopic resolve`);
 5 something cannot be reached now";

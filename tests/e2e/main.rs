@@ -44,6 +44,7 @@ mod protobuf;
 mod registered;
 mod registered_letters;
 mod rest;
+mod restore;
 mod retention;
 mod rollback;
 mod s3;

@@ -24,6 +24,7 @@ mod job;
 mod pass;
 mod pending;
 mod reader;
+pub mod restore;
 mod rows;
 mod scout;
 mod sorted;
