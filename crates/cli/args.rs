@@ -3,6 +3,7 @@
 mod capture;
 mod promote;
 mod replay;
+mod restore;
 mod rollback;
 mod test_sql;
 
@@ -20,6 +21,7 @@ use tabletopic_maintain::compact::SortColumns;
 pub use capture::{Capture, From as CaptureFrom};
 pub use promote::Promote;
 pub use replay::{Replay, Replays, Where};
+pub use restore::Restore;
 pub use rollback::Rollback;
 pub use test_sql::TestSql;
 
@@ -69,6 +71,10 @@ pub enum Command {
     /// Take a table back to an earlier snapshot, and its progress with it: what came after is read again
     #[command(after_help = ROLLBACK_EXAMPLE)]
     Rollback(Rollback),
+
+    /// Write a raw-history table back to a topic: each record once, in order, with its key, headers and timestamp
+    #[command(after_help = RESTORE_EXAMPLE)]
+    Restore(Restore),
 
     /// The records that could not become rows: why, which, and rows of them once the cause is mended
     #[command(after_help = DEAD_LETTERS_EXAMPLE)]
@@ -827,6 +833,18 @@ Examples:
 The table that the replay is of gets its rows, columns, partitions and dead letters; what the table has above the replay's ends
 is read again. Stop the service before, if it is to go on with another mapping, and change its configuration. `tabletopic
 rollback` takes it back.
+
+Exit codes: 0 done; 1 refused or failed; 2 configuration or usage; 4 the table is halted (see `tabletopic resolve`);
+5 something cannot be reached now";
+
+const RESTORE_EXAMPLE: &str = "\
+Examples:
+  tabletopic restore shop.orders_raw --to-topic orders-restored --dry-run   (says what would be written)
+  tabletopic restore shop.orders_raw --to-topic orders-restored --create --yes
+
+The table is one that a topic of `format = \"raw\"` feeds. The topic has to be empty, with as many partitions; whatever ends
+the command, the same one goes on where it was, and no record is there twice. Nobody else may write into the topic
+meanwhile. docs/restore.md has the rest.
 
 Exit codes: 0 done; 1 refused or failed; 2 configuration or usage; 4 the table is halted (see `tabletopic resolve`);
 5 something cannot be reached now";

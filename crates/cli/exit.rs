@@ -7,6 +7,7 @@ use tabletopic_audit::compare::CompareError;
 use tabletopic_audit::verify::VerifyError;
 use tabletopic_catalog::CatalogError;
 use tabletopic_history::HistoryError;
+use tabletopic_history::restore::RestoreError;
 use tabletopic_ingest::dead_letters::DeadLettersError;
 use tabletopic_ingest::observe::look::LookError;
 use tabletopic_ingest::prepare::PrepareError;
@@ -99,16 +100,20 @@ impl Exit {
         let unavailable = unavailable || compared.is_some_and(CompareError::is_transient);
         let verified = error.downcast_ref::<VerifyError>();
         let unavailable = unavailable || verified.is_some_and(VerifyError::is_transient);
+        let history = error.downcast_ref::<HistoryError>();
+        let restored = error.downcast_ref::<RestoreError>();
+        let unavailable = unavailable
+            || history.is_some_and(HistoryError::is_transient)
+            || restored.is_some_and(RestoreError::is_transient);
         let trino = error.downcast_ref::<TrinoError>();
         let unavailable = unavailable || trino.is_some_and(TrinoError::is_transient);
         let replayed = error.downcast_ref::<ReplayError>();
         let unavailable = unavailable || replayed.is_some_and(ReplayError::is_transient);
-        let history = error.downcast_ref::<HistoryError>();
-        let unavailable = unavailable || history.is_some_and(HistoryError::is_transient);
         let halted = maintained.is_some_and(MaintainError::is_halt)
             || orphans.is_some_and(OrphansError::is_halt)
-            || history.is_some_and(HistoryError::is_halt)
             || verified.is_some_and(VerifyError::is_halt)
+            || history.is_some_and(HistoryError::is_halt)
+            || restored.is_some_and(RestoreError::is_halt)
             || matches!(
                 error.downcast_ref(),
                 Some(DeadLettersError::Commit(CommitError::Halt(_)))
@@ -118,10 +123,11 @@ impl Exit {
             || maintained.is_some_and(MaintainError::is_no_such_table)
             || orphans.is_some_and(OrphansError::is_misuse)
             || verified.is_some_and(VerifyError::is_misuse)
+            || history.is_some_and(HistoryError::is_misuse)
+            || restored.is_some_and(RestoreError::is_misuse)
             || trino.is_some_and(TrinoError::is_misuse)
             || compared.is_some_and(CompareError::is_misuse)
             || replayed.is_some_and(ReplayError::is_misuse)
-            || history.is_some_and(HistoryError::is_misuse)
             || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))
             || error.is::<UsageError>()
             || error.is::<SettingsError>()

@@ -10,7 +10,9 @@ use iceberg::{NamespaceIdent, TableIdent};
 use tabletopic_catalog::{Catalog as NamesTables, MemoryCatalog};
 use tabletopic_clock::{OsEntropy, SystemClock};
 use tabletopic_registry::{self as registries, Registry, SettingsError};
-use tabletopic_source::{KafkaBroker, KafkaSettings, MOST_PREFETCH, MskIam, SourceError, Tokens};
+use tabletopic_source::{
+    KafkaBroker, KafkaSettings, KafkaTarget, MOST_PREFETCH, MskIam, SourceError, Tokens,
+};
 use tabletopic_table::Lake;
 use tabletopic_table::storage::{AbandonedUploads, Listing, OpenError, RequestCounts, Store};
 
@@ -55,6 +57,11 @@ pub fn registry(config: &Config) -> Result<Option<Box<dyn Registry>>, SettingsEr
 
 pub fn broker(kafka: &Kafka) -> Result<KafkaBroker, SourceError> {
     KafkaBroker::new(&kafka_settings(kafka), BROKER_TIMEOUT)
+}
+
+/// A topic to write a log into.
+pub fn target(kafka: &Kafka, topic: &str) -> Result<KafkaTarget, SourceError> {
+    KafkaTarget::new(&kafka_settings(kafka), topic, BROKER_TIMEOUT)
 }
 
 /// The warehouse as tables store it: an absolute URI. `None` where the catalog's server decides on it.

@@ -49,6 +49,7 @@ mod registered;
 mod registered_letters;
 mod replay;
 mod rest;
+mod restore;
 mod retention;
 mod rollback;
 mod s3;

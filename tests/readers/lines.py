@@ -3,6 +3,7 @@
   {"value": {"id": 1}}                                    a record of partition 0 with this JSON
   {"partition": 1, "key": "k", "timestamp": 1767225600000, "headers": [["a", "1"], ["b", null]], "value": null}
   {"text": "no JSON", "kind": "poison", "reason": "not_json"}
+  {"key_hex": "ff00", "value": 1}                         a key that is no text
   {"value": {"n": "x"}, "stored": {"n": null}}            the table should hold this instead of the value
 """
 
@@ -23,7 +24,8 @@ def records(path):
             if value is not None and not isinstance(value, bytes):
                 value = encode(value)
             stored = encode(line["stored"]) if "stored" in line else value
-            record = {"partition": line.get("partition", 0), "key": line.get("key"), "value": value}
+            key = bytes.fromhex(line["key_hex"]) if "key_hex" in line else line.get("key")
+            record = {"partition": line.get("partition", 0), "key": key, "value": value}
             if "timestamp" in line:
                 record["timestamp"] = line["timestamp"]
             if "headers" in line:

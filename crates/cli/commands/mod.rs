@@ -13,6 +13,7 @@ mod promote;
 mod replay;
 mod replays;
 mod resolve;
+mod restore;
 mod rollback;
 mod run;
 mod sql;
@@ -39,6 +40,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Check(check) => check::run(&args.config, check),
         Command::Resolve(resolve) => resolve::run(&args.config, resolve),
         Command::Rollback(rollback) => rollback::run(&args.config, rollback),
+        Command::Restore(restore) => restore::run(&args.config, restore),
         Command::DeadLetters(letters) => dead_letters::run(&args.config, letters),
         Command::Status(status) => status::run(&args.config, status),
         Command::Verify(verify) => verify::run(&args.config, verify),
@@ -86,10 +88,14 @@ fn first_of<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> String {
 
 /// Asks on a terminal; refuses where nobody can answer. Standard output is for what was done.
 fn confirm(table: &str) -> anyhow::Result<()> {
+    confirm_doing(&format!("this to table {table}"))
+}
+
+fn confirm_doing(this: &str) -> anyhow::Result<()> {
     if !io::stdin().is_terminal() {
-        bail!("nothing was done: add --yes to do this to table {table} without being asked");
+        bail!("nothing was done: add --yes to do {this} without being asked");
     }
-    eprint!("Do this to table {table}? [y/N] ");
+    eprint!("Do {this}? [y/N] ");
     io::stderr().flush()?;
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;

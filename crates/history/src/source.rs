@@ -1,15 +1,14 @@
 //! A [`Source`] over a log that a table holds.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tabletopic_offsets::{Offset, TopicPartition};
-use tabletopic_records::Record;
 use tabletopic_source::{PartitionError, Position, Source, SourceEvent, Subscription};
 use tokio::runtime::Handle;
 
-use crate::reader::{Piece, Reader, Run};
-use crate::rows::{RowHeaders, Rows};
+use crate::pending::Pending;
+use crate::reader::{Piece, Reader};
 use crate::sorted::MOST_HELD;
 use crate::{History, HistoryError};
 
@@ -34,7 +33,7 @@ pub struct HistorySource {
     /// What the reader hands on is no longer what is wanted.
     outdated: bool,
     /// What was taken from the reader and not handed out yet.
-    piece: Option<(Box<Rows>, VecDeque<Run>)>,
+    pending: Option<Pending>,
     failures: u32,
     /// Bytes of rows that may be held to sort them.
     most_held: usize,
@@ -65,7 +64,7 @@ impl HistorySource {
             news: Vec::new(),
             reader: None,
             outdated: false,
-            piece: None,
+            pending: None,
             failures: 0,
             most_held: MOST_HELD,
         }
@@ -106,7 +105,7 @@ impl HistorySource {
     /// Reads what is wanted now, each partition from where it stands.
     fn read_anew(&mut self, after: Duration) {
         self.outdated = false;
-        self.piece = None;
+        self.pending = None;
         let wanted = self.wanted();
         for (partition, reading) in &mut self.partitions {
             reading.left_behind = !wanted.contains_key(partition);
@@ -128,7 +127,7 @@ impl HistorySource {
             Err(_) => false,
             Ok(Some(Ok(Piece::Rows(rows, runs)))) => {
                 self.failures = 0;
-                self.piece = Some((rows, runs.into()));
+                self.pending = Some(Pending::new(rows, runs));
                 true
             }
             Ok(Some(Ok(Piece::Reached(reached)))) => {
@@ -187,37 +186,24 @@ impl HistorySource {
         self.read_anew(Duration::from_secs(1 << (self.failures - 1)));
     }
 
-    /// Hands out records of the piece. `false`: there are none left that anybody wants.
+    /// Hands out records of what is pending. `false`: there are none left that anybody wants.
     fn hand_out(&mut self, on_event: &mut dyn FnMut(SourceEvent<'_>)) -> bool {
-        let Some((rows, mut runs)) = self.piece.take() else {
+        let Some(mut pending) = self.pending.take() else {
             return false;
         };
-        let chosen = self.choose(&mut runs);
-        let mut moved = BTreeMap::new();
-        let each = || {
-            chosen
-                .iter()
-                .flat_map(|run| run.rows.clone().map(|row| (run.partition, row)))
-        };
-        let headers: Vec<RowHeaders<'_>> = each().map(|(_, row)| rows.headers(row)).collect();
-        let records = each().zip(&headers);
-        let records: Vec<Record<'_>> = records
-            .map(|((partition, row), headers)| rows.record(row, partition, headers))
-            .collect();
-        let mut last = 0;
-        for run in &chosen {
-            last += run.rows.len();
-            moved.insert(run.partition, records[last - 1].offset + 1);
-        }
-        if !records.is_empty() {
-            let topic = &self.history.identity().topic;
-            on_event(SourceEvent::Records {
-                topic,
-                records: &records,
-            });
-        }
-        let mut positions = Vec::with_capacity(moved.len());
-        for (partition, offset) in moved {
+        let partitions = &mut self.partitions;
+        let chosen = pending.choose(BATCH, &mut |partition| {
+            partitions.get_mut(&partition).is_some_and(|reading| {
+                reading.left_behind |= reading.paused || reading.at.is_none();
+                !reading.left_behind
+            })
+        });
+        let topic = &self.history.identity().topic;
+        let after = pending.show(&chosen, &mut |records| {
+            on_event(SourceEvent::Records { topic, records });
+        });
+        let mut positions = Vec::with_capacity(after.len());
+        for (partition, offset) in after {
             let tp = self.history.topic_partition(partition);
             positions.push((tp, Position::new(offset, None)));
             if let Some(reading) = self.partitions.get_mut(&partition) {
@@ -227,37 +213,10 @@ impl HistorySource {
         if !positions.is_empty() {
             on_event(SourceEvent::Positions(&positions));
         }
-        if !runs.is_empty() {
-            self.piece = Some((rows, runs));
+        if !pending.is_empty() {
+            self.pending = Some(pending);
         }
         !positions.is_empty()
-    }
-
-    /// Takes a batch off the runs. Those of partitions that nobody wants now are left behind.
-    fn choose(&mut self, runs: &mut VecDeque<Run>) -> Vec<Run> {
-        let (mut chosen, mut left) = (Vec::new(), BATCH);
-        while left > 0
-            && let Some(mut run) = runs.pop_front()
-        {
-            let Some(reading) = self.partitions.get_mut(&run.partition) else {
-                continue;
-            };
-            if reading.paused || reading.left_behind || reading.at.is_none() {
-                reading.left_behind = true;
-                continue;
-            }
-            if run.rows.len() > left {
-                let rest = run.rows.start + left..run.rows.end;
-                run.rows.end = rest.start;
-                runs.push_front(Run {
-                    partition: run.partition,
-                    rows: rest,
-                });
-            }
-            left -= run.rows.len();
-            chosen.push(run);
-        }
-        chosen
     }
 }
 
@@ -361,7 +320,7 @@ impl Source for HistorySource {
     fn close(&mut self, on_event: &mut dyn FnMut(SourceEvent<'_>)) {
         self.tell_news(on_event);
         self.reader = None;
-        self.piece = None;
+        self.pending = None;
         let held = std::mem::take(&mut self.partitions).into_keys();
         let held: Vec<TopicPartition> = held.map(|number| self.history.topic_partition(number)).collect();
         if !held.is_empty() {

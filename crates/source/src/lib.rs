@@ -28,7 +28,10 @@ mod tokens;
 
 pub use broker::{Broker, BrokerError, LogOffsets, Retention, TopicDescription};
 pub use event::{EpochEnd, PartitionError, Position, SourceEvent};
-pub use kafka::{EmbeddedBroker, EmbeddedBrokerError, KafkaBroker, KafkaSource, Outgoing};
+pub use kafka::{
+    EmbeddedBroker, EmbeddedBrokerError, KafkaBroker, KafkaSource, KafkaTarget, KafkaWriter, Mark, Outgoing,
+    WriteError,
+};
 pub use memory::{MemoryBroker, MemoryRecord, MemorySource};
 pub use msk_iam::{AwsCredentials, AwsKeys, MskIam};
 pub use renewal::{PropertyFiles, names_a_file};

@@ -189,6 +189,24 @@ impl KafkaSettings {
         Ok(config)
     }
 
+    /// The configuration of a client that writes in transactions: in order, once, and to all replicas. A client of the same
+    /// `transactional_id` that began before writes no more.
+    pub(crate) fn writer(&self, transactional_id: &str) -> Result<ClientConfig, SettingsError> {
+        let mut config = self.client()?;
+        for property in CONSUMERS_ONLY {
+            config.remove(property);
+        }
+        for (property, value) in WRITING {
+            config.set(*property, *value);
+        }
+        if !self.properties.contains_key(LARGEST_REQUEST) {
+            // What is too large for the topic, the broker says.
+            config.set(LARGEST_REQUEST, "1000000000");
+        }
+        config.set("transactional.id", transactional_id);
+        Ok(config)
+    }
+
     /// Has TLS accept certificates from the authorities that the system trusts, where none are named. OpenSSL would look
     /// for them where it was built.
     fn trust_the_system(&self, config: &mut ClientConfig) {
@@ -342,6 +360,46 @@ const PEEKING: &[(&str, &str)] = &[
     ("queued.max.messages.kbytes", "1024"),
     ("max.partition.fetch.bytes", "65536"),
     ("fetch.max.bytes", "1048576"),
+];
+
+/// How records are written. Those of a request are compressed together; 64 MiB wait at most.
+const WRITING: &[(&str, &str)] = &[
+    ("enable.idempotence", "true"),
+    ("acks", "all"),
+    // More of them would not stay in order.
+    ("max.in.flight.requests.per.connection", "5"),
+    ("compression.type", "lz4"),
+    ("linger.ms", "20"),
+    ("queue.buffering.max.kbytes", "65536"),
+    // A broker may not allow more; our transactions take seconds.
+    ("transaction.timeout.ms", "60000"),
+];
+
+/// What a client sends at once, which for one that writes is the largest record.
+const LARGEST_REQUEST: &str = "message.max.bytes";
+
+/// Properties that mean nothing to a client that writes, by librdkafka's `CONFIGURATION.md`, and one that has two names.
+const CONSUMERS_ONLY: &[&str] = &[
+    "auto.offset.reset",
+    "check.crcs",
+    "coordinator.query.interval.ms",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.partition.eof",
+    "fetch.error.backoff.ms",
+    "fetch.max.bytes",
+    "fetch.message.max.bytes",
+    "fetch.min.bytes",
+    "fetch.queue.backoff.ms",
+    "fetch.wait.max.ms",
+    "heartbeat.interval.ms",
+    "isolation.level",
+    "max.in.flight",
+    "max.partition.fetch.bytes",
+    "max.poll.interval.ms",
+    "queued.max.messages.kbytes",
+    "queued.min.messages",
+    "session.timeout.ms",
 ];
 
 /// What the protocol (or a key of our own) decides: property, the value that we set, why.
@@ -629,6 +687,30 @@ mod tests {
             Some("cooperative-sticky")
         );
         assert!(config.create_native_config().is_ok());
+    }
+
+    #[test]
+    fn a_client_that_writes_gets_what_it_knows() {
+        let mut settings = with("fetch.max.bytes", "2000000");
+        settings
+            .properties
+            .insert("max.in.flight".to_owned(), "100".to_owned());
+        settings
+            .properties
+            .insert("socket.timeout.ms".to_owned(), "7000".to_owned());
+        let config = settings.writer("restore-1").unwrap();
+        let of = |property| config.get(property);
+        assert_eq!(
+            (of("fetch.max.bytes"), of("isolation.level"), of("max.in.flight")),
+            (None, None, None)
+        );
+        assert_eq!(of("socket.timeout.ms"), Some("7000"));
+        assert_eq!(of("transactional.id"), Some("restore-1"));
+        assert_eq!(of("bootstrap.servers"), Some("localhost:9092"));
+        assert!(config.create_native_config().is_ok());
+        for (property, value) in WRITING {
+            assert_eq!(of(property), Some(*value));
+        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ async fn rows_that_were_deleted_stay_away() {
     let expected = topic();
     let all = rows(&expected.log);
     // The first, the last, and some between.
-    let is_gone = |number: usize| number % 7 == 0 || number + 1 == all.len();
+    let is_gone = |number: usize| number.is_multiple_of(7) || number + 1 == all.len();
     let gone: Vec<Row> = (0..all.len())
         .filter(|number| is_gone(*number))
         .map(|number| all[number].clone())

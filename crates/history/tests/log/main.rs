@@ -11,4 +11,5 @@ mod arranged;
 mod deleted;
 mod feed;
 mod read;
+mod restored;
 mod same;
