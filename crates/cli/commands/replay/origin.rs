@@ -8,7 +8,7 @@ use tabletopic_history::History;
 use tabletopic_ingest::SchemaLookups;
 use tabletopic_ingest::run::{Parts, Sources};
 use tabletopic_registry::Registry;
-use tabletopic_replay::chained::{HistorySources, chain};
+use tabletopic_replay::chained::{Chain, HistorySources, chain};
 use tabletopic_source::Broker;
 use tokio::runtime::Handle;
 
@@ -59,11 +59,11 @@ impl Origin {
             history: History::open(&lake, &super::table(table)?, None).await?,
             runtime: Handle::current(),
         };
-        let (broker, sources) = match asked.without_topic {
-            true => {
-                let broker: Arc<dyn Broker> = Arc::new(history.history.broker(Handle::current()));
-                (broker, Arc::new(history) as Arc<dyn Sources>)
-            }
+        let Chain { broker, sources } = match asked.without_topic {
+            true => Chain {
+                broker: Arc::new(history.history.broker(Handle::current())),
+                sources: Arc::new(history),
+            },
             false => {
                 let chained = tokio::task::spawn_blocking(move || chain(history, broker, sources)).await;
                 chained.context("looking at the topic ended unexpectedly")??

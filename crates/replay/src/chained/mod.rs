@@ -46,6 +46,13 @@ impl Sources for ChainedSources {
     }
 }
 
+/// A log, and how it is read.
+#[derive(Debug)]
+pub struct Chain {
+    pub broker: Arc<dyn Broker>,
+    pub sources: Arc<dyn Sources>,
+}
+
 /// The table's log with the topic behind it. Blocks: call it where that may be.
 ///
 /// # Errors
@@ -54,7 +61,7 @@ pub fn chain(
     history: HistorySources,
     broker: Arc<dyn Broker>,
     topic: Arc<dyn Sources>,
-) -> Result<(Arc<dyn Broker>, Arc<dyn Sources>), ReplayError> {
+) -> Result<Chain, ReplayError> {
     let of_table = history.history.clone();
     let name = of_table.identity().topic.clone();
     let described = broker.describe(std::slice::from_ref(&name))?;
@@ -87,7 +94,10 @@ pub fn chain(
     }
     let runtime = history.runtime.clone();
     let chained = ChainedBroker::new(of_table.broker(runtime), of_table, broker);
-    Ok((Arc::new(chained), Arc::new(ChainedSources { history, topic })))
+    Ok(Chain {
+        broker: Arc::new(chained),
+        sources: Arc::new(ChainedSources { history, topic }),
+    })
 }
 
 /// Where the table's part of a log ends, if it has one.
