@@ -1,6 +1,7 @@
 //! The command line.
 
 mod capture;
+mod promote;
 mod replay;
 mod rollback;
 mod test_sql;
@@ -17,6 +18,7 @@ use tabletopic_ingest::dead_letters::Records;
 use tabletopic_maintain::compact::SortColumns;
 
 pub use capture::{Capture, From as CaptureFrom};
+pub use promote::Promote;
 pub use replay::{Replay, Replays, Where};
 pub use rollback::Rollback;
 pub use test_sql::TestSql;
@@ -103,6 +105,10 @@ pub enum Command {
     /// The replays that are there, and removing them
     #[command(after_help = REPLAYS_EXAMPLE)]
     Replays(Replays),
+
+    /// Have the rows of a replay take the place of its table's, in one commit
+    #[command(after_help = PROMOTE_EXAMPLE)]
+    Promote(Promote),
 
     /// Merge small files into large ones, and take deleted rows out of files
     #[command(after_help = COMPACT_EXAMPLE)]
@@ -793,6 +799,8 @@ Examples:
   tabletopic replay shop.orders --into ci_42 --same-as shop.orders      (the offsets that the table holds)
   tabletopic replay shop.orders --into try --from 2h --set on_bad_record=dead-letter --ttl 1d
   tabletopic replay shop.orders --into try --from 3:120000 --to 3:180000 --drop-after
+  tabletopic replay shop.orders --into try --history raw.orders         (what the topic no longer has, then the topic)
+  tabletopic replay shop.orders --into ci_42 --from-file orders.jsonl   (a captured slice; no broker)
   tabletopic compare shop.orders ci_42.orders
 
 Nothing of the configured tables is changed, no consumer group is joined, and no group's offsets move. A replay that was
@@ -810,6 +818,18 @@ Examples:
 Only tables that a replay has made are removed, with all files below their locations.
 
 Exit codes: 0 done; 1 failed; 2 configuration or usage, no replay in that namespace; 5 something cannot be reached now";
+
+const PROMOTE_EXAMPLE: &str = "\
+Examples:
+  tabletopic promote try.orders --dry-run
+  tabletopic promote try.orders --reason 'amounts were strings, see ticket 42'
+
+The table that the replay is of gets its rows, columns, partitions and dead letters; what the table has above the replay's ends
+is read again. Stop the service before, if it is to go on with another mapping, and change its configuration. `tabletopic
+rollback` takes it back.
+
+Exit codes: 0 done; 1 refused or failed; 2 configuration or usage; 4 the table is halted (see `tabletopic resolve`);
+5 something cannot be reached now";
 
 const DEAD_LETTERS_EXAMPLE: &str = "\
 Examples:

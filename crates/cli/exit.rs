@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use tabletopic_audit::compare::CompareError;
 use tabletopic_audit::verify::VerifyError;
 use tabletopic_catalog::CatalogError;
+use tabletopic_history::HistoryError;
 use tabletopic_ingest::dead_letters::DeadLettersError;
 use tabletopic_ingest::observe::look::LookError;
 use tabletopic_ingest::prepare::PrepareError;
@@ -102,8 +103,11 @@ impl Exit {
         let unavailable = unavailable || trino.is_some_and(TrinoError::is_transient);
         let replayed = error.downcast_ref::<ReplayError>();
         let unavailable = unavailable || replayed.is_some_and(ReplayError::is_transient);
+        let history = error.downcast_ref::<HistoryError>();
+        let unavailable = unavailable || history.is_some_and(HistoryError::is_transient);
         let halted = maintained.is_some_and(MaintainError::is_halt)
             || orphans.is_some_and(OrphansError::is_halt)
+            || history.is_some_and(HistoryError::is_halt)
             || verified.is_some_and(VerifyError::is_halt)
             || matches!(
                 error.downcast_ref(),
@@ -117,6 +121,7 @@ impl Exit {
             || trino.is_some_and(TrinoError::is_misuse)
             || compared.is_some_and(CompareError::is_misuse)
             || replayed.is_some_and(ReplayError::is_misuse)
+            || history.is_some_and(HistoryError::is_misuse)
             || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))
             || error.is::<UsageError>()
             || error.is::<SettingsError>()

@@ -14,7 +14,7 @@ use tabletopic_maintain::pace::Share;
 use tabletopic_maintain::retain::Retention;
 use tabletopic_maintain::survey::Tally;
 use tabletopic_offsets::Follower;
-use tabletopic_replay::{discard, found};
+use tabletopic_replay::{Found, discard, found};
 use tabletopic_table::follower::ident;
 use tabletopic_table::storage::RequestCounts;
 
@@ -73,7 +73,7 @@ pub fn start(
                 };
                 tokio::join!(
                     keep_up(means, &settings, &fed, &compacted),
-                    remove_expired_replays(means),
+                    remove_expired_replays(means, &fed),
                 );
             }
             Err(error) => tracing::warn!("tables are not maintained: {error:#}"),
@@ -83,12 +83,14 @@ pub fn start(
 }
 
 /// Removes replays whose time is over, at the start and then every hour. What fails is tried again then.
-async fn remove_expired_replays(means: Means<'_>) {
+async fn remove_expired_replays(means: Means<'_>, fed: &Fed<'_>) {
     loop {
-        match found(means.lake).await {
+        match found(means.lake, None).await {
             Ok(all) => {
                 let now = means.lake.clock.now();
-                for one in all.iter().filter(|one| one.has_expired(now)) {
+                let feeds = fed.all();
+                let is_over = |one: &&Found| one.has_expired(now) && !feeds.contains(&one.table);
+                for one in all.iter().filter(is_over) {
                     match discard(means.lake, means.listing, &one.table).await {
                         Ok(_) => {
                             tracing::info!(table = %one.table, "the time of this replay is over: removed")

@@ -222,3 +222,90 @@ fn offsets_times_and_mappings_are_what_was_asked_for() {
     let left = done(&feed, &["replays"]);
     assert_eq!(left["replays"].as_array().map(Vec::len), Some(1), "{left:#}");
 }
+
+#[test]
+fn what_the_topic_no_longer_has_comes_from_a_raw_table() {
+    let feed = Feed::new("replay-history", 2);
+    let raw = format!(
+        "\n[[topic]]\nname = \"{}\"\ntable = \"raw.orders\"\njob = \"history\"\nformat = \"raw\"\n\n[topic.commit]\ninterval = \"1s\"\n",
+        feed.topic.name
+    );
+    let text = std::fs::read_to_string(&feed.config).expect("it was written");
+    std::fs::write(&feed.config, text + &raw).expect("it is written");
+    let first = feed.produce(900, POISON);
+    feed.catch_up();
+    let held = done(&feed, &["sql", "-c", "SELECT count(*) AS n FROM raw.orders"])[0]["n"].as_u64();
+    feed.topic
+        .admin("delete-records", &["--before", "0=300", "--before", "1=300"]);
+    let (code, _, said) = ran(
+        &feed,
+        &[
+            "replay",
+            "shop.orders",
+            "--into",
+            "no",
+            "--same-as",
+            "shop.orders",
+        ],
+    );
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("its log begins at offset 300"), "{said}");
+
+    let alone = done(
+        &feed,
+        &[
+            "replay",
+            "shop.orders",
+            "--into",
+            "old",
+            "--history",
+            "raw.orders",
+            "--without-topic",
+        ],
+    );
+    assert_eq!(alone["tables"][0]["rows"], json!(first), "{alone:#}");
+    assert_eq!(alone["tables"][0]["offsets"]["held"].as_u64(), held, "{alone:#}");
+    is_same(&feed, "old.orders");
+
+    // The topic goes on from where the table ends.
+    let more = feed.produce(300, POISON);
+    let both = done(
+        &feed,
+        &[
+            "replay",
+            "shop.orders",
+            "--into",
+            "all",
+            "--history",
+            "raw.orders",
+        ],
+    );
+    assert_eq!(both["tables"][0]["rows"], json!(first + more), "{both:#}");
+    feed.catch_up();
+    is_same(&feed, "all.orders");
+    feed.holds(&[]);
+}
+
+#[test]
+fn a_captured_file_is_replayed_with_no_broker() {
+    let feed = Feed::new("replay-file", 2);
+    feed.produce(200, POISON);
+    let file = feed.lake.file("orders.jsonl");
+    let captured = done(
+        &feed,
+        &["capture", &feed.topic.name, "--records", "1000", "--to", &file],
+    );
+    assert_eq!(captured["records"], 200, "{captured:#}");
+    feed.catch_up();
+    // Nobody is there.
+    let text = std::fs::read_to_string(&feed.config).expect("it was written");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("bootstrap"))
+        .expect("it is there")
+        .to_owned();
+    feed.edit(&line, "bootstrap = \"localhost:1\"");
+    let replayed = done(&feed, &["replay", "--into", "ci", "--from-file", &file]);
+    assert_eq!(replayed["ended"], "whole", "{replayed:#}");
+    is_same(&feed, "ci.orders");
+}

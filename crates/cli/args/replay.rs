@@ -38,6 +38,18 @@ pub struct Replay {
     #[arg(long, value_name = "TABLE", conflicts_with_all = ["from", "to"])]
     pub same_as: Option<String>,
 
+    /// Read this raw-history table first, and the topic from where it ends
+    #[arg(long, value_name = "TABLE")]
+    pub history: Option<String>,
+
+    /// Read the raw-history table alone: no broker is needed
+    #[arg(long, requires = "history")]
+    pub without_topic: bool,
+
+    /// Read a captured file in the place of the topic (see `capture`): no broker is needed, and no registry
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["history", "same_as"])]
+    pub from_file: Option<PathBuf>,
+
     /// Another mapping: columns in a .sql file, or the schema of the records in any other
     #[arg(long, value_name = "FILE")]
     pub schema: Option<PathBuf>,

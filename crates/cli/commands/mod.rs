@@ -9,6 +9,7 @@ mod dead_letters;
 mod demo;
 pub mod maintain;
 mod plan;
+mod promote;
 mod replay;
 mod replays;
 mod resolve;
@@ -47,6 +48,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::Compare(compared) => compare::run(&args.config, compared),
         Command::Replay(replay) => replay::run(&args.config, replay),
         Command::Replays(replays) => replays::run(&args.config, replays),
+        Command::Promote(promote) => promote::run(&args.config, promote),
         Command::Compact(compact) => maintain::compact::run(&args.config, compact),
         Command::Expire(expire) => maintain::expire::run(&args.config, expire),
         Command::Manifests(manifests) => maintain::manifests::run(&args.config, manifests),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bytesize::ByteSize;
 use chrono::{DateTime, SecondsFormat};
+use iceberg::NamespaceIdent;
 use serde_json::{Value, json};
 use tabletopic_clock::{Clock, Millis, SystemClock};
 use tabletopic_replay::{Discarded, Found, discard, found};
@@ -25,7 +26,12 @@ pub fn run(file: &Path, asked: &args::Replays) -> anyhow::Result<Exit> {
 
 async fn replays(config: &Config, asked: &args::Replays) -> anyhow::Result<Exit> {
     let opened = parts::open_to_ask(config).await?;
-    let all = found(&opened.lake).await?;
+    let only = asked
+        .drop
+        .as_deref()
+        .map(|name| NamespaceIdent::from_strs(name.split('.')))
+        .transpose()?;
+    let all = found(&opened.lake, only.as_ref()).await?;
     let now = SystemClock.now();
     let Some(which) = which(all.clone(), asked, now)? else {
         return show(asked.output, &all, None, now);
@@ -53,15 +59,10 @@ fn which(all: Vec<Found>, asked: &args::Replays, now: Millis) -> Result<Option<V
     match which.is_empty() {
         false => Ok(Some(which)),
         true => {
-            let mut there: Vec<String> = all.iter().map(|one| one.table.namespace.join(".")).collect();
-            there.dedup();
-            Err(UsageError(match there.is_empty() {
-                true => format!("no replay is in namespace {namespace}, nor in any other"),
-                false => format!(
-                    "no replay is in namespace {namespace}; there are some in: {}",
-                    there.join(", ")
-                ),
-            }))
+            let message = format!(
+                "no replay is in namespace {namespace}; `tabletopic replays` lists those that there are"
+            );
+            Err(UsageError(message))
         }
     }
 }
@@ -114,6 +115,7 @@ pub fn table(found: &[Found], now: Option<Millis>) -> String {
     let mut lines = vec![heading.into_iter().map(Cell::word).collect::<Vec<_>>()];
     for one in found {
         let offsets = match one.is_whole() {
+            _ if one.discarding => "being removed".to_owned(),
             true => format!("all {}", one.wanted),
             false => format!("{} of {}", one.held, one.wanted),
         };
@@ -128,7 +130,7 @@ pub fn table(found: &[Found], now: Option<Millis>) -> String {
         ];
         if let Some(now) = now {
             line.push(Cell::word(time(one.note.made_at)));
-            line.push(Cell::word(match one.note.expires_at {
+            line.push(Cell::word(match one.expires_at() {
                 None => "never".to_owned(),
                 Some(at) if at <= now => "now".to_owned(),
                 Some(at) => time(at),
@@ -151,7 +153,7 @@ pub fn json_of(one: &Found) -> Value {
         "filtered": one.counts.filtered,
         "bytes": one.bytes,
         "made_at": time(one.note.made_at),
-        "expires_at": one.note.expires_at.map(time),
+        "expires_at": one.expires_at().map(time),
         "words": one.note.words,
         "topics": one.note.jobs,
     })

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tabletopic_clock::{Clock, SystemClock};
 use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::resolve::Resolution;
-use tabletopic_ingest::resolve::rollback::{Rollback, declare_gone, look, roll_back};
+use tabletopic_ingest::resolve::rollback::{Gone, Rollback, declare_gone, look, roll_back};
 use tabletopic_offsets::OffsetRange;
 
 use super::resolve::{as_json, sentence};
@@ -47,7 +47,7 @@ async fn go_back(config: Config, asked: &args::Rollback) -> anyhow::Result<Exit>
         bail!(
             "nothing was done: {}, and would be in no table. Go back to a later snapshot, or add --declare-lost to go on \
              without them",
-            gone(&would)
+            gone(&would.gone)
         );
     }
     if !asked.yes {
@@ -112,14 +112,13 @@ fn text(table: &TableIdent, heading: &str, rollback: &Rollback) -> String {
         text += &format!("  {}\n", sentence(effect));
     }
     if !rollback.gone.is_empty() {
-        text += &format!("  {}\n", gone(rollback));
+        text += &format!("  {}\n", gone(&rollback.gone));
     }
     text
 }
 
-fn gone(rollback: &Rollback) -> String {
-    let ranges: Vec<String> = rollback
-        .gone
+pub(super) fn gone(gone: &[Gone]) -> String {
+    let ranges: Vec<String> = gone
         .iter()
         .map(|gone| {
             let OffsetRange { start, end } = gone.range;

@@ -41,6 +41,13 @@ impl FromStr for Setting {
     }
 }
 
+impl Setting {
+    /// Dotted.
+    pub fn key(&self) -> String {
+        self.key.join(".")
+    }
+}
+
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.key.join("."), self.value)

@@ -122,11 +122,11 @@ impl Config {
     /// The first problem of each section, so that one reading shows most of them.
     fn parse(text: &str, references: &References<'_>, changes: Changes<'_>) -> Result<Self, Vec<Problem>> {
         let mut document = Document::parse(text).map_err(|problem| vec![problem])?;
-        document.change(changes);
         let unresolved = document.resolve(references);
         if !unresolved.is_empty() {
             return Err(unresolved);
         }
+        document.change(changes);
         let raw = raw::File::deserialize(toml::de::Deserializer::from(document.table()))
             .map_err(|error| vec![document.problem_of(&error)])?;
 

@@ -2,6 +2,7 @@
 //! commit; running services notice the raised generation and go on by themselves.
 
 mod cuts;
+pub mod promote;
 pub mod rollback;
 
 use std::collections::BTreeMap;

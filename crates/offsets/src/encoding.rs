@@ -35,7 +35,7 @@ pub enum StateError {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Anchor,
         Kind::Append,
         Kind::Replace,
@@ -45,6 +45,7 @@ impl Kind {
         Kind::Maintenance,
         Kind::Rewind,
         Kind::Retention,
+        Kind::Promote,
     ];
 
     /// As summaries and the ledger name it.
@@ -59,6 +60,7 @@ impl Kind {
             Kind::Maintenance => "maintenance",
             Kind::Rewind => "rewind",
             Kind::Retention => "retention",
+            Kind::Promote => "promote",
         }
     }
 
@@ -149,6 +151,7 @@ impl TableState {
             jobs,
             retired,
             added,
+            replaced: Vec::new(),
             evolved,
             outbox,
         }))

@@ -23,6 +23,8 @@ pub enum Kind {
     Rewind,
     /// Rows that were older than the table keeps them were removed.
     Retention,
+    /// The rows of a replay took the place of all rows. The ledger has it as a replace, an anchor and an append.
+    Promote,
 }
 
 /// One topic partition of one job.
@@ -116,6 +118,8 @@ pub struct TableState {
     pub retired: BTreeMap<i32, Counts>,
     /// Sorted by job, partition and start; ranges that meet are one.
     pub added: Vec<AddedRange>,
+    /// Of a [`Kind::Promote`] that is being made, what it takes back. The ledger alone keeps it.
+    pub replaced: Vec<AddedRange>,
     /// What this very snapshot changed in the table's columns or partitions.
     pub evolved: Option<Evolved>,
     pub outbox: Outbox,
@@ -157,6 +161,7 @@ impl TableState {
             jobs: BTreeMap::new(),
             retired: BTreeMap::new(),
             added: Vec::new(),
+            replaced: Vec::new(),
             evolved: None,
             outbox: Outbox::default(),
         }
@@ -168,6 +173,7 @@ impl TableState {
         Self {
             kind,
             added: Vec::new(),
+            replaced: Vec::new(),
             evolved: None,
             ..self.clone()
         }
@@ -278,26 +284,44 @@ impl TableState {
     /// The last step before encoding: puts this snapshot into the outbox, with a ledger entry that
     /// names the ranges it added, and what it changed.
     pub fn record(&mut self, stamp: Stamp) {
-        let ranges = self.added.iter().map(|added| LedgerRange {
+        let told = match self.kind {
+            Kind::Promote => {
+                let replaced = std::mem::take(&mut self.replaced);
+                let anchors = self.added.iter();
+                let anchors =
+                    anchors.map(|added| AddedRange::anchor(&added.job, added.partition, added.range.start));
+                let claims = self.added.iter().filter(|added| !added.range.is_empty());
+                // The last one is what whoever goes back meets first, and can't undo.
+                vec![
+                    (Kind::Anchor, anchors.collect()),
+                    (Kind::Append, claims.cloned().collect()),
+                    (Kind::Replace, replaced),
+                ]
+            }
+            kind => vec![(kind, self.added.clone())],
+        };
+        let mut evolved = self.evolved.clone();
+        for (kind, added) in told {
+            let entry = LedgerEntry {
+                kind,
+                ranges: added.iter().map(|added| self.ledger_range(added)).collect(),
+                evolved: evolved.take(),
+                stamp: stamp.clone(),
+            };
+            self.outbox.ledger.push(entry);
+        }
+        self.outbox.snapshots.push(stamp.snapshot);
+    }
+
+    fn ledger_range(&self, added: &AddedRange) -> LedgerRange {
+        let identity = self.jobs.get(&added.job).map(|job| &job.identity);
+        LedgerRange {
             job: added.job.clone(),
-            topic: self
-                .jobs
-                .get(&added.job)
-                .map_or_else(|| "".into(), |job| job.identity.topic.clone()),
-            topic_id: self
-                .jobs
-                .get(&added.job)
-                .and_then(|job| job.identity.topic_id.clone()),
+            topic: identity.map_or_else(|| "".into(), |identity| identity.topic.clone()),
+            topic_id: identity.and_then(|identity| identity.topic_id.clone()),
             partition: added.partition,
             range: added.range,
             counts: added.counts,
-        });
-        self.outbox.ledger.push(LedgerEntry {
-            kind: self.kind,
-            ranges: ranges.collect(),
-            evolved: self.evolved.clone(),
-            stamp: stamp.clone(),
-        });
-        self.outbox.snapshots.push(stamp.snapshot);
+        }
     }
 }

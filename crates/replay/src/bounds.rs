@@ -55,8 +55,10 @@ pub async fn bounds(
         });
     }
     let mut bounds = BTreeMap::new();
+    // A partition that a table does not know yet appeared after what it holds.
+    let beyond = |partition: &i32| matches!(asked.to, Point::Stood(..)) && !to.contains_key(partition);
     for (partition, log) in &logs {
-        if names && !named.contains(partition) {
+        if (names && !named.contains(partition)) || beyond(partition) {
             continue;
         }
         let start = from.get(partition).copied().unwrap_or(log.start);
@@ -64,7 +66,12 @@ pub async fn bounds(
         let topic_partition = TopicPartition::new(job.topic.clone(), *partition);
         bounds.insert(*partition, checked(topic_partition, start, end, *log)?);
     }
-    Ok(bounds)
+    match bounds.is_empty() {
+        false => Ok(bounds),
+        true => Err(ReplayError::Nothing {
+            topic: job.topic.clone(),
+        }),
+    }
 }
 
 /// A range that the log has.

@@ -6,14 +6,16 @@ use futures::TryStreamExt;
 use futures::stream::iter;
 use iceberg::TableIdent;
 use serde::Serialize;
-use tabletopic_catalog::CatalogError;
+use tabletopic_catalog::{CatalogError, LoadedTable};
+use tabletopic_maintain::orphans::has_its_folder;
 use tabletopic_offsets::Follower;
 use tabletopic_table::Lake;
 use tabletopic_table::follower::ident;
 use tabletopic_table::storage::{Listed, Listing};
 
 use crate::ReplayError;
-use crate::note::Note;
+use crate::marks::mark;
+use crate::note::{BESIDE, DISCARDING, Note, PROMOTED};
 
 /// What was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -34,11 +36,12 @@ impl AddAssign for Discarded {
 /// Files that are deleted at once.
 const AT_A_TIME: usize = 1000;
 
-/// Removes a replay's table and its followers. The table itself goes last, because it alone says that they are a replay's,
-/// and after its data: who is interrupted finds it again.
+/// Removes a replay's table and the tables beside it. It says first that it is being removed, so that nobody takes what is
+/// left of it for a whole replay; its own entry goes last, because it alone says what it is: whoever is interrupted finds it
+/// again.
 ///
 /// # Errors
-/// It is no replay's; what can't be removed; a namespace of the table's name, whose tables lie below its location.
+/// It is no replay's; another table lies in the same place; what can't be removed.
 pub async fn discard(
     lake: &Lake,
     listing: &dyn Listing,
@@ -48,66 +51,116 @@ pub async fn discard(
     if Note::of_table(table, &loaded.metadata)?.is_none() {
         return Err(ReplayError::NoReplay { table: table.clone() });
     }
-    let nested = [
-        table.namespace.as_ref().as_slice(),
-        std::slice::from_ref(&table.name),
-    ]
-    .concat();
-    let namespaces = lake.catalog.list_namespaces().await?;
-    if let Some(below) = namespaces.iter().find(|namespace| namespace.starts_with(&nested)) {
-        return Err(ReplayError::Nested {
-            table: table.clone(),
-            namespace: below.join("."),
-        });
+    let beside = beside(lake, table).await?;
+    for one in beside.iter().chain([&loaded]) {
+        has_its_folder(lake, one).await?;
     }
-    let followers = [Follower::DeadLetters, Follower::Ledger].map(|follower| ident(table, follower));
+    mark(lake, table, DISCARDING).await?;
+    let loaded = lake.catalog.load(table).await?;
+    if loaded.metadata.properties().contains_key(PROMOTED) {
+        return forget(lake, listing, table).await;
+    }
     let mut discarded = Discarded::default();
-    for one in followers.iter().chain([table]) {
+    for one in beside.iter().chain([&loaded]) {
         remove(lake, listing, one, &mut discarded).await?;
     }
     Ok(discarded)
 }
 
-async fn remove(
+/// Removes a replay's table whose rows have become another table's: its entry, and what no other table names.
+///
+/// # Errors
+/// What can't be removed.
+pub async fn forget(
     lake: &Lake,
     listing: &dyn Listing,
     table: &TableIdent,
+) -> Result<Discarded, ReplayError> {
+    let mut discarded = Discarded::default();
+    let (ledger, letters): (Vec<_>, Vec<_>) = beside(lake, table)
+        .await?
+        .into_iter()
+        .partition(|one| one.ident == ident(table, Follower::Ledger));
+    for one in &ledger {
+        remove(lake, listing, one, &mut discarded).await?;
+    }
+    let loaded = lake.catalog.load(table).await?;
+    for one in letters.iter().chain([&loaded]) {
+        drop_with_metadata(lake, listing, one, &mut discarded).await?;
+    }
+    Ok(discarded)
+}
+
+/// The dead letters and the ledger, where the replay has made them.
+async fn beside(lake: &Lake, table: &TableIdent) -> Result<Vec<LoadedTable>, ReplayError> {
+    let mut made = Vec::new();
+    for one in [Follower::DeadLetters, Follower::Ledger].map(|follower| ident(table, follower)) {
+        let loaded = match lake.catalog.load(&one).await {
+            Err(CatalogError::NotFound { .. }) => continue,
+            loaded => loaded?,
+        };
+        if loaded.metadata.properties().get(BESIDE) == Some(&one.to_string()) {
+            made.push(loaded);
+        }
+    }
+    Ok(made)
+}
+
+async fn remove(
+    lake: &Lake,
+    listing: &dyn Listing,
+    table: &LoadedTable,
     discarded: &mut Discarded,
 ) -> Result<(), ReplayError> {
-    let location = match lake.catalog.load(table).await {
-        Err(CatalogError::NotFound { .. }) => return Ok(()),
-        loaded => loaded?.metadata.location().to_owned(),
-    };
-    let is_metadata = |file: &Listed| file.location.contains("/metadata/");
-    clear(lake, listing, &location, |file| !is_metadata(file), discarded).await?;
-    match lake.catalog.drop_table(table).await {
+    let location = table.metadata.location();
+    let of_metadata = format!("{}/metadata/", location.trim_end_matches('/'));
+    let mut files = listing.below(location).try_chunks(AT_A_TIME);
+    while let Some(mut some) = files
+        .try_next()
+        .await
+        .map_err(|error| failed(location, error.1))?
+    {
+        some.retain(|file| !file.location.starts_with(&of_metadata));
+        delete(lake, location, some, discarded).await?;
+    }
+    drop_with_metadata(lake, listing, table, discarded).await
+}
+
+/// The metadata files are those that were there before the entry went: a table that is made right after in the same place
+/// keeps its own.
+async fn drop_with_metadata(
+    lake: &Lake,
+    listing: &dyn Listing,
+    table: &LoadedTable,
+    discarded: &mut Discarded,
+) -> Result<(), ReplayError> {
+    let location = format!("{}/metadata", table.metadata.location().trim_end_matches('/'));
+    let files = listing.below(&location).try_collect();
+    let files: Vec<Listed> = files.await.map_err(|error| failed(&location, error))?;
+    match lake.catalog.drop_table(&table.ident).await {
         Err(CatalogError::NotFound { .. }) => {}
         dropped => dropped?,
     }
     discarded.tables += 1;
-    clear(lake, listing, &location, |_| true, discarded).await
+    delete(lake, &location, files, discarded).await
 }
 
-/// Deletes what lies below a location.
-async fn clear(
+async fn delete(
     lake: &Lake,
-    listing: &dyn Listing,
-    location: &str,
-    which: impl Fn(&Listed) -> bool,
+    below: &str,
+    files: Vec<Listed>,
     discarded: &mut Discarded,
 ) -> Result<(), ReplayError> {
-    let failed = |error: iceberg::Error| ReplayError::Files {
+    discarded.files += files.len() as u64;
+    discarded.bytes += files.iter().map(|file| file.bytes).sum::<u64>();
+    let locations: Vec<String> = files.into_iter().map(|file| file.location).collect();
+    let deleted = lake.file_io.delete_stream(iter(locations)).await;
+    deleted.map_err(|error| failed(below, error))
+}
+
+fn failed(location: &str, error: iceberg::Error) -> ReplayError {
+    ReplayError::Files {
         location: location.to_owned(),
         detail: error.to_string(),
-    };
-    let mut files = listing.below(location).try_chunks(AT_A_TIME);
-    while let Some(mut some) = files.try_next().await.map_err(|error| failed(error.1))? {
-        some.retain(&which);
-        discarded.files += some.len() as u64;
-        discarded.bytes += some.iter().map(|file| file.bytes).sum::<u64>();
-        let locations: Vec<String> = some.into_iter().map(|file| file.location).collect();
-        let deleted = lake.file_io.delete_stream(iter(locations)).await;
-        deleted.map_err(failed)?;
     }
-    Ok(())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use iceberg::TableIdent;
 use tabletopic_catalog::CatalogError;
+use tabletopic_maintain::orphans::OrphansError;
 use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
 use tabletopic_source::{BrokerError, PartitionError};
 use tabletopic_table::commit::CommitError;
@@ -20,8 +21,8 @@ pub enum ReplayError {
     #[error("topic {topic}: {source}")]
     Topic { topic: Arc<str>, source: PartitionError },
     #[error(
-        "{topic_partition}: its log begins at offset {log_start}, so that offsets {from} to {} can't be read; begin \
-         with --from earliest, or at a later point", log_start - 1
+        "{topic_partition}: its log begins at offset {log_start}, so that offsets {from} to {} can't be read. Begin at \
+         a later point, such as --from earliest; a replay that has begun already has to be removed first", log_start - 1
     )]
     Gone {
         topic_partition: TopicPartition,
@@ -59,7 +60,9 @@ pub enum ReplayError {
         was: Box<TopicIdentity>,
         now: Box<TopicIdentity>,
     },
-    #[error("table {table} is there, and is no replay: choose another namespace")]
+    #[error(
+        "table {table} is there, and is no replay, or was made one under another name: leave it, and choose another namespace"
+    )]
     NoReplay { table: TableIdent },
     #[error(
         "table {table} is the beginning of another replay ({was}): finish it with the same words, or remove it with \
@@ -86,10 +89,22 @@ pub enum ReplayError {
         property: &'static str,
         detail: String,
     },
+    #[error(transparent)]
+    Folder(#[from] OrphansError),
+    #[error("table {table} is a replay that is being removed; go on with `tabletopic replays --drop {}`", table.namespace.join("."))]
+    Discarding { table: TableIdent },
     #[error(
-        "table {table} is not removed: the tables of namespace {namespace} lie below its location; remove these first"
+        "{topic_partition}: table {table} ends at offset {end}, and the topic begins at {log_start}: neither has what is between. \
+         Replay the table --without-topic, or the topic without --history"
     )]
-    Nested { table: TableIdent, namespace: String },
+    Between {
+        topic_partition: TopicPartition,
+        table: TableIdent,
+        end: Offset,
+        log_start: Offset,
+    },
+    #[error("no partition of topic {topic} is named; correct the name, or leave it out")]
+    Nothing { topic: Arc<str> },
     #[error("the files below {location} can't be removed: {detail}; correct that, and try again")]
     Files { location: String, detail: String },
 }
@@ -120,11 +135,15 @@ impl ReplayError {
             | Self::InUse { .. }
             | Self::SameName { .. }
             | Self::Apart { .. }
-            | Self::Nested { .. } => true,
+            | Self::Between { .. }
+            | Self::Nothing { .. }
+            | Self::Discarding { .. }
+            | Self::Catalog(CatalogError::NotFound { .. }) => true,
             Self::Broker(_)
             | Self::Catalog(_)
             | Self::Commit(_)
             | Self::Unreadable { .. }
+            | Self::Folder(_)
             | Self::Files { .. } => false,
         }
     }

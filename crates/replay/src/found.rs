@@ -1,6 +1,7 @@
 //! The replays that a catalog has, whoever began them.
 
-use iceberg::TableIdent;
+use futures::{StreamExt, future, stream};
+use iceberg::{NamespaceIdent, TableIdent};
 use tabletopic_catalog::{CatalogError, LoadedTable};
 use tabletopic_clock::Millis;
 use tabletopic_offsets::{Counts, JobId, RangeSet, TableState};
@@ -8,7 +9,10 @@ use tabletopic_table::Lake;
 use tabletopic_table::commit::Base;
 
 use crate::ReplayError;
-use crate::note::Note;
+use crate::note::{DISCARDING, Note};
+
+/// Tables that are loaded at a time.
+const AT_ONCE: usize = 8;
 
 /// A replay's table.
 #[derive(Debug, Clone)]
@@ -20,21 +24,32 @@ pub struct Found {
     pub held: u64,
     /// What became of these.
     pub counts: Counts,
+    /// It is being removed: some of it may be gone.
+    pub discarding: bool,
+    /// Milliseconds since the Unix epoch, of its last change.
+    pub changed_at: Millis,
     /// Of its own files, as the newest snapshot counts them.
     pub bytes: u64,
 }
 
 impl Found {
     pub fn is_whole(&self) -> bool {
-        self.held >= self.wanted
+        self.held >= self.wanted && !self.discarding
+    }
+
+    /// From when on it may be removed by itself: what goes on does not expire.
+    pub fn expires_at(&self) -> Option<Millis> {
+        self.note.ttl_ms.map(|ttl| self.changed_at.saturating_add(ttl))
     }
 
     pub fn has_expired(&self, now: Millis) -> bool {
-        self.note.expires_at.is_some_and(|at| at <= now)
+        self.expires_at().is_some_and(|at| at <= now)
     }
 
     fn of(loaded: LoadedTable, note: Note) -> Self {
         let table = loaded.ident.clone();
+        let discarding = loaded.metadata.properties().contains_key(DISCARDING);
+        let changed_at = loaded.metadata.last_updated_ms();
         let snapshot = loaded.metadata.current_snapshot();
         let bytes = snapshot.and_then(|snapshot| {
             let text = snapshot.summary().additional_properties.get("total-files-size")?;
@@ -63,6 +78,8 @@ impl Found {
             wanted,
             held,
             counts,
+            discarding,
+            changed_at,
             bytes,
         }
     }
@@ -81,21 +98,36 @@ pub async fn look(lake: &Lake, table: &TableIdent) -> Result<Option<Found>, Repl
     Ok(note.map(|note| Found::of(loaded, note)))
 }
 
-/// All of them, by name.
+/// All of them, or those of one namespace, by name. Tables that can't be looked at are told, and passed over.
 ///
 /// # Errors
-/// Those of the catalog. Tables that others are dropping meanwhile are passed over.
-pub async fn found(lake: &Lake) -> Result<Vec<Found>, ReplayError> {
-    let mut all = Vec::new();
-    for namespace in lake.catalog.list_namespaces().await? {
-        let tables = match lake.catalog.list_tables(&namespace).await {
-            Err(CatalogError::NotFound { .. }) => continue,
-            tables => tables?,
-        };
-        for table in tables {
-            all.extend(look(lake, &table).await?);
+/// Those of listing.
+pub async fn found(lake: &Lake, only: Option<&NamespaceIdent>) -> Result<Vec<Found>, ReplayError> {
+    let namespaces = match only {
+        Some(only) => vec![only.clone()],
+        None => lake.catalog.list_namespaces().await?,
+    };
+    let mut tables = Vec::new();
+    for namespace in namespaces {
+        match lake.catalog.list_tables(&namespace).await {
+            Err(CatalogError::NotFound { .. }) => {}
+            listed => tables.extend(listed?),
         }
     }
-    all.sort_by(|left, right| left.table.to_string().cmp(&right.table.to_string()));
+    let looked = stream::iter(tables).map(|table| async move {
+        match look(lake, &table).await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!("whether {table} is a replay is not known: {error}");
+                None
+            }
+        }
+    });
+    let mut all: Vec<Found> = looked
+        .buffer_unordered(AT_ONCE)
+        .filter_map(future::ready)
+        .collect()
+        .await;
+    all.sort_by_key(|found| found.table.to_string());
     Ok(all)
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use iceberg::spec::{Schema, TableMetadata, UnboundPartitionField, UnboundPartitionSpec};
-use iceberg::{NamespaceIdent, TableCreation, TableIdent, TableRequirement, TableUpdate};
+use iceberg::{NamespaceIdent, TableCreation, TableIdent, TableRequirement};
 use tabletopic_catalog::{Catalog, CatalogError, CommitOutcome, LoadedTable, TableChange};
 
 use crate::field_ids::ids_of;
-use crate::note::{Note, PROPERTY};
+use crate::note::{BESIDE, Note, PROPERTY};
 
 /// What a table is made a replay of.
 #[derive(Debug, Clone)]
@@ -17,6 +17,15 @@ pub struct Original {
     pub note: Note,
     /// As it is now; `None`: there is no such table.
     pub table: Option<LoadedTable>,
+}
+
+impl Original {
+    /// Where the catalog has its tables, if it names them as `<warehouse>/<namespace>/<table>`.
+    pub fn warehouse(&self) -> Option<&str> {
+        let table = self.table.as_ref()?;
+        let named = format!("/{}/{}", table.ident.namespace.join("/"), table.ident.name);
+        table.metadata.location().strip_suffix(&named)
+    }
 }
 
 /// See the module.
@@ -39,6 +48,33 @@ impl Isolated {
             namespace,
             originals,
         }
+    }
+
+    fn is_mine(&self, namespace: &NamespaceIdent, what: &str) -> Result<(), CatalogError> {
+        match *namespace == self.namespace {
+            true => Ok(()),
+            false => Err(CatalogError::Rejected {
+                catalog: self.inner.name().to_owned(),
+                operation: format!("{what} namespace {}", namespace.join(".")),
+                reason: format!("a replay into {} changes nothing else", self.namespace.join(".")),
+            }),
+        }
+    }
+
+    /// A folder that no other table will ever have; `None`: the catalog chooses.
+    fn folder(&self, table: &str) -> Option<String> {
+        // Readers disagree on whether a location is percent-decoded.
+        let is_plain = |name: &str| {
+            name.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+        };
+        if !is_plain(table) || !self.namespace.iter().all(|name| is_plain(name)) {
+            return None;
+        }
+        self.originals.values().find_map(|original| {
+            let (warehouse, end) = (original.warehouse()?, original.note.folder.as_ref()?);
+            Some(format!("{warehouse}/{}/{table}-{end}", self.namespace.join("/")))
+        })
     }
 
     /// Makes a table whose columns have the ids of the original's. Catalogs number the columns of a new table themselves, so
@@ -65,17 +101,23 @@ impl Isolated {
             ..creation
         };
         let made = self.inner.create(namespace, empty).await?;
-        let mut updates = vec![
-            TableUpdate::AddSchema { schema },
-            TableUpdate::SetCurrentSchema { schema_id: -1 },
-        ];
+        let mut builder = made.metadata.as_ref().clone().into_builder(None);
+        builder = builder.add_current_schema(schema).map_err(unfit)?;
         if let Some(spec) = spec {
-            updates.push(TableUpdate::AddSpec { spec });
-            updates.push(TableUpdate::SetDefaultSpec { spec_id: -1 });
+            builder = builder
+                .add_default_partition_spec(spec.map_err(unfit)?)
+                .map_err(unfit)?;
         }
-        let requirements = vec![TableRequirement::UuidMatch {
-            uuid: made.metadata.uuid(),
-        }];
+        let updates = builder.build().map_err(unfit)?.changes;
+        // Whoever found the table meanwhile has made nothing of it.
+        let requirements = vec![
+            TableRequirement::UuidMatch {
+                uuid: made.metadata.uuid(),
+            },
+            TableRequirement::CurrentSchemaIdMatch {
+                current_schema_id: made.metadata.current_schema_id(),
+            },
+        ];
         match self
             .inner
             .commit(
@@ -109,7 +151,7 @@ fn renamed(
     was: &Schema,
     now: &Schema,
     original: &TableMetadata,
-) -> UnboundPartitionSpec {
+) -> iceberg::Result<UnboundPartitionSpec> {
     let known = || original.partition_specs_iter().flat_map(|spec| spec.fields());
     let fields = spec.fields().iter().map(|field| {
         let source_id = was
@@ -119,16 +161,13 @@ fn renamed(
         let same = known().find(|known| known.source_id == source_id && known.transform == field.transform);
         UnboundPartitionField {
             source_id,
-            field_id: same.map(|known| known.field_id),
+            field_id: None,
             name: same.map_or_else(|| field.name.clone(), |known| known.name.clone()),
             transform: field.transform,
         }
     });
-    let mut builder = UnboundPartitionSpec::builder();
-    builder = builder
-        .add_partition_fields(fields)
-        .unwrap_or_else(|_| UnboundPartitionSpec::builder());
-    builder.build()
+    let builder = UnboundPartitionSpec::builder().add_partition_fields(fields)?;
+    Ok(builder.build())
 }
 
 #[async_trait]
@@ -138,6 +177,7 @@ impl Catalog for Isolated {
     }
 
     async fn create_namespace(&self, namespace: &NamespaceIdent) -> Result<(), CatalogError> {
+        self.is_mine(namespace, "make")?;
         self.inner.create_namespace(namespace).await
     }
 
@@ -162,7 +202,11 @@ impl Catalog for Isolated {
         namespace: &NamespaceIdent,
         mut creation: TableCreation,
     ) -> Result<LoadedTable, CatalogError> {
+        self.is_mine(namespace, "make a table in")?;
+        creation.location = self.folder(&creation.name);
         let Some(original) = self.originals.get(&creation.name) else {
+            let name = TableIdent::new(namespace.clone(), creation.name.clone());
+            creation.properties.insert(BESIDE.to_owned(), name.to_string());
             return self.inner.create(namespace, creation).await;
         };
         creation
@@ -190,6 +234,7 @@ impl Catalog for Isolated {
     }
 
     async fn drop_table(&self, table: &TableIdent) -> Result<(), CatalogError> {
+        self.is_mine(&table.namespace, "drop a table of")?;
         self.inner.drop_table(table).await
     }
 }

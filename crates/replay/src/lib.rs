@@ -7,19 +7,22 @@
 
 pub mod bounded;
 mod bounds;
+pub mod chained;
 mod discard;
 mod error;
 mod field_ids;
 mod found;
 mod isolated;
+mod marks;
 mod note;
 mod plan;
 mod point;
 mod prepare;
 
-pub use discard::{Discarded, discard};
+pub use discard::{Discarded, discard, forget};
 pub use error::ReplayError;
 pub use found::{Found, found, look};
-pub use note::{Note, NotedJob, PROPERTY};
+pub use marks::{mark, unmark};
+pub use note::{DISCARDING, Note, NotedJob, PROMOTED, PROPERTY};
 pub use plan::{Plan, PlannedJob, Wanted, plan};
 pub use point::{Asked, Named, Point};

@@ -6,12 +6,21 @@ use iceberg::TableIdent;
 use iceberg::spec::TableMetadata;
 use serde::{Deserialize, Serialize};
 use tabletopic_clock::Millis;
-use tabletopic_offsets::{JobId, Offset, OffsetRange};
+use tabletopic_offsets::{JobId, Offset, OffsetRange, TopicIdentity};
 
 use crate::ReplayError;
 
 /// The property that holds a [`Note`], as JSON.
 pub const PROPERTY: &str = "tabletopic.replay";
+
+/// The property of a replay's table whose files another table may name: they are not deleted with it.
+pub const PROMOTED: &str = "tabletopic.promoted";
+
+/// The property of a replay's table that is being removed: some of it may be gone.
+pub const DISCARDING: &str = "tabletopic.discarding";
+
+/// The property of the tables beside a replay's table: the name that each of them was made under.
+pub const BESIDE: &str = "tabletopic.beside-replay";
 
 /// Of a newer one nothing is known.
 const VERSION: u32 = 1;
@@ -20,13 +29,19 @@ const VERSION: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Note {
     version: u32,
-    /// The table that it is a replay of, `namespace.name`.
+    /// Its own name, `namespace.name`: a table that somebody has renamed, or made of it, is no replay any more.
+    table: String,
+    /// The table that it is a replay of, likewise.
     pub of: String,
     /// Milliseconds since the Unix epoch.
     pub made_at: Millis,
-    /// From when on it may be removed by itself.
+    /// For how long after its last change it stays, in milliseconds; `None`: for good.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub expires_at: Option<Millis>,
+    pub ttl_ms: Option<Millis>,
+    /// Where its tables lie in folders that no other table will ever have, the end of these folders' names. Otherwise the
+    /// catalog chooses locations by the tables' names, and a later replay may get the same.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub folder: Option<String>,
     /// The words of the command that decide what is read and how: who goes on has to say the same.
     pub words: String,
     pub jobs: BTreeMap<String, NotedJob>,
@@ -36,18 +51,32 @@ pub struct Note {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotedJob {
     pub topic: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cluster_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub topic_id: Option<String>,
     /// First offset, and the first one that is not read, by partition.
     pub ranges: BTreeMap<i32, (Offset, Offset)>,
 }
 
 impl NotedJob {
-    pub fn new(topic: &str, ranges: &BTreeMap<i32, OffsetRange>) -> Self {
+    pub fn new(topic: &TopicIdentity, ranges: &BTreeMap<i32, OffsetRange>) -> Self {
         let ranges = ranges.iter();
         Self {
-            topic: topic.to_owned(),
+            topic: topic.topic.to_string(),
+            cluster_id: topic.cluster_id.clone(),
+            topic_id: topic.topic_id.clone(),
             ranges: ranges
                 .map(|(number, range)| (*number, (range.start, range.end)))
                 .collect(),
+        }
+    }
+
+    pub fn identity(&self) -> TopicIdentity {
+        TopicIdentity {
+            cluster_id: self.cluster_id.clone(),
+            topic: self.topic.as_str().into(),
+            topic_id: self.topic_id.clone(),
         }
     }
 
@@ -60,12 +89,20 @@ impl NotedJob {
 }
 
 impl Note {
-    pub fn new(of: &TableIdent, made_at: Millis, expires_at: Option<Millis>, words: String) -> Self {
+    pub fn new(
+        table: &TableIdent,
+        of: &TableIdent,
+        made_at: Millis,
+        ttl_ms: Option<Millis>,
+        words: String,
+    ) -> Self {
         Self {
             version: VERSION,
+            table: table.to_string(),
             of: of.to_string(),
             made_at,
-            expires_at,
+            ttl_ms,
+            folder: None,
             words,
             jobs: BTreeMap::new(),
         }
@@ -95,7 +132,7 @@ impl Note {
         };
         let note: Self = serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
         match note.version {
-            VERSION => Ok(Some(note)),
+            VERSION => Ok(Some(note).filter(|note| note.table == table.to_string())),
             other => Err(unreadable(format!("its version is {other}"))),
         }
     }

@@ -16,6 +16,7 @@ use tabletopic_table::commit::Base;
 use crate::ReplayError;
 use crate::bounded::{BoundedBroker, BoundedSources, Bounds, Rate};
 use crate::bounds::bounds;
+use crate::found::Found;
 use crate::isolated::{Isolated, Original};
 use crate::note::{Note, NotedJob};
 use crate::point::Asked;
@@ -28,8 +29,8 @@ pub struct Wanted {
     pub asked: Asked,
     /// The words of the command that decide what is read and how.
     pub words: String,
-    /// From when on its tables may be removed by themselves.
-    pub expires_at: Option<Millis>,
+    /// For how long after their last change its tables stay, in milliseconds.
+    pub ttl_ms: Option<Millis>,
 }
 
 /// See the module.
@@ -75,6 +76,7 @@ pub async fn plan(
         unfinished: BTreeSet::new(),
     };
     let mut standings = BTreeMap::new();
+    let folder = lake.entropy.uuid().simple().to_string();
     for (of, table) in &tables {
         let standing = standing(lake, table, &wanted.words).await?;
         if matches!(standing, Standing::Unfinished) {
@@ -83,13 +85,17 @@ pub async fn plan(
         let note = match &standing {
             Standing::Begun(note) => note.clone(),
             Standing::New | Standing::Unfinished => {
-                Note::new(of, lake.clock.now(), wanted.expires_at, wanted.words.clone())
+                Note::new(table, of, lake.clock.now(), wanted.ttl_ms, wanted.words.clone())
             }
         };
-        let original = Original {
+        let is_new = !matches!(standing, Standing::Begun(_));
+        let mut original = Original {
             note,
             table: existing(lake, of).await?,
         };
+        if is_new && original.warehouse().is_some() {
+            original.note.folder = Some(folder.clone());
+        }
         plan.originals.insert(table.name.clone(), original);
         standings.insert(table.clone(), standing);
     }
@@ -101,13 +107,26 @@ pub async fn plan(
             source,
         })?;
         let noted = match &standings[table] {
-            Standing::Begun(note) => Some(note.job(&job.id).ok_or_else(|| ReplayError::Another {
-                table: table.clone(),
-                was: note.words.clone(),
-            })?),
+            Standing::Begun(note) => match note.job(&job.id) {
+                Some(noted) => Some(noted),
+                None => {
+                    tracing::warn!(
+                        "topic {} is not in the replay that {table} was begun as: left out",
+                        job.topic
+                    );
+                    continue;
+                }
+            },
             Standing::New | Standing::Unfinished => None,
         };
         let ranges = match noted {
+            Some(noted) if !noted.identity().agrees(&topic.identity) => {
+                return Err(ReplayError::OtherTopic {
+                    table: table.clone(),
+                    was: Box::new(noted.identity()),
+                    now: Box::new(topic.identity),
+                });
+            }
             Some(noted) => {
                 let ranges = noted.ranges();
                 still_there(lake, broker, job, table, &ranges).await?;
@@ -117,7 +136,7 @@ pub async fn plan(
         };
         let original = plan.originals.get_mut(&table.name);
         if let Some(original) = original.filter(|_| noted.is_none()) {
-            let noted = NotedJob::new(&job.topic, &ranges);
+            let noted = NotedJob::new(&topic.identity, &ranges);
             original.note.jobs.insert(job.id.as_str().to_owned(), noted);
         }
         plan.jobs.push(PlannedJob {
@@ -143,6 +162,11 @@ impl Plan {
     /// Those of the catalog.
     pub async fn parts(&self, parts: Parts, rate: Option<Rate>) -> Result<Parts, ReplayError> {
         for table in &self.unfinished {
+            // Somebody may have finished it meanwhile.
+            let now = existing(&parts.lake, table).await?;
+            if now.is_none_or(|now| !now.metadata.current_schema().as_struct().fields().is_empty()) {
+                continue;
+            }
             match parts.lake.catalog.drop_table(table).await {
                 Err(CatalogError::NotFound { .. }) => {}
                 dropped => dropped?,
@@ -164,6 +188,29 @@ impl Plan {
             patterns: None,
             ..parts
         })
+    }
+
+    /// The tables that are made.
+    pub fn tables(&self) -> BTreeSet<&TableIdent> {
+        self.jobs.iter().map(|planned| &planned.job.table).collect()
+    }
+
+    /// Whether a table was made with the offsets of this plan: of two processes that begin one at once, one makes it.
+    pub fn has_made(&self, found: &Found) -> bool {
+        let mut mine = self
+            .jobs
+            .iter()
+            .filter(|planned| planned.job.table == found.table);
+        mine.all(|planned| {
+            let noted = found.note.job(&planned.job.id);
+            noted.is_some_and(|noted| noted.ranges() == planned.ranges)
+        })
+    }
+
+    /// Topic partitions that have something to read.
+    pub fn partitions(&self) -> usize {
+        let ranges = self.jobs.iter().flat_map(|job| job.ranges.values());
+        ranges.filter(|range| !range.is_empty()).count()
     }
 
     /// Offsets in all ranges.

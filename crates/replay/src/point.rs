@@ -51,6 +51,15 @@ impl Asked {
         Some(of_topic.map(|named| (named.partition, named.offset)).collect())
     }
 
+    /// The topics that it names.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        let named = [&self.from, &self.to].into_iter().flat_map(|point| match point {
+            Point::Offsets(named) => named.as_slice(),
+            _ => &[],
+        });
+        named.filter_map(|named| named.topic.as_deref())
+    }
+
     /// Whether it names partitions, and not of which topic.
     pub fn names_no_topic(&self) -> bool {
         [&self.from, &self.to].into_iter().any(|point| match point {

@@ -1,5 +1,6 @@
 //! `replay`: the service once more, between two offsets, into tables of its own.
 
+mod origin;
 mod text;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use crate::exit::{Exit, UsageError};
 use crate::jobs::Jobs;
 use crate::progress::Progress;
 use crate::{logging, parts};
+use origin::Origin;
 
 pub fn run(file: &Path, asked: &args::Replay) -> anyhow::Result<Exit> {
     let settings = all_settings(asked)?;
@@ -33,25 +35,43 @@ pub fn run(file: &Path, asked: &args::Replay) -> anyhow::Result<Exit> {
         settings: &settings,
         tables: &asked.tables,
     };
+    let unchanged = Config::load(file, &environment)?;
     let config = Config::load_changed(file, &environment, changes)?;
     let progress = Progress::new();
     logging::start(&config.log, progress.writer());
-    runtime()?.block_on(replay(&config, asked, progress))
+    runtime()?.block_on(replay(&config, &unchanged, asked, progress))
 }
 
-async fn replay(config: &Config, asked: &args::Replay, progress: Progress) -> anyhow::Result<Exit> {
+async fn replay(
+    config: &Config,
+    unchanged: &Config,
+    asked: &args::Replay,
+    progress: Progress,
+) -> anyhow::Result<Exit> {
     let jobs = Arc::new(Jobs::new(config));
-    let broker = Arc::new(parts::broker(&config.kafka)?);
-    let Matched { jobs: all, refused } = jobs.now(broker.as_ref())?;
-    for why in refused.values() {
-        tracing::warn!("{why}");
-    }
-    let fed: BTreeSet<TableIdent> = all.iter().map(|job| job.table.clone()).collect();
+    let origin = Origin::of(config, asked).await?;
+    let Matched { jobs: all, refused } = jobs.now(origin.broker.as_ref())?;
+    let fed = Jobs::new(unchanged).now(origin.broker.as_ref())?.jobs;
+    let fed: BTreeSet<TableIdent> = fed.iter().map(|job| job.table.clone()).collect();
     let chosen = chosen(all, &asked.tables)?;
-    let wanted = wanted(asked, SystemClock.now(), chosen.len())?;
+    if let (true, [_, other, ..]) = (asked.history.is_some(), chosen.as_slice()) {
+        let message = format!(
+            "a history is of one topic: name one table, such as {}",
+            other.table
+        );
+        return Err(UsageError(message).into());
+    }
+    let wanted = wanted(asked, SystemClock.now(), &chosen)?;
     let plan = {
         let lake = parts::lake_as_it_is(config).await?;
-        plan(&lake, &OnThreads::new(broker), &chosen, &fed, &wanted).await?
+        plan(
+            &lake,
+            &OnThreads::new(origin.broker.clone()),
+            &chosen,
+            &fed,
+            &wanted,
+        )
+        .await?
     };
     if asked.dry_run {
         print(asked.output, &json_of(&plan), || text::of_plan(&plan))?;
@@ -67,12 +87,11 @@ async fn replay(config: &Config, asked: &args::Replay, progress: Progress) -> an
         until_end: true,
         ..settings(config)
     };
-    let rate = asked
-        .read_rate
-        .map(|rate| Rate::new(Arc::new(SystemClock), rate).shared_by(settings.workers));
-    let service_parts = plan
-        .parts(service_parts(config, &jobs, &instruments).await?, rate)
-        .await?;
+    let rate = asked.read_rate.map(|rate| {
+        Rate::new(Arc::new(SystemClock), rate).shared_by(settings.workers.min(plan.partitions()))
+    });
+    let service_parts = origin.parts(service_parts(config, &jobs, &instruments).await?, &jobs);
+    let service_parts = plan.parts(service_parts, rate).await?;
     let lake = service_parts.lake.clone();
     let shown = tokio::spawn(progress.show(observed.clone(), service_parts.broker.clone()));
     let ended = service::run(service_parts, named, settings, stop_on_signals()?).await;
@@ -83,10 +102,14 @@ async fn replay(config: &Config, asked: &args::Replay, progress: Progress) -> an
         .all()
         .into_iter()
         .map(|(scope, halted)| format!("{scope}: {}", halted.why.message))
+        .chain(refused.into_values())
         .collect();
 
     let found = all_found(&lake, &plan).await?;
-    let exit = exit(&ended, &found);
+    let exit = match exit(&ended, &found, &plan) {
+        Exit::Done if !halts.is_empty() => Exit::Halted,
+        exit => exit,
+    };
     let dropped = match asked.drop_after && exit != Exit::Later {
         true => Some(drop_all(config, &plan).await?),
         false => None,
@@ -122,7 +145,8 @@ impl Done<'_> {
             "ended": match self.exit {
                 Exit::Done => "whole",
                 Exit::Later => "interrupted",
-                _ => "halted",
+                Exit::Halted => "halted",
+                _ => "failed",
             },
             "halts": self.halts,
             "tables": self.found.iter().map(super::replays::json_of).collect::<Vec<_>>(),
@@ -131,22 +155,21 @@ impl Done<'_> {
     }
 }
 
-fn exit(ended: &Ended, found: &[Found]) -> Exit {
+fn exit(ended: &Ended, found: &[Found], plan: &Plan) -> Exit {
+    let is_whole = found.len() == plan.tables().len() && found.iter().all(Found::is_whole);
     match ended {
+        _ if !found.iter().all(|one| plan.has_made(one)) => Exit::Failed,
         Ended::Halted => Exit::Halted,
-        Ended::Stopped if !found.iter().all(Found::is_whole) => Exit::Later,
-        Ended::Stopped | Ended::ReachedEnd => match found.iter().all(Found::is_whole) {
-            true => Exit::Done,
-            // The log was cut while it was read.
-            false => Exit::Failed,
-        },
+        Ended::Stopped | Ended::ReachedEnd if is_whole => Exit::Done,
+        Ended::Stopped => Exit::Later,
+        // The log was cut while it was read.
+        Ended::ReachedEnd => Exit::Failed,
     }
 }
 
 async fn all_found(lake: &Lake, plan: &Plan) -> anyhow::Result<Vec<Found>> {
-    let tables: BTreeSet<&TableIdent> = plan.jobs.iter().map(|planned| &planned.job.table).collect();
     let mut all = Vec::new();
-    for table in tables {
+    for table in plan.tables() {
         all.extend(look(lake, table).await?);
     }
     Ok(all)
@@ -154,16 +177,28 @@ async fn all_found(lake: &Lake, plan: &Plan) -> anyhow::Result<Vec<Found>> {
 
 async fn drop_all(config: &Config, plan: &Plan) -> anyhow::Result<Discarded> {
     let opened = parts::open(config, Arc::default()).await?;
-    let tables: BTreeSet<&TableIdent> = plan.jobs.iter().map(|planned| &planned.job.table).collect();
     let mut sum = Discarded::default();
-    for table in tables {
-        sum += discard(&opened.lake, opened.listing.as_ref(), table).await?;
+    for one in all_found(&opened.lake, plan).await? {
+        sum += discard(&opened.lake, opened.listing.as_ref(), &one.table).await?;
     }
     Ok(sum)
 }
 
 /// What the command line sets in the place of the configuration.
 fn all_settings(asked: &args::Replay) -> anyhow::Result<Vec<Setting>> {
+    // Replays have other means of saying these.
+    const OTHERS: [&str; 6] = ["name", "pattern", "table", "job", "start", "partitions"];
+    if let Some(other) = asked
+        .set
+        .iter()
+        .find(|setting| OTHERS.contains(&setting.key().as_str()))
+    {
+        let message = format!(
+            "--set {other}: a replay decides on `{}` itself; see --into, --from and --to",
+            other.key()
+        );
+        return Err(UsageError(message).into());
+    }
     let mut settings = asked.set.clone();
     if let Some(file) = &asked.schema {
         let path = std::path::absolute(file)?;
@@ -198,12 +233,13 @@ fn chosen(jobs: Vec<Arc<Job>>, tables: &[String]) -> Result<Vec<Arc<Job>>, Usage
     }
 }
 
-fn wanted(asked: &args::Replay, now: Millis, topics: usize) -> anyhow::Result<Wanted> {
+fn table(name: &str) -> anyhow::Result<TableIdent> {
+    let name = TableName::try_from(name.to_owned()).map_err(UsageError)?;
+    parts::table_ident(&name)
+}
+
+fn wanted(asked: &args::Replay, now: Millis, chosen: &[Arc<Job>]) -> anyhow::Result<Wanted> {
     let usage = |error: String| anyhow::Error::from(UsageError(error));
-    let table = |name: &String| {
-        let name = TableName::try_from(name.clone()).map_err(usage)?;
-        parts::table_ident(&name)
-    };
     let points = match &asked.same_as {
         Some(name) => Asked {
             from: Point::Began(table(name)?),
@@ -214,7 +250,14 @@ fn wanted(asked: &args::Replay, now: Millis, topics: usize) -> anyhow::Result<Wa
             to: Where::point(&asked.to, now).map_err(usage)?,
         },
     };
-    if topics > 1 && points.names_no_topic() {
+    let topics: BTreeSet<&str> = chosen.iter().map(|job| &*job.topic).collect();
+    if let Some(unknown) = points.topics().find(|topic| !topics.contains(topic)) {
+        return Err(usage(format!(
+            "topic {unknown} is not replayed; those that are: {}",
+            first_of(topics.iter().copied())
+        )));
+    }
+    if topics.len() > 1 && points.names_no_topic() {
         return Err(usage(
             "several topics are replayed: say which one is meant, such as orders/3:120000, or name a table"
                 .to_owned(),
@@ -227,14 +270,14 @@ fn wanted(asked: &args::Replay, now: Millis, topics: usize) -> anyhow::Result<Wa
             asked.into
         )));
     }
-    let expires_at = asked
+    let ttl_ms = asked
         .ttl
-        .map(|ttl| now.saturating_add(Millis::try_from(ttl.as_millis()).unwrap_or(Millis::MAX)));
+        .map(|ttl| Millis::try_from(ttl.as_millis()).unwrap_or(Millis::MAX));
     Ok(Wanted {
         into: NamespaceIdent::from_vec(namespace)?,
         asked: points,
         words: words(asked),
-        expires_at,
+        ttl_ms,
     })
 }
 
@@ -248,6 +291,14 @@ fn words(asked: &args::Replay) -> String {
                 .collect()
         }
     };
+    words.extend(asked.history.iter().map(|table| format!("--history {table}")));
+    words.extend(asked.without_topic.then(|| "--without-topic".to_owned()));
+    words.extend(
+        asked
+            .from_file
+            .iter()
+            .map(|file| format!("--from-file {}", file.display())),
+    );
     words.extend(
         asked
             .schema

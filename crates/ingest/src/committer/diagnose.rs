@@ -50,13 +50,8 @@ impl Committer {
         let Some(found) = self.identity(&settings).await else {
             return;
         };
-        let known = self
-            .observed
-            .tables()
-            .get(&self.table)
-            .and_then(|table| table.state.job(&job))
-            .map(|job| (job.identity.clone(), job.generation));
-        if let Some((known, generation)) = known.filter(|(known, _)| !known.agrees(&found)) {
+        let held = self.observed.fed_from(&self.table, &job);
+        if let Some((known, generation)) = held.filter(|(known, _)| !known.agrees(&found)) {
             self.other_topic(&job, &known, &found, generation);
             return from.answer(Reply::Halted { job, partition: None });
         }

@@ -12,6 +12,7 @@ mod grant;
 mod log_line;
 mod request;
 mod submit;
+mod topics;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +70,8 @@ pub struct Committer {
     looked_at: Option<String>,
     /// When the followers were last brought up to date; `None` also while one can't be.
     drained: Option<Instant>,
+    /// When the topics were last asked for.
+    topics_seen: Instant,
 }
 
 /// An [`Request::Ask`] that came before its job began.
@@ -112,6 +115,7 @@ impl Committer {
             standstill: None,
             looked_at: None,
             drained: None,
+            topics_seen: Instant::now(),
         }
     }
 

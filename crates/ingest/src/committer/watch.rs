@@ -1,11 +1,10 @@
 //! What a committer does while nothing is committed: sees rollbacks and answers to halts, renews the tag under
 //! another writer's snapshots, and brings the followers up to date.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tabletopic_catalog::CatalogError;
-use tabletopic_offsets::{Follower, JobId, TableState};
+use tabletopic_offsets::{Follower, TableState};
 use tabletopic_table::commit::{Base, CommitError, LogWaiting, Renew, commit, make_room};
 use tabletopic_table::follower::drain::drain;
 use tabletopic_table::follower::ident;
@@ -34,9 +33,15 @@ impl Committer {
                 self.looked_at.as_ref() == Some(&location) && self.refused.is_empty() && !self.is_drain_due()
             }
         };
-        if nothing_new {
-            return;
+        if !nothing_new {
+            self.look_at_table(location).await;
         }
+        if !self.is_halted() {
+            self.look_at_topics().await;
+        }
+    }
+
+    async fn look_at_table(&mut self, location: String) {
         let mut renew = Renew {
             lake: &self.lake,
             followers: &self.followers,
@@ -49,7 +54,6 @@ impl Committer {
                 match &self.standstill {
                     None => {
                         self.restart_if_superseded(&committed.base);
-                        self.see_other_topics(&committed.base).await;
                         self.looked_at = Some(committed.base.table.metadata_location.clone());
                     }
                     Some(Standstill::Answered { .. }) => self.resume(),
@@ -83,31 +87,6 @@ impl Committer {
         looked
             .inspect_err(|error| tracing::warn!(table = %self.table, "not looked at: {error}"))
             .ok()
-    }
-
-    /// A partition that stands still asks the broker nothing more, so nobody else sees that its topic was created
-    /// again meanwhile; its halt would name a command that the new topic refuses. A broker that can't answer now is
-    /// asked at the next look.
-    async fn see_other_topics(&mut self, base: &Base<TableState>) {
-        let Some(state) = base.state() else { return };
-        let still: BTreeSet<JobId> = self.refused.keys().map(|(id, _)| id.clone()).collect();
-        for id in still {
-            let (Some(job), Some(held)) = (self.jobs.get(&id).cloned(), state.job(&id)) else {
-                continue;
-            };
-            let Ok(Ok(found)) = self.broker.describe(&job.topic).await else {
-                continue;
-            };
-            if held.identity.agrees(&found.identity) {
-                continue;
-            }
-            self.refused.retain(|(refused, _), _| *refused != id);
-            self.observed
-                .halts
-                .lift(|scope| matches!(scope, Scope::Partition { job, .. } if *job == id));
-            self.other_topic(&id, &held.identity, &found.identity, held.generation);
-            self.stop(&id);
-        }
     }
 
     /// The table can be committed to again: somebody has answered the halt.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use iceberg::TableIdent;
 use tabletopic_clock::{Clock, Millis};
-use tabletopic_offsets::{Offset, TableState, TopicPartition};
+use tabletopic_offsets::{Generation, JobId, Offset, TableState, TopicIdentity, TopicPartition};
 use tabletopic_records::SchemaId;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Base, CommitError};
@@ -294,6 +294,13 @@ impl Observed {
     /// The tables of our jobs that hold something.
     pub fn tables(&self) -> BTreeMap<TableIdent, TableSeen> {
         lock(&self.tables).clone()
+    }
+
+    /// The topic that a table says it was fed from by a job, and since which answer to a halt, as it was last seen.
+    pub(crate) fn fed_from(&self, table: &TableIdent, job: &JobId) -> Option<(TopicIdentity, Generation)> {
+        let tables = lock(&self.tables);
+        let held = tables.get(table)?.state.job(job)?;
+        Some((held.identity.clone(), held.generation))
     }
 
     pub(super) fn tables_now(&self) -> MutexGuard<'_, BTreeMap<TableIdent, TableSeen>> {

@@ -174,7 +174,7 @@ fn step<'a>(lake: &'a Lake, to: &Point, looked_at: i64, reason: &str) -> Step<'a
 }
 
 /// The table, if it does not stand still.
-async fn standing(lake: &Lake, table: &TableIdent) -> Result<Base<TableState>, ResolveError> {
+pub(super) async fn standing(lake: &Lake, table: &TableIdent) -> Result<Base<TableState>, ResolveError> {
     let halted = |error| match error {
         halt @ CommitError::Halt(_) => ResolveError::Halted(halt),
         error => error.into(),
@@ -262,7 +262,7 @@ fn known(base: &Base<TableState>) -> String {
 }
 
 /// What of the offsets that will be read again is not in the topics' logs any more.
-async fn gone(
+pub(super) async fn gone(
     broker: &dyn AskBroker,
     base: &Base<TableState>,
     effects: &[Effect],

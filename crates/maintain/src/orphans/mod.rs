@@ -32,6 +32,7 @@ use tabletopic_table::storage::{Listed, Listing};
 
 use decide::{Fate, decide};
 pub use error::OrphansError;
+pub use neighbours::has_its_folder;
 use ours::Ours;
 use reachable::Reachable;
 

@@ -23,7 +23,7 @@ const PATHS: [&str; 4] = [
 /// # Errors
 /// [`OrphansError::Shared`] where a table lies in the folder of the other, whichever is which, and
 /// [`OrphansError::Neighbour`] where that can't be told.
-pub(super) async fn has_its_folder(lake: &Lake, table: &LoadedTable) -> Result<(), OrphansError> {
+pub async fn has_its_folder(lake: &Lake, table: &LoadedTable) -> Result<(), OrphansError> {
     let mut others: Vec<TableIdent> = Vec::new();
     for namespace in lake.catalog.list_namespaces().await? {
         others.extend(lake.catalog.list_tables(&namespace).await?);

@@ -5,6 +5,7 @@
 mod adopt;
 mod declare_lost;
 mod prefix;
+mod promote;
 mod redrive;
 mod retire;
 mod rewind;
@@ -75,6 +76,23 @@ pub enum CommandError {
          `--rewind`, which reads again what the log still has; or set `main` forwards again to our newest snapshot"
     )]
     Retention { rows: u64 },
+    #[error(
+        "job {job} feeds the table, and the replay has nothing of its topic; replay the table whole, with --same-as"
+    )]
+    NotReplayed { job: JobId },
+    #[error(
+        "{topic_partition}: the replay does not hold offsets {lacks}, which the table has; replay from an earlier point, \
+         such as with --same-as"
+    )]
+    ReplayLacks {
+        topic_partition: TopicPartition,
+        lacks: OffsetRange,
+    },
+    #[error(
+        "{topic_partition}: the replay was mended by hand (offsets declared lost, or dead letters redriven), and is not what \
+         its topic says; replay once more"
+    )]
+    ReplayMended { topic_partition: TopicPartition },
     #[error("job {job} reads {identity} already: nothing to adopt")]
     SameTopic { job: JobId, identity: TopicIdentity },
     #[error("job {job}: {identity} feeds this table already, as job {fed_by}; it would double its rows")]

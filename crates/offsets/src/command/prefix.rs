@@ -123,7 +123,7 @@ impl<'a> LedgerPrefix<'a> {
             Kind::Anchor | Kind::Schema | Kind::Maintenance => {}
             // It went on from the state of that snapshot; what is between was abandoned.
             Kind::Rewind => self.reach = entry.abandons_since.unwrap_or_default(),
-            Kind::DeclareLost | Kind::Redrive | Kind::Replace | Kind::Retention => {
+            Kind::DeclareLost | Kind::Redrive | Kind::Replace | Kind::Retention | Kind::Promote => {
                 return Err(PrefixError::Irreversible {
                     snapshot: entry.snapshot,
                     kind: entry.kind,

@@ -290,6 +290,7 @@ fn table_state() -> impl Strategy<Value = TableState> {
             jobs,
             retired,
             added,
+            replaced: Vec::new(),
             evolved,
             outbox,
         }

@@ -12,8 +12,9 @@ use tabletopic_records::Record;
 pub struct Rate {
     clock: Arc<dyn Clock>,
     bytes_per_second: u64,
-    /// Until when everything that was read is paid for.
+    /// Until when everything that was read is paid for, and what was owed when that was last known.
     paid_at: Millis,
+    owed: Millis,
 }
 
 impl Rate {
@@ -22,6 +23,7 @@ impl Rate {
             clock,
             bytes_per_second: bytes_per_second.max(1),
             paid_at: 0,
+            owed: 0,
         }
     }
 
@@ -39,12 +41,14 @@ impl Rate {
         let millis = bytes.saturating_mul(1000) / self.bytes_per_second;
         let now = self.clock.now();
         let millis = Millis::try_from(millis).unwrap_or(Millis::MAX);
-        self.paid_at = self.paid_at.max(now).saturating_add(millis);
+        self.owed = (self.paid_at - now).clamp(0, self.owed).saturating_add(millis);
+        self.paid_at = now.saturating_add(self.owed);
     }
 
     /// How long to wait before reading on.
     pub(super) fn owed(&self) -> Duration {
-        let owed = self.paid_at.saturating_sub(self.clock.now());
+        // A clock that is set back does not make it more.
+        let owed = self.paid_at.saturating_sub(self.clock.now()).min(self.owed);
         Duration::from_millis(u64::try_from(owed).unwrap_or(0))
     }
 }

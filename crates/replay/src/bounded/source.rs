@@ -33,6 +33,8 @@ impl Sources for BoundedSources {
             bounds: self.bounds.clone(),
             rate: self.rate.clone(),
             ended: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+            held: false,
         }))
     }
 }
@@ -43,11 +45,24 @@ struct Bounded {
     rate: Option<Rate>,
     /// Read to their ends: paused for good, unless they are started again.
     ended: BTreeSet<TopicPartition>,
+    /// Started, and not paused by whoever reads.
+    wanted: BTreeSet<TopicPartition>,
+    /// Everything is paused until what was read is paid for.
+    held: bool,
 }
 
 impl Bounded {
-    fn is_read(&self, tp: &TopicPartition) -> bool {
-        !self.ended.contains(tp)
+    fn hold_or_release(&mut self) {
+        let owes = self.rate.as_ref().is_some_and(|rate| !rate.owed().is_zero());
+        if owes == self.held {
+            return;
+        }
+        let read: Vec<_> = self.wanted.difference(&self.ended).cloned().collect();
+        match owes {
+            true => self.inner.pause(&read),
+            false => self.inner.resume(&read),
+        }
+        self.held = owes;
     }
 }
 
@@ -57,12 +72,8 @@ impl Source for Bounded {
     }
 
     fn poll(&mut self, wait: Duration, on_event: &mut dyn FnMut(SourceEvent<'_>)) {
-        let owed = self.rate.as_ref().map_or(Duration::ZERO, Rate::owed);
-        if !owed.is_zero() {
-            std::thread::sleep(owed.min(wait));
-            return;
-        }
-        let (bounds, rate, mut reached) = (&self.bounds, &mut self.rate, Vec::new());
+        self.hold_or_release();
+        let (bounds, rate, ended, mut reached) = (&self.bounds, &mut self.rate, &self.ended, Vec::new());
         self.inner.poll(wait, &mut |event| match event {
             SourceEvent::Records { topic, records } => {
                 if let Some(rate) = rate {
@@ -84,6 +95,8 @@ impl Source for Bounded {
                 let moved: Vec<_> = moved.iter().map(at).collect();
                 on_event(SourceEvent::Positions(&moved));
             }
+            // What comes after the end is nobody's matter.
+            SourceEvent::PartitionError { tp, .. } if ended.contains(&tp) => {}
             other => on_event(other),
         });
         reached.retain(|tp| !self.ended.contains(tp));
@@ -98,22 +111,37 @@ impl Source for Bounded {
             .iter()
             .cloned()
             .partition(|(tp, position)| position.offset < end(&self.bounds, tp));
-        for (tp, _) in &more {
+        for (tp, _) in at {
             self.ended.remove(tp);
+            self.wanted.insert(tp.clone());
         }
         let ended: Vec<_> = ended.into_iter().map(|(tp, _)| tp).collect();
         self.inner.pause(&ended);
         self.ended.extend(ended);
         self.inner.start(&more);
+        if self.held {
+            let more: Vec<_> = more.into_iter().map(|(tp, _)| tp).collect();
+            self.inner.pause(&more);
+        }
     }
 
     fn pause(&mut self, partitions: &[TopicPartition]) {
+        for tp in partitions {
+            self.wanted.remove(tp);
+        }
         self.inner.pause(partitions);
     }
 
     fn resume(&mut self, partitions: &[TopicPartition]) {
-        let read: Vec<_> = partitions.iter().filter(|tp| self.is_read(tp)).cloned().collect();
-        self.inner.resume(&read);
+        self.wanted.extend(partitions.iter().cloned());
+        if !self.held {
+            let read: Vec<_> = partitions
+                .iter()
+                .filter(|tp| !self.ended.contains(*tp))
+                .cloned()
+                .collect();
+            self.inner.resume(&read);
+        }
     }
 
     /// Nobody else's group learns of a replay.

@@ -70,7 +70,7 @@ impl FollowerState {
     ///
     /// # Errors
     /// Halts where it stands where `main` never was, or was filled from another table.
-    pub(super) fn stands(
+    pub(crate) fn stands(
         &self,
         table: &TableIdent,
         main: &Base<TableState>,

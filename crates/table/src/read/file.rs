@@ -34,6 +34,8 @@ pub struct OpenFile {
     size: u64,
     input: Arc<dyn FileRead>,
     lineage: Option<Lineage>,
+    /// Rows of a batch.
+    batch: usize,
     pub metadata: ArrowReaderMetadata,
     pub columns: FileColumns,
 }
@@ -65,6 +67,7 @@ impl OpenFile {
             size,
             input,
             lineage: None,
+            batch: BATCH,
             metadata,
             columns,
         })
@@ -74,6 +77,14 @@ impl OpenFile {
     pub fn inheriting(self, lineage: Lineage) -> Self {
         Self {
             lineage: Some(lineage),
+            ..self
+        }
+    }
+
+    /// With batches of fewer rows, for those whose rows may be large: `most` is between 1 and 8,192.
+    pub fn in_batches_of(self, most: usize) -> Self {
+        Self {
+            batch: most.clamp(1, BATCH),
             ..self
         }
     }
@@ -138,14 +149,14 @@ impl OpenFile {
                 metadata: self.metadata,
                 mask,
                 row_groups,
-                batch: BATCH,
+                batch: self.batch,
             };
             return Ok(reading.batches().map_err(unreadable).boxed());
         }
         let reader = whole(&self.input, self.size);
         let stream = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, self.metadata)
             .with_projection(mask)
-            .with_batch_size(BATCH)
+            .with_batch_size(self.batch)
             .with_row_groups(row_groups)
             .build()
             .map_err(&unreadable)?;

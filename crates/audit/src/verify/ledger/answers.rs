@@ -35,7 +35,8 @@ impl Answers {
                 | Kind::Redrive
                 | Kind::Schema
                 | Kind::Maintenance
-                | Kind::Retention => false,
+                | Kind::Retention
+                | Kind::Promote => false,
             };
             if takes_back && answers.taken_back.is_none_or(|(newest, _)| newest < number) {
                 answers.taken_back = Some((number, entry.kind));
@@ -59,7 +60,12 @@ impl Answers {
                         .extend(entry.ranges.iter().map(|range| (number, range.clone())));
                 }
                 Kind::Redrive => answers.redriven = true,
-                Kind::Anchor | Kind::Append | Kind::Schema | Kind::Maintenance | Kind::Retention => {}
+                Kind::Anchor
+                | Kind::Append
+                | Kind::Schema
+                | Kind::Maintenance
+                | Kind::Retention
+                | Kind::Promote => {}
             }
         }
         let mut cuts = std::mem::take(&mut answers.cuts);

@@ -8,7 +8,9 @@ use tabletopic_offsets::{Held, Kind, SnapshotRef, TableState};
 
 use super::{abandoned, held, held_beyond, nearest, prefix, snapshot_ref};
 use crate::commit::append::never_anchored;
-use crate::commit::{Base, Change, CommitError, Halt, Leaving, Note, Plan, SnapshotAt, check_standing};
+use crate::commit::{
+    Base, Change, CommitError, Halt, Leaving, Note, Plan, SnapshotAt, TagState, check_standing,
+};
 use crate::lake::Lake;
 
 #[derive(Debug)]
@@ -75,6 +77,15 @@ pub(super) fn rewound(
     let Some(tagged) = &base.tagged else {
         return Err(never_anchored(base));
     };
+    if has_letters_of_before(base, since, &older) {
+        let detail = "a replay was promoted after that snapshot, and took the place of the dead letters of then, which can't be \
+                      put back. Replay the topic by the mapping of then, and promote that";
+        return Err(Halt::Resolve {
+            table: base.table.ident.clone(),
+            detail: detail.to_owned(),
+        }
+        .into());
+    }
     let mut state = tagged.state.next(Kind::Rewind);
     state
         .rewind_to(&older, held, at.snapshot_ref(), at.timestamp_ms)
@@ -99,4 +110,22 @@ async fn is_standing(lake: &Lake, base: &Base<TableState>) -> Result<bool, Commi
         Err(CommitError::Halt(_)) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Whether a promote after `since` took dead letters away that `older` counts, or put others in the place of what it counts.
+fn has_letters_of_before(base: &Base<TableState>, since: Option<SnapshotRef>, older: &TableState) -> bool {
+    let letters = |state: &TableState| {
+        let partitions = state.jobs.values().flat_map(|job| job.partitions.values());
+        partitions.map(|state| state.counts.dead_letters).sum::<u64>() > 0
+    };
+    let since = since.map_or(0, |since| since.sequence_number);
+    let mut promoted = base
+        .metadata()
+        .snapshots()
+        .filter(|snapshot| snapshot.sequence_number() > since)
+        .filter_map(|snapshot| {
+            <TableState as TagState>::decode(&snapshot.summary().additional_properties).ok()
+        })
+        .filter(|state| state.kind == Kind::Promote);
+    promoted.any(|state| letters(&state) || letters(older))
 }

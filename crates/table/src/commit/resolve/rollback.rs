@@ -2,7 +2,7 @@
 //! the other.
 
 use async_trait::async_trait;
-use iceberg::spec::SnapshotRef;
+use iceberg::spec::{Schema, SnapshotRef};
 use tabletopic_offsets::{JobState, Kind, TableState};
 
 use super::rewind::rewound;
@@ -71,15 +71,25 @@ impl Plan<TableState> for Rollback<'_> {
             (error, _) => error,
         })?;
         let reason = self.reason.clone();
-        Ok(Some(rewound(
-            self.lake,
-            base,
-            at,
-            (Some(since), older),
-            &held,
-            reason,
-        )?))
+        let change = rewound(self.lake, base, at, (Some(since), older), &held, reason)?;
+        Ok(Some(Change {
+            schema: columns_then(base),
+            ..change
+        }))
     }
+}
+
+/// The columns of the snapshot that `main` goes back to, where some of them are no longer the table's: they were left out
+/// since, and their values would be seen by nobody.
+fn columns_then(base: &Base<TableState>) -> Option<Schema> {
+    let (metadata, head) = (base.metadata(), base.head()?);
+    let then = metadata.schema_by_id(head.schema_id()?)?;
+    let now = metadata.current_schema();
+    let is_gone = |id: &i32| now.field_by_id(*id).is_none();
+    then.field_id_to_fields()
+        .keys()
+        .any(is_gone)
+        .then(|| then.as_ref().clone())
 }
 
 impl Rollback<'_> {

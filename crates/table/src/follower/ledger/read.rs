@@ -226,7 +226,8 @@ const COLUMNS: [&str; 14] = [
     "topic_id",
 ];
 
-fn add(batch: &RecordBatch, entries: &mut BTreeMap<SnapshotRef, Recorded>) -> Result<(), String> {
+/// A promote has entries of several kinds.
+fn add(batch: &RecordBatch, entries: &mut BTreeMap<(SnapshotRef, Kind), Recorded>) -> Result<(), String> {
     // Anybody may widen a column as Iceberg allows.
     let column = |name: &str, ty: &DataType| {
         let column = batch.column_by_name(name);
@@ -262,7 +263,7 @@ fn add(batch: &RecordBatch, entries: &mut BTreeMap<SnapshotRef, Recorded>) -> Re
         let kind = Kind::from_name(kind).ok_or_else(|| {
             format!("snapshot {snapshot} is of the kind `{kind}`, which this version does not know")
         })?;
-        let entry = entries.entry(snapshot).or_insert_with(|| Recorded {
+        let entry = entries.entry((snapshot, kind)).or_insert_with(|| Recorded {
             snapshot,
             kind,
             abandons_since: number("abandons_since"),

@@ -1,0 +1,96 @@
+//! `tabletopic promote`: the rows of a replay take the place of a table's.
+
+use iceberg::TableIdent;
+use tabletopic_offsets::TableState;
+use tabletopic_table::Lake;
+use tabletopic_table::commit::{Base, resolve};
+
+use super::rollback::{Gone, gone, standing};
+use super::{Resolution, ResolveError, Step};
+use crate::ask_broker::AskBroker;
+
+/// What a promotion does.
+#[derive(Debug, Clone)]
+pub struct Promotion {
+    pub table: TableIdent,
+    pub replay: TableIdent,
+    /// The replay's newest snapshot when it was looked at.
+    pub looked_at: i64,
+    pub resolution: Resolution,
+    /// Rows of the table, before and after.
+    pub rows: (u64, u64),
+    /// What the table has above the replay's ends, and its topics no longer have.
+    pub gone: Vec<Gone>,
+}
+
+/// Looks what it would do.
+///
+/// # Errors
+/// The replay can't take the table's place; a table that stands still; a topic that is not the one which fed it.
+pub async fn look(
+    lake: &Lake,
+    broker: &dyn AskBroker,
+    table: &TableIdent,
+    replay: &TableIdent,
+) -> Result<Promotion, ResolveError> {
+    let base = standing(lake, table).await?;
+    let read = standing(lake, replay).await?;
+    let Some(head) = read.head() else {
+        return Err(ResolveError::Target {
+            table: replay.to_string(),
+            detail: "it holds nothing yet".to_owned(),
+        });
+    };
+    let looked_at = head.snapshot_id();
+    let done = step(lake, replay, looked_at, "").look(lake, &base).await?;
+    let (effects, files, _) = done.unwrap_or_default();
+    let gone = gone(broker, &base, &effects).await?;
+    Ok(Promotion {
+        table: table.clone(),
+        replay: replay.clone(),
+        looked_at,
+        resolution: Resolution {
+            effects,
+            files,
+            ..Resolution::default()
+        },
+        rows: (rows(&base), rows(&read)),
+        gone,
+    })
+}
+
+/// Does it: one commit.
+///
+/// # Errors
+/// As [`look`]; the replay has changed since it was looked at; outages that last.
+pub async fn promote(lake: &Lake, looked: &Promotion, reason: &str) -> Result<Resolution, ResolveError> {
+    let mut base = standing(lake, &looked.table).await?;
+    let mut step = step(lake, &looked.replay, looked.looked_at, reason);
+    let (effects, files, snapshot) = step.take(lake, &mut base).await?.unwrap_or_default();
+    Ok(Resolution {
+        effects,
+        files,
+        snapshots: snapshot.into_iter().collect(),
+        ..Resolution::default()
+    })
+}
+
+fn step<'a>(lake: &'a Lake, replay: &TableIdent, looked_at: i64, reason: &str) -> Step<'a> {
+    let plan = resolve::Promote {
+        lake,
+        replay: replay.clone(),
+        looked_at,
+        reason: reason.to_owned(),
+    };
+    Step {
+        plan: Box::new(plan),
+        of: None,
+    }
+}
+
+fn rows(base: &Base<TableState>) -> u64 {
+    let jobs = base.state().into_iter().flat_map(|state| state.jobs.values());
+    jobs.flat_map(|job| job.partitions.values())
+        .map(|state| state.counts.rows)
+        .sum()
+}

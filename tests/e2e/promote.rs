@@ -1,0 +1,241 @@
+//! A replay takes its table's place: its rows, columns and dead letters, in one commit; ingest goes on where it ends, and a
+//! rollback takes it back.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tabletopic_testkit::Service;
+
+use crate::TABLETOPIC;
+use crate::feed::{Feed, POISON, REASON, never_halted};
+
+fn ran(feed: &Feed, arguments: &[&str]) -> (i32, Value, String) {
+    let output = Command::new(TABLETOPIC)
+        .args(arguments)
+        .args(["--output", "json", "--config"])
+        .arg(&feed.config)
+        .stdin(Stdio::null())
+        .output()
+        .expect("tabletopic starts");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let answer = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code().unwrap_or(-1), answer, said)
+}
+
+fn done(feed: &Feed, arguments: &[&str]) -> Value {
+    let (code, answer, said) = ran(feed, arguments);
+    assert_eq!(code, 0, "{arguments:?}: {said}\n{answer:#}");
+    answer
+}
+
+fn columns(feed: &Feed) -> Vec<String> {
+    let rows = done(feed, &["sql", "-c", "SELECT * FROM shop.orders LIMIT 1"]);
+    let row = rows[0].as_object().expect("a row");
+    row.keys().cloned().collect()
+}
+
+/// The table says of itself, by our own judge and by DuckDB, that nothing is missing, doubled or miscounted.
+fn is_proven(feed: &Feed) {
+    let verdict = done(feed, &["verify", "shop.orders"]);
+    assert_eq!(verdict["conclusion"], "proven", "{verdict:#}");
+    feed.lake.must("audit", &[]);
+    feed.lake.is_sound();
+}
+
+const WITHOUT_NOTE: [&str; 2] = ["--set", "columns.drop=[\"note\"]"];
+
+#[test]
+fn another_mapping_takes_the_tables_place_and_can_be_taken_back() {
+    let feed = Feed::new("promote", 2);
+    let first = feed.produce(800, POISON);
+    feed.catch_up();
+    let before = feed.tagged();
+    assert!(
+        columns(&feed).contains(&"note".to_owned()),
+        "{:?}",
+        columns(&feed)
+    );
+    let replay = [
+        &["replay", "--into", "try", "--same-as", "shop.orders"][..],
+        &WITHOUT_NOTE,
+    ]
+    .concat();
+    done(&feed, &replay);
+    // The table is ahead of the replay meanwhile.
+    let more = feed.produce(300, POISON);
+    feed.catch_up();
+
+    let metadata = feed.show()["metadata"].clone();
+    let would = done(&feed, &["promote", "try.orders", "--dry-run"]);
+    assert_eq!(
+        would["rows"],
+        json!({ "before": first + more, "after": first }),
+        "{would:#}"
+    );
+    let (code, _, said) = ran(&feed, &["promote", "try.orders"]);
+    assert_eq!(code, 1, "nobody can say yes: {said}");
+    let (code, _, said) = ran(&feed, &["promote", "shop.orders", "--yes"]);
+    assert_eq!(code, 2, "{said}");
+    assert_eq!(feed.show()["metadata"], metadata, "looking changes nothing");
+
+    done(&feed, &["promote", "try.orders", "--yes", "--reason", REASON]);
+    assert_eq!(
+        done(&feed, &["replays"])["replays"],
+        json!([]),
+        "it is the table now"
+    );
+    assert!(
+        !columns(&feed).contains(&"note".to_owned()),
+        "{:?}",
+        columns(&feed)
+    );
+    let rows = done(&feed, &["sql", "-c", "SELECT count(*) AS n FROM shop.orders"]);
+    assert_eq!(rows, json!([{ "n": first }]));
+    // A later replay lies elsewhere, and takes nothing along when it is dropped.
+    done(&feed, &[&["replay", "--into", "try"][..], &WITHOUT_NOTE].concat());
+    done(&feed, &["replays", "--drop", "try", "--yes"]);
+    feed.edit(
+        "[topic.commit]",
+        "[topic.columns]\ndrop = [\"note\"]\n\n[topic.commit]",
+    );
+    feed.catch_up();
+    let ledger = feed.ledger("replace");
+    assert!(
+        ledger.iter().any(|row| row["reason"]
+            .as_str()
+            .is_some_and(|words| words.ends_with(REASON))),
+        "{ledger:#?}"
+    );
+    is_proven(&feed);
+    done(&feed, &["replay", "--into", "again"]);
+    let same = done(&feed, &["compare", "shop.orders", "again.orders"]);
+    assert_eq!(same["verdict"], "equal", "{same:#}");
+    let same = done(
+        &feed,
+        &[
+            "compare",
+            "shop.orders__dead_letters",
+            "again.orders__dead_letters",
+        ],
+    );
+    assert_eq!(same["verdict"], "equal", "{same:#}");
+
+    // The dead letters of before are gone.
+    let (code, _, said) = ran(
+        &feed,
+        &["rollback", "shop.orders", "--to", &before.to_string(), "--yes"],
+    );
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("promote that"), "{said}");
+    is_proven(&feed);
+}
+
+#[test]
+fn a_promote_is_taken_back_with_the_columns_of_before() {
+    let feed = Feed::new("promote-back", 1);
+    feed.produce(300, &[]);
+    feed.catch_up();
+    let before = feed.tagged();
+    feed.produce(100, &[]);
+    feed.catch_up();
+    let ahead = feed.tagged();
+    done(
+        &feed,
+        &[
+            &["replay", "--into", "try", "--same-as", "shop.orders"][..],
+            &WITHOUT_NOTE,
+        ]
+        .concat(),
+    );
+    done(&feed, &["promote", "try.orders", "--yes"]);
+    assert!(
+        !columns(&feed).contains(&"note".to_owned()),
+        "{:?}",
+        columns(&feed)
+    );
+    // Back to what the table was, as if there had been no replay; and further.
+    for then in [ahead, before] {
+        done(
+            &feed,
+            &["rollback", "shop.orders", "--to", &then.to_string(), "--yes"],
+        );
+        assert!(
+            columns(&feed).contains(&"note".to_owned()),
+            "{:?}",
+            columns(&feed)
+        );
+    }
+    feed.catch_up();
+    is_proven(&feed);
+    feed.holds(&[]);
+}
+
+#[test]
+fn a_service_goes_on_where_the_replay_ends() {
+    let feed = Feed::new("promote-live", 2);
+    feed.commit_often();
+    let first = feed.produce(500, POISON);
+    let service = feed.run();
+    feed.wait_for_rows(&service, first);
+    done(&feed, &["replay", "--into", "same", "--same-as", "shop.orders"]);
+    let more = feed.produce(400, POISON);
+    feed.wait_for_rows(&service, first + more);
+    done(&feed, &["promote", "same.orders", "--yes"]);
+    feed.wait_for_rows(&service, first + 2 * more);
+    let last = feed.produce(100, POISON);
+    feed.wait_for_rows(&service, first + 2 * more + last);
+    never_halted(&service.terminate());
+    is_proven(&feed);
+    feed.holds(&[]);
+}
+
+#[test]
+fn whoever_dies_in_between_leaves_the_old_table_or_the_new_one() {
+    let feed = Feed::new("promote-killed", 1);
+    let first = feed.produce(300, POISON);
+    feed.catch_up();
+    let old = feed.tagged();
+    done(
+        &feed,
+        &[
+            &["replay", "--into", "try", "--same-as", "shop.orders"][..],
+            &WITHOUT_NOTE,
+        ]
+        .concat(),
+    );
+    let mut kills = 0;
+    // The later the process dies, the further it has come; at last it is done.
+    for delay in (0..).map(|step| Duration::from_millis(40 * step)) {
+        let mut promote = Service::command(TABLETOPIC, &feed.config, &["promote", "try.orders", "--yes"]);
+        std::thread::sleep(delay);
+        let died = promote.is_running();
+        if died {
+            promote.kill();
+            kills += 1;
+        }
+        let has_note = columns(&feed).contains(&"note".to_owned());
+        assert_eq!(
+            feed.tagged() == old,
+            has_note,
+            "the old table whole, or the new one"
+        );
+        let rows = done(&feed, &["sql", "-c", "SELECT count(*) AS n FROM shop.orders"]);
+        assert_eq!(rows, json!([{ "n": first }]));
+        if !has_note {
+            break;
+        }
+    }
+    assert!(kills > 2, "it was killed {kills} times");
+    // What is left of the replay goes, and takes nothing of the table along.
+    for left in done(&feed, &["replays"])["replays"].as_array().expect("a list") {
+        assert_eq!(left["table"], "try.orders");
+        done(&feed, &["replays", "--drop", "try", "--yes"]);
+    }
+    feed.edit(
+        "[topic.commit]",
+        "[topic.columns]\ndrop = [\"note\"]\n\n[topic.commit]",
+    );
+    feed.catch_up();
+    is_proven(&feed);
+}
