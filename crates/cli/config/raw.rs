@@ -34,7 +34,7 @@ pub struct File {
     pub memory: Memory,
     pub workers: Workers,
     pub maintenance: Maintenance,
-    pub verify: Option<Verify>,
+    pub verify: Verify,
     pub admin: Admin,
     pub log: Log,
 }
@@ -209,10 +209,10 @@ pub struct Maintenance {
     pub orphans: Option<Spanned<Interval>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
 pub struct Verify {
-    pub every: Interval,
+    pub every: Option<Interval>,
     pub whole_every: Option<Interval>,
     pub processor: Option<Spanned<f64>>,
 }

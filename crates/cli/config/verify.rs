@@ -19,24 +19,21 @@ pub struct Verify {
 
 impl Verify {
     /// `None`: tables are verified by hand.
-    pub fn validate(raw: Option<raw::Verify>, document: &Document<'_>) -> Result<Option<Self>, Problem> {
+    pub fn validate(raw: raw::Verify, document: &Document<'_>) -> Result<Option<Self>, Problem> {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-        let Some(raw) = raw else {
-            return Ok(None);
-        };
         let processor = match raw.processor {
             None => 0.25,
             Some(said) if *said.get_ref() > 0.0 && *said.get_ref() <= 1.0 => *said.get_ref(),
             Some(said) => {
                 let message = format!(
-                    "{} is no share of a processor; write a number above 0 and up to 1, or leave [verify] out",
+                    "{} is no share of a processor; write a number above 0 and up to 1, or leave `every` out",
                     said.get_ref()
                 );
                 return Err(document.problem_at(said.span(), message));
             }
         };
-        Ok(Some(Self {
-            every: raw.every.0,
+        Ok(raw.every.map(|Interval(every)| Self {
+            every,
             whole_every: raw.whole_every.map_or(DAY, |Interval(said)| said),
             processor,
         }))
