@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use iceberg::TableIdent;
+use iceberg::spec::MAIN_BRANCH;
 use tabletopic_offsets::{
     Counts, JobId, Offset, OffsetRange, PartitionState, RangeSet, TableState, TopicIdentity, TopicPartition,
 };
@@ -69,13 +70,19 @@ impl History {
     /// A table that is no raw history, or whose rows do not make one log; a rollback that nobody has answered; those of
     /// reading.
     pub async fn open(lake: &Lake, table: &TableIdent, job: Option<&JobId>) -> Result<Self, HistoryError> {
-        let base = Base::<TableState>::read(lake.catalog.load(table).await?).map_err(CommitError::from)?;
+        let loaded = lake.catalog.load(table).await?;
+        let head = loaded.metadata.snapshot_for_ref(MAIN_BRANCH).cloned();
+        let columns = head.as_ref().map(|head| {
+            let schema = head.schema(&loaded.metadata)?;
+            Columns::of(table, &schema)
+        });
+        // A table of another kind says so, whatever state it carries.
+        let columns = columns.transpose()?;
+        let base = Base::<TableState>::read(loaded).map_err(CommitError::from)?;
         check_standing(lake, &base).await?;
-        let (Some(state), Some(head)) = (base.state(), base.head()) else {
+        let (Some(state), Some(head), Some(columns)) = (base.state(), head, columns) else {
             return Err(HistoryError::NotFed { table: table.clone() });
         };
-        let head = head.clone();
-        let columns = Columns::of(table, head.schema(base.metadata())?.as_ref())?;
         let (id, of_job) = chosen(table, state, job)?;
         let whose = told_apart(table, state, id, columns.tell_topics)?;
         let log = logs(table, of_job)?;
