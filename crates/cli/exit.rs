@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use tabletopic_audit::compare::CompareError;
 use tabletopic_audit::verify::VerifyError;
 use tabletopic_catalog::CatalogError;
+use tabletopic_fixture::FixtureError;
 use tabletopic_history::HistoryError;
 use tabletopic_history::restore::RestoreError;
 use tabletopic_ingest::dead_letters::DeadLettersError;
@@ -130,6 +131,7 @@ impl Exit {
             || replayed.is_some_and(ReplayError::is_misuse)
             || matches!(error.downcast_ref(), Some(CatalogError::Rejected { .. }))
             || error.is::<UsageError>()
+            || error.is::<FixtureError>()
             || error.is::<SettingsError>()
             || matches!(error.downcast_ref(), Some(BrokerError::KeptOut { .. }))
             || error.is::<OpenError>()

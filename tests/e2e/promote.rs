@@ -206,7 +206,7 @@ fn whoever_dies_in_between_leaves_the_old_table_or_the_new_one() {
     );
     let mut kills = 0;
     // The later the process dies, the further it has come; at last it is done.
-    for delay in (0..).map(|step| Duration::from_millis(40 * step)) {
+    for delay in (0..).map(|step| Duration::from_millis(8 * step)) {
         let mut promote = Service::command(TABLETOPIC, &feed.config, &["promote", "try.orders", "--yes"]);
         std::thread::sleep(delay);
         let died = promote.is_running();

@@ -9,7 +9,11 @@ use iceberg::TableIdent;
 use serde_json::{Value, json};
 use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::resolve::promote::{Promotion, look, promote};
-use tabletopic_replay::{Found, PROMOTED, forget, look as look_at, mark, unmark};
+use tabletopic_offsets::Follower;
+use tabletopic_replay::{DISCARDING, Found, PROMOTED, forget, look as look_at, mark};
+use tabletopic_table::Lake;
+use tabletopic_table::commit::resolve::Marks;
+use tabletopic_table::follower::ident as beside;
 
 use super::resolve::{as_json, sentence};
 use super::{confirm, environment, runtime};
@@ -34,6 +38,7 @@ async fn take_over(config: &Config, asked: &args::Promote) -> anyhow::Result<Exi
         return Err(UsageError(message).into());
     };
     refuse_unfit(&found)?;
+    lies_apart(lake, &found).await?;
     let table = ident(&found.note.of)?;
     let broker = OnThreads::new(Arc::new(parts::broker(&config.kafka)?));
     let would = look(lake, &broker, &table, &replay).await?;
@@ -55,14 +60,14 @@ async fn take_over(config: &Config, asked: &args::Promote) -> anyhow::Result<Exi
         "" => format!("promote of {replay} ({})", found.note.words),
         reason => format!("promote of {replay} ({}): {reason}", found.note.words),
     };
+    // It stays, whatever comes: a commit whose answer was lost may be applied late. Whoever drops a replay that has it leaves
+    // its files.
     mark(lake, &replay, PROMOTED).await?;
-    let resolution = match promote(lake, &would, &reason).await {
-        Ok(resolution) => resolution,
-        Err(refused) => {
-            unmark(lake, &replay, PROMOTED).await?;
-            return Err(refused.into());
-        }
+    let marked = Marks {
+        needed: &[PROMOTED],
+        refused: &[DISCARDING],
     };
+    let resolution = promote(lake, &would, marked, &reason).await?;
     // Its files are the table's now. Whoever is interrupted here drops it with `replays --drop`, and they stay.
     forget(lake, listing, &replay).await?;
     print(asked.output, "done", &Promotion { resolution, ..would })?;
@@ -83,12 +88,25 @@ fn refuse_unfit(found: &Found) -> anyhow::Result<()> {
             table.namespace.join(".")
         );
     }
-    if found.note.folder.is_none() {
-        bail!(
-            "nothing was done: the catalog has chosen the location of {table} by its name, so that a later replay could lie in \
-             the same place as files that {} would then name; this catalog's tables can't be promoted",
-            found.note.of
-        );
+    Ok(())
+}
+
+/// Whether the replay lies where no other table ever will: its files become another table's.
+async fn lies_apart(lake: &Lake, found: &Found) -> anyhow::Result<()> {
+    let letters = beside(&found.table, Follower::DeadLetters);
+    let end = found.note.folder.as_ref().map(|folder| format!("-{folder}"));
+    for table in [&found.table, &letters] {
+        let loaded = lake.catalog.load(table).await?;
+        if !end
+            .as_ref()
+            .is_some_and(|end| loaded.metadata.location().ends_with(end))
+        {
+            bail!(
+                "nothing was done: the catalog has chosen the location of {table} by its name, so that a later replay could \
+                 lie in the same place as files that {} would then name; its replays can't be promoted",
+                found.note.of
+            );
+        }
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ mod prepare;
 pub use discard::{Discarded, discard, forget};
 pub use error::ReplayError;
 pub use found::{Found, found, look};
-pub use marks::{mark, unmark};
+pub use marks::mark;
 pub use note::{DISCARDING, Note, NotedJob, PROMOTED, PROPERTY};
 pub use plan::{Plan, PlannedJob, Wanted, plan};
 pub use point::{Asked, Named, Point};

@@ -17,15 +17,6 @@ pub async fn mark(lake: &Lake, table: &TableIdent, property: &str) -> Result<(),
     change(lake, table, TableUpdate::SetProperties { updates }).await
 }
 
-/// It is taken back: what it was set for was refused.
-///
-/// # Errors
-/// Those of the catalog.
-pub async fn unmark(lake: &Lake, table: &TableIdent, property: &str) -> Result<(), ReplayError> {
-    let removals = vec![property.to_owned()];
-    change(lake, table, TableUpdate::RemoveProperties { removals }).await
-}
-
 /// Sets it again where the answer was lost, which changes nothing.
 async fn change(lake: &Lake, table: &TableIdent, update: TableUpdate) -> Result<(), ReplayError> {
     const TIMES: usize = 5;

@@ -3,6 +3,7 @@
 use iceberg::TableIdent;
 use tabletopic_offsets::TableState;
 use tabletopic_table::Lake;
+use tabletopic_table::commit::resolve::Marks;
 use tabletopic_table::commit::{Base, resolve};
 
 use super::rollback::{Gone, gone, standing};
@@ -16,6 +17,8 @@ pub struct Promotion {
     pub replay: TableIdent,
     /// The replay's newest snapshot when it was looked at.
     pub looked_at: i64,
+    /// The table's last sequence number then.
+    pub table_looked_at: i64,
     pub resolution: Resolution,
     /// Rows of the table, before and after.
     pub rows: (u64, u64),
@@ -42,13 +45,17 @@ pub async fn look(
         });
     };
     let looked_at = head.snapshot_id();
-    let done = step(lake, replay, looked_at, "").look(lake, &base).await?;
+    let table_looked_at = base.metadata().last_sequence_number();
+    let done = step(lake, replay, (looked_at, table_looked_at), Marks::default(), "")
+        .look(lake, &base)
+        .await?;
     let (effects, files, _) = done.unwrap_or_default();
     let gone = gone(broker, &base, &effects).await?;
     Ok(Promotion {
         table: table.clone(),
         replay: replay.clone(),
         looked_at,
+        table_looked_at,
         resolution: Resolution {
             effects,
             files,
@@ -63,9 +70,15 @@ pub async fn look(
 ///
 /// # Errors
 /// As [`look`]; the replay has changed since it was looked at; outages that last.
-pub async fn promote(lake: &Lake, looked: &Promotion, reason: &str) -> Result<Resolution, ResolveError> {
+pub async fn promote(
+    lake: &Lake,
+    looked: &Promotion,
+    marked: Marks,
+    reason: &str,
+) -> Result<Resolution, ResolveError> {
     let mut base = standing(lake, &looked.table).await?;
-    let mut step = step(lake, &looked.replay, looked.looked_at, reason);
+    let at = (looked.looked_at, looked.table_looked_at);
+    let mut step = step(lake, &looked.replay, at, marked, reason);
     let (effects, files, snapshot) = step.take(lake, &mut base).await?.unwrap_or_default();
     Ok(Resolution {
         effects,
@@ -75,11 +88,19 @@ pub async fn promote(lake: &Lake, looked: &Promotion, reason: &str) -> Result<Re
     })
 }
 
-fn step<'a>(lake: &'a Lake, replay: &TableIdent, looked_at: i64, reason: &str) -> Step<'a> {
+fn step<'a>(
+    lake: &'a Lake,
+    replay: &TableIdent,
+    (looked_at, table_looked_at): (i64, i64),
+    marked: Marks,
+    reason: &str,
+) -> Step<'a> {
     let plan = resolve::Promote {
         lake,
         replay: replay.clone(),
         looked_at,
+        table_looked_at,
+        marked,
         reason: reason.to_owned(),
     };
     Step {

@@ -18,7 +18,7 @@ use tabletopic_offsets::{Held, JobId, SnapshotRef, TableState};
 
 pub use adopt_topic::AdoptTopic;
 pub use declare_lost::{DeclareGaps, DeclareMissing};
-pub use promote::Promote;
+pub use promote::{Marks, Promote};
 pub use restore_tag::{restore_tag, tag_stood_at};
 pub use rewind::Rewind;
 pub use rollback::Rollback;

@@ -10,10 +10,13 @@ use iceberg::spec::{
     Type, UnboundPartitionSpec,
 };
 use tabletopic_catalog::CatalogError;
-use tabletopic_offsets::{Follower, Kind, PendingFile, PendingRange, TableState};
+use tabletopic_offsets::{Counts, Follower, Kind, PendingFile, PendingRange, TableState};
 
+use super::rollback::unseen;
 use crate::commit::append::never_anchored;
-use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt, Tagged, check_standing};
+use crate::commit::{
+    Base, Change, CommitError, Halt, Note, Plan, SnapshotAt, TagState, Tagged, check_standing,
+};
 use crate::follower::{FollowerState, entry, ident};
 use crate::lake::Lake;
 use crate::schema::promotes;
@@ -30,6 +33,10 @@ pub struct Promote<'a> {
     pub replay: TableIdent,
     /// The replay's newest snapshot when the operator saw what would be done: nothing is taken over unseen.
     pub looked_at: i64,
+    /// The table's last sequence number at that moment: what others commit afterwards is not undone unseen.
+    pub table_looked_at: i64,
+    /// Properties that the replay has to have, and must not have, by now.
+    pub marked: Marks,
     /// The operator's words, for the ledger.
     pub reason: String,
 }
@@ -45,6 +52,28 @@ impl Plan<TableState> for Promote<'_> {
             return Err(never_anchored(base));
         };
         let replay = self.lake.catalog.load(&self.replay).await?;
+        let properties = replay.metadata.properties();
+        if self
+            .marked
+            .needed
+            .iter()
+            .any(|name| !properties.contains_key(*name))
+            || self
+                .marked
+                .refused
+                .iter()
+                .any(|name| properties.contains_key(*name))
+        {
+            return Err(self.refused(
+                base,
+                "it is being removed, or somebody else promotes it. Look again",
+            ));
+        }
+        if let Some(unseen) = unseen(base, self.table_looked_at) {
+            let why =
+                format!("another writer has committed snapshot {unseen} to the table meanwhile. Look again");
+            return Err(self.refused(base, &why));
+        }
         let replay = Base::<TableState>::read(replay)?;
         if replay.head().map(|head| head.snapshot_id()) != Some(self.looked_at) {
             return Err(self.refused(base, "it has changed since. Look again"));
@@ -54,7 +83,9 @@ impl Plan<TableState> for Promote<'_> {
             return Err(self.refused(base, "nothing was read for it"));
         };
         let under = self.under(base, replay.metadata())?;
-        let files = self.files(base, &replay, under.spec_id).await?;
+        let Some(files) = self.files(base, &replay, read, under.spec_id).await? else {
+            return Ok(None);
+        };
         let letters = self.letters(base, &replay, read).await?;
 
         let mut state = tagged.state.next(Kind::Promote);
@@ -135,13 +166,14 @@ impl Promote<'_> {
         })
     }
 
-    /// All files of the table go, and those of the replay come.
+    /// All files of the table go, and those of the replay come; `None`: they have come already.
     async fn files(
         &self,
         base: &Base<TableState>,
         replay: &Base<TableState>,
+        read: &Tagged<TableState>,
         spec_id: i32,
-    ) -> Result<FileChange, CommitError> {
+    ) -> Result<Option<FileChange>, CommitError> {
         let of_replay = all(self.lake, replay).await?;
         let default = replay.metadata().default_partition_spec_id();
         if of_replay
@@ -159,12 +191,32 @@ impl Promote<'_> {
                 "its files are partitioned in several ways; run `tabletopic compact --old-specs` on it first",
             ));
         }
+        let rows: u64 = of_replay.iter().map(|live| live.file.record_count()).sum();
+        if rows != counted(&read.state, |counts| counts.rows) || !read.state.retired.is_empty() {
+            return Err(self.refused(
+                base,
+                "its rows are not those that were read: others have written to it, or retention has. Replay once more",
+            ));
+        }
         let now = all(self.lake, base).await?;
-        Ok(FileChange {
+        let is_there = |live: &LiveFile| {
+            now.iter()
+                .any(|now| now.file.file_path() == live.file.file_path())
+        };
+        if of_replay.iter().any(is_there) {
+            return Ok(None);
+        }
+        if let Some(at) = promoted_since(base, replay) {
+            let why = format!(
+                "a replay was promoted in snapshot {at} since it was read, maybe this one. Replay once more"
+            );
+            return Err(self.refused(base, &why));
+        }
+        Ok(Some(FileChange {
             add: of_replay.into_iter().map(|live| (spec_id, live.file)).collect(),
             remove: now.iter().map(|live| FileId::of(&live.file)).collect(),
             ..FileChange::default()
-        })
+        }))
     }
 
     /// The files of the replay's dead-letter table, which has to hold all of them.
@@ -182,6 +234,7 @@ impl Promote<'_> {
             loaded => loaded?,
         };
         let letters = Base::<FollowerState>::read(loaded)?;
+        check_standing(self.lake, &letters).await?;
         let stands = match letters.state() {
             Some(state) => state.stands(&table, replay, read, Follower::DeadLetters)?,
             None => 0,
@@ -203,8 +256,38 @@ impl Promote<'_> {
                 format!("run `tabletopic compact {table}` first: its dead letters are in too many files");
             return Err(self.refused(base, &why));
         }
+        let held: u64 = files.iter().map(|live| live.file.record_count()).sum();
+        if held != counted(&read.state, |counts| counts.dead_letters) {
+            return Err(self.refused(
+                base,
+                "its dead letters are not those that were counted. Replay once more",
+            ));
+        }
         Ok(files.into_iter().map(|live| live.file).collect())
     }
+}
+
+/// See [`Promote::marked`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Marks {
+    pub needed: &'static [&'static str],
+    pub refused: &'static [&'static str],
+}
+
+fn counted(state: &TableState, of: fn(&Counts) -> u64) -> u64 {
+    let partitions = state.jobs.values().flat_map(|job| job.partitions.values());
+    partitions.map(|state| of(&state.counts)).sum()
+}
+
+/// A snapshot in which a replay was promoted after this one was read.
+fn promoted_since(base: &Base<TableState>, replay: &Base<TableState>) -> Option<i64> {
+    let read_at = replay.head()?.timestamp_ms();
+    let found = base.metadata().snapshots().find(|snapshot| {
+        let summary = &snapshot.summary().additional_properties;
+        let state = <TableState as TagState>::decode(summary);
+        snapshot.timestamp_ms() > read_at && state.is_ok_and(|state| state.kind == Kind::Promote)
+    })?;
+    Some(found.snapshot_id())
 }
 
 /// The live files of a table.
@@ -257,6 +340,12 @@ fn other_ids(table: &TableMetadata, columns: &Schema) -> Option<String> {
     };
     columns.field_id_to_fields().iter().find_map(|(id, field)| {
         let name = columns.name_by_field_id(*id);
+        if let Some(now) = table.current_schema().field_by_id(*id)
+            && !same(&now.field_type, &field.field_type)
+        {
+            let name = name.unwrap_or("?");
+            return Some(format!("its column `{name}` is narrower than the table's is by now. Replay once more"));
+        }
         let known = known.get(id)?;
         let is_known = |(was, known): &(Option<&str>, NestedFieldRef)| {
             *was == name && same(&known.field_type, &field.field_type)

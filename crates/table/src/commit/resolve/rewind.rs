@@ -127,5 +127,6 @@ fn has_letters_of_before(base: &Base<TableState>, since: Option<SnapshotRef>, ol
             <TableState as TagState>::decode(&snapshot.summary().additional_properties).ok()
         })
         .filter(|state| state.kind == Kind::Promote);
-    promoted.any(|state| letters(&state) || letters(older))
+    let now = base.state().is_some_and(&letters);
+    promoted.any(|state| now || letters(&state) || letters(older))
 }

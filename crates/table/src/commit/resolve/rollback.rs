@@ -104,7 +104,7 @@ impl Rollback<'_> {
 }
 
 /// A snapshot of somebody else that came after this sequence number.
-fn unseen(base: &Base<TableState>, looked_at: i64) -> Option<i64> {
+pub(super) fn unseen(base: &Base<TableState>, looked_at: i64) -> Option<i64> {
     let foreign = |snapshot: &&SnapshotRef| {
         let summary = &snapshot.summary().additional_properties;
         snapshot.sequence_number() > looked_at && !summary.contains_key(TableState::MARK)
