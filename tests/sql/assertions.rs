@@ -84,7 +84,10 @@ fn each_file_is_judged_and_one_that_fails_stops_no_other() {
             ("a_holds.sql", "-- one\nSELECT count(*) AS orders FROM orders;"),
             ("a_holds.csv", "orders\n1100\n"),
             ("b_none.sql", "SELECT order_id FROM orders WHERE order_id < 0"),
-            ("c_rows.sql", "SELECT order_id FROM orders WHERE order_id < 30"),
+            (
+                "c_rows.sql",
+                "SELECT order_id FROM orders WHERE order_id < 30 ORDER BY order_id",
+            ),
             ("d_unknown.sql", "\nSELECT * FROM ordes"),
             ("e_writes.sql", "INSERT INTO orders SELECT * FROM orders"),
             ("f_two.sql", "SELECT 1; SELECT 2"),
