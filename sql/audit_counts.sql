@@ -7,7 +7,7 @@
 -- Mind: a table from which somebody else deletes rows (`DELETE`) has fewer rows than its ledger says, and should. A difference that grows by each delete is theirs; any other is not.
 --
 -- Snapshots that a rewind or declare-lost abandoned do not count, except that a declare-lost keeps their dead letters.
--- A replace and a retention count what they removed. A redriven record is a row and stays a dead letter.
+-- A replace, a retention and a withdraw (of a repair) count what they removed. A redriven record is a row and stays a dead letter.
 
 WITH judged AS (
     SELECT l.*,
@@ -25,9 +25,9 @@ WITH judged AS (
 ),
 by_ledger AS (
     SELECT topic, "partition",
-           CAST(sum(CASE WHEN abandoned THEN 0 WHEN kind IN ('replace', 'retention') THEN -"rows" ELSE "rows" END) AS BIGINT)
+           CAST(sum(CASE WHEN abandoned THEN 0 WHEN kind IN ('replace', 'retention', 'withdraw') THEN -"rows" ELSE "rows" END) AS BIGINT)
                AS ledger_rows,
-           CAST(sum(CASE WHEN rewound THEN 0 WHEN kind = 'replace' THEN -dead_letters ELSE dead_letters END) AS BIGINT)
+           CAST(sum(CASE WHEN rewound THEN 0 WHEN kind IN ('replace', 'withdraw') THEN -dead_letters ELSE dead_letters END) AS BIGINT)
                AS ledger_dead_letters
     FROM judged
     GROUP BY topic, "partition"
@@ -62,5 +62,5 @@ UNION ALL
 
 SELECT 'range', topic, "partition", NULL, "rows", NULL, dead_letters
 FROM judged
-WHERE kind IN ('append', 'declare-lost') AND "rows" + dead_letters + filtered + lost > end_offset - start_offset
+WHERE kind IN ('append', 'declare-lost', 'repair') AND "rows" + dead_letters + filtered + lost > end_offset - start_offset
 ORDER BY 2, 3, 1;

@@ -1,7 +1,9 @@
 //! The command line.
 
 mod capture;
+mod offsets;
 mod promote;
+mod repair;
 mod replay;
 mod restore;
 mod rollback;
@@ -19,7 +21,9 @@ use tabletopic_ingest::dead_letters::Records;
 use tabletopic_maintain::compact::SortColumns;
 
 pub use capture::{Capture, From as CaptureFrom};
+pub use offsets::Span;
 pub use promote::Promote;
+pub use repair::Repair;
 pub use replay::{Replay, Replays, Where};
 pub use restore::Restore;
 pub use rollback::Rollback;
@@ -111,6 +115,10 @@ pub enum Command {
     /// The replays that are there, and removing them
     #[command(after_help = REPLAYS_EXAMPLE)]
     Replays(Replays),
+
+    /// Read some offsets again, show what differs from the table's rows of them, and swap these
+    #[command(after_help = repair::EXAMPLE)]
+    Repair(Repair),
 
     /// Have the rows of a replay take the place of its table's, in one commit
     #[command(after_help = PROMOTE_EXAMPLE)]
@@ -454,6 +462,10 @@ pub struct Compare {
     /// Leave these columns out, such as one that only one of the tables has
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub ignore: Vec<String>,
+
+    /// Compare only rows of these offsets, such as 3:120000..180000; may be given once for each partition
+    #[arg(long, value_name = "PARTITION:START..END")]
+    pub offsets: Vec<Span>,
 
     /// Show so many samples of each kind
     #[arg(long, value_name = "NUMBER", default_value_t = SAMPLES)]

@@ -98,17 +98,25 @@ impl Feed {
         Service::run(TABLETOPIC, &self.config, &["--until-end"]).succeed();
     }
 
-    /// What `tabletopic ARGUMENTS --output json` answers; it has to succeed.
-    pub fn json(&self, arguments: &[&str]) -> Value {
+    /// `tabletopic ARGUMENTS --output json` as a script would run it: exit code, what it answers, and what it says beside that.
+    pub fn ran(&self, arguments: &[&str]) -> (i32, Value, String) {
         let output = Command::new(TABLETOPIC)
             .args(arguments)
             .args(["--output", "json", "--config"])
             .arg(&self.config)
+            .stdin(Stdio::null())
             .output()
             .expect("tabletopic starts");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{arguments:?}: {said}"))
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let answer = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code().unwrap_or(-1), answer, said)
+    }
+
+    /// The same; it has to succeed.
+    pub fn done(&self, arguments: &[&str]) -> Value {
+        let (code, answer, said) = self.ran(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {said}\n{answer:#}");
+        answer
     }
 
     /// `tabletopic resolve TABLE ARGUMENTS` as a script would run it: exit code, and all that it prints.

@@ -47,6 +47,7 @@ mod protobuf;
 mod recreated;
 mod registered;
 mod registered_letters;
+mod repair;
 mod replay;
 mod rest;
 mod restore;

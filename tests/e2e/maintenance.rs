@@ -210,7 +210,7 @@ fn removed(feed: &Feed, table: &Path) {
         "--delete",
         "--yes",
     ];
-    let told = feed.json(&removal)[0].clone();
+    let told = feed.done(&removal)[0].clone();
     assert!(!old.exists() && young.exists(), "{told:#}");
     fs::remove_file(young).expect("it is there");
     let gone = told["sum"]["files"].as_u64();
@@ -263,7 +263,7 @@ fn snapshots_leave_by_hand_with_the_files_that_only_they_led_to() {
     feed.commit_often();
     many_commits(&feed);
     let table = feed.lake.table.clone();
-    let ran = |arguments: &[&str]| feed.json(arguments)[0].clone();
+    let ran = |arguments: &[&str]| feed.done(arguments)[0].clone();
     ran(&["compact", &table]);
     many_commits(&feed);
     let before = feed.snapshots().len() as u64;
@@ -302,7 +302,7 @@ fn all_that_is_due_is_done_in_one_go() {
     let table = feed.lake.table.clone();
     let letters = format!("{table}__dead_letters");
     let merged = files_of(&feed);
-    let did = feed.json(&["maintain", &table, &letters, "--older-than", "0s", "--yes"]);
+    let did = feed.done(&["maintain", &table, &letters, "--older-than", "0s", "--yes"]);
     for (did, table) in [(&did[0], &table), (&did[1], &letters)] {
         assert_eq!(
             (&did["table"], &did["error"]),

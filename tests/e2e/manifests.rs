@@ -47,11 +47,11 @@ fn a_query_of_a_day_opens_few_of_them_and_finds_the_same_files() {
     assert!(opened(&before) > 8, "{before:#}");
 
     let table = feed.lake.table.clone();
-    let would = feed.json(&["manifests", &table, "--dry-run"]);
+    let would = feed.done(&["manifests", &table, "--dry-run"]);
     assert_eq!(seen(&feed), before, "a dry run: {would:#}");
     assert_eq!(would[0]["groups"][0]["manifests"], before["data"], "{would:#}");
 
-    let did = feed.json(&["manifests", &table]);
+    let did = feed.done(&["manifests", &table]);
     assert_eq!(did[0]["outcome"], "committed", "{did:#}");
     let after = seen(&feed);
     assert_eq!(after["entries"], before["entries"]);
@@ -75,7 +75,7 @@ fn a_query_of_a_day_opens_few_of_them_and_finds_the_same_files() {
         "{after:#}"
     );
     assert_eq!(summary["total-records"], before["summary"]["total-records"]);
-    let again = feed.json(&["manifests", &table]);
+    let again = feed.done(&["manifests", &table]);
     assert_eq!(again[0]["groups"], json!([]), "{again:#}");
 
     feed.holds(&[]);
@@ -100,7 +100,7 @@ fn beside_an_ingest_that_is_killed_they_stay_few_and_every_record_is_there_once(
             service.log().contains(" rewrote manifests table=").then_some(())
         });
         // Another hand at the same time.
-        feed.json(&["compact", &feed.lake.table]);
+        feed.done(&["compact", &feed.lake.table]);
         if round < 2 {
             service.kill();
         } else {

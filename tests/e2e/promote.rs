@@ -1,43 +1,23 @@
 //! A replay takes its table's place: its rows, columns and dead letters, in one commit; ingest goes on where it ends, and a
 //! rollback takes it back.
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tabletopic_testkit::Service;
 
 use crate::TABLETOPIC;
 use crate::feed::{Feed, POISON, REASON, never_halted};
 
-fn ran(feed: &Feed, arguments: &[&str]) -> (i32, Value, String) {
-    let output = Command::new(TABLETOPIC)
-        .args(arguments)
-        .args(["--output", "json", "--config"])
-        .arg(&feed.config)
-        .stdin(Stdio::null())
-        .output()
-        .expect("tabletopic starts");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let answer = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-    (output.status.code().unwrap_or(-1), answer, said)
-}
-
-fn done(feed: &Feed, arguments: &[&str]) -> Value {
-    let (code, answer, said) = ran(feed, arguments);
-    assert_eq!(code, 0, "{arguments:?}: {said}\n{answer:#}");
-    answer
-}
-
 fn columns(feed: &Feed) -> Vec<String> {
-    let rows = done(feed, &["sql", "-c", "SELECT * FROM shop.orders LIMIT 1"]);
+    let rows = feed.done(&["sql", "-c", "SELECT * FROM shop.orders LIMIT 1"]);
     let row = rows[0].as_object().expect("a row");
     row.keys().cloned().collect()
 }
 
 /// The table says of itself, by our own judge and by DuckDB, that nothing is missing, doubled or miscounted.
 fn is_proven(feed: &Feed) {
-    let verdict = done(feed, &["verify", "shop.orders"]);
+    let verdict = feed.done(&["verify", "shop.orders"]);
     assert_eq!(verdict["conclusion"], "proven", "{verdict:#}");
     feed.lake.must("audit", &[]);
     feed.lake.is_sound();
@@ -61,27 +41,27 @@ fn another_mapping_takes_the_tables_place_and_can_be_taken_back() {
         &WITHOUT_NOTE,
     ]
     .concat();
-    done(&feed, &replay);
+    feed.done(&replay);
     // The table is ahead of the replay meanwhile.
     let more = feed.produce(300, POISON);
     feed.catch_up();
 
     let metadata = feed.show()["metadata"].clone();
-    let would = done(&feed, &["promote", "try.orders", "--dry-run"]);
+    let would = feed.done(&["promote", "try.orders", "--dry-run"]);
     assert_eq!(
         would["rows"],
         json!({ "before": first + more, "after": first }),
         "{would:#}"
     );
-    let (code, _, said) = ran(&feed, &["promote", "try.orders"]);
+    let (code, _, said) = feed.ran(&["promote", "try.orders"]);
     assert_eq!(code, 1, "nobody can say yes: {said}");
-    let (code, _, said) = ran(&feed, &["promote", "shop.orders", "--yes"]);
+    let (code, _, said) = feed.ran(&["promote", "shop.orders", "--yes"]);
     assert_eq!(code, 2, "{said}");
     assert_eq!(feed.show()["metadata"], metadata, "looking changes nothing");
 
-    done(&feed, &["promote", "try.orders", "--yes", "--reason", REASON]);
+    feed.done(&["promote", "try.orders", "--yes", "--reason", REASON]);
     assert_eq!(
-        done(&feed, &["replays"])["replays"],
+        feed.done(&["replays"])["replays"],
         json!([]),
         "it is the table now"
     );
@@ -90,11 +70,11 @@ fn another_mapping_takes_the_tables_place_and_can_be_taken_back() {
         "{:?}",
         columns(&feed)
     );
-    let rows = done(&feed, &["sql", "-c", "SELECT count(*) AS n FROM shop.orders"]);
+    let rows = feed.done(&["sql", "-c", "SELECT count(*) AS n FROM shop.orders"]);
     assert_eq!(rows, json!([{ "n": first }]));
     // A later replay lies elsewhere, and takes nothing along when it is dropped.
-    done(&feed, &[&["replay", "--into", "try"][..], &WITHOUT_NOTE].concat());
-    done(&feed, &["replays", "--drop", "try", "--yes"]);
+    feed.done(&[&["replay", "--into", "try"][..], &WITHOUT_NOTE].concat());
+    feed.done(&["replays", "--drop", "try", "--yes"]);
     feed.edit(
         "[topic.commit]",
         "[topic.columns]\ndrop = [\"note\"]\n\n[topic.commit]",
@@ -108,24 +88,18 @@ fn another_mapping_takes_the_tables_place_and_can_be_taken_back() {
         "{ledger:#?}"
     );
     is_proven(&feed);
-    done(&feed, &["replay", "--into", "again"]);
-    let same = done(&feed, &["compare", "shop.orders", "again.orders"]);
+    feed.done(&["replay", "--into", "again"]);
+    let same = feed.done(&["compare", "shop.orders", "again.orders"]);
     assert_eq!(same["verdict"], "equal", "{same:#}");
-    let same = done(
-        &feed,
-        &[
-            "compare",
-            "shop.orders__dead_letters",
-            "again.orders__dead_letters",
-        ],
-    );
+    let same = feed.done(&[
+        "compare",
+        "shop.orders__dead_letters",
+        "again.orders__dead_letters",
+    ]);
     assert_eq!(same["verdict"], "equal", "{same:#}");
 
     // The dead letters of before are gone.
-    let (code, _, said) = ran(
-        &feed,
-        &["rollback", "shop.orders", "--to", &before.to_string(), "--yes"],
-    );
+    let (code, _, said) = feed.ran(&["rollback", "shop.orders", "--to", &before.to_string(), "--yes"]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("promote that"), "{said}");
     is_proven(&feed);
@@ -140,15 +114,14 @@ fn a_promote_is_taken_back_with_the_columns_of_before() {
     feed.produce(100, &[]);
     feed.catch_up();
     let ahead = feed.tagged();
-    done(
-        &feed,
+    feed.done(
         &[
             &["replay", "--into", "try", "--same-as", "shop.orders"][..],
             &WITHOUT_NOTE,
         ]
         .concat(),
     );
-    done(&feed, &["promote", "try.orders", "--yes"]);
+    feed.done(&["promote", "try.orders", "--yes"]);
     assert!(
         !columns(&feed).contains(&"note".to_owned()),
         "{:?}",
@@ -156,10 +129,7 @@ fn a_promote_is_taken_back_with_the_columns_of_before() {
     );
     // Back to what the table was, as if there had been no replay; and further.
     for then in [ahead, before] {
-        done(
-            &feed,
-            &["rollback", "shop.orders", "--to", &then.to_string(), "--yes"],
-        );
+        feed.done(&["rollback", "shop.orders", "--to", &then.to_string(), "--yes"]);
         assert!(
             columns(&feed).contains(&"note".to_owned()),
             "{:?}",
@@ -178,10 +148,10 @@ fn a_service_goes_on_where_the_replay_ends() {
     let first = feed.produce(500, POISON);
     let service = feed.run();
     feed.wait_for_rows(&service, first);
-    done(&feed, &["replay", "--into", "same", "--same-as", "shop.orders"]);
+    feed.done(&["replay", "--into", "same", "--same-as", "shop.orders"]);
     let more = feed.produce(400, POISON);
     feed.wait_for_rows(&service, first + more);
-    done(&feed, &["promote", "same.orders", "--yes"]);
+    feed.done(&["promote", "same.orders", "--yes"]);
     feed.wait_for_rows(&service, first + 2 * more);
     let last = feed.produce(100, POISON);
     feed.wait_for_rows(&service, first + 2 * more + last);
@@ -196,8 +166,7 @@ fn whoever_dies_in_between_leaves_the_old_table_or_the_new_one() {
     let first = feed.produce(300, POISON);
     feed.catch_up();
     let old = feed.tagged();
-    done(
-        &feed,
+    feed.done(
         &[
             &["replay", "--into", "try", "--same-as", "shop.orders"][..],
             &WITHOUT_NOTE,
@@ -220,7 +189,7 @@ fn whoever_dies_in_between_leaves_the_old_table_or_the_new_one() {
             has_note,
             "the old table whole, or the new one"
         );
-        let rows = done(&feed, &["sql", "-c", "SELECT count(*) AS n FROM shop.orders"]);
+        let rows = feed.done(&["sql", "-c", "SELECT count(*) AS n FROM shop.orders"]);
         assert_eq!(rows, json!([{ "n": first }]));
         if !has_note {
             break;
@@ -228,9 +197,9 @@ fn whoever_dies_in_between_leaves_the_old_table_or_the_new_one() {
     }
     assert!(kills > 2, "it was killed {kills} times");
     // What is left of the replay goes, and takes nothing of the table along.
-    for left in done(&feed, &["replays"])["replays"].as_array().expect("a list") {
+    for left in feed.done(&["replays"])["replays"].as_array().expect("a list") {
         assert_eq!(left["table"], "try.orders");
-        done(&feed, &["replays", "--drop", "try", "--yes"]);
+        feed.done(&["replays", "--drop", "try", "--yes"]);
     }
     feed.edit(
         "[topic.commit]",

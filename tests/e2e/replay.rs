@@ -2,7 +2,6 @@
 //! dies, and nothing is left when the replay is dropped.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tabletopic_testkit::Service;
@@ -10,29 +9,8 @@ use tabletopic_testkit::Service;
 use crate::TABLETOPIC;
 use crate::feed::{Feed, POISON, never_halted};
 
-/// The command as a script would run it: exit code, answer, and what it says beside that.
-fn ran(feed: &Feed, arguments: &[&str]) -> (i32, Value, String) {
-    let output = Command::new(TABLETOPIC)
-        .args(arguments)
-        .args(["--output", "json", "--config"])
-        .arg(&feed.config)
-        .stdin(Stdio::null())
-        .output()
-        .expect("tabletopic starts");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let answer = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-    (output.status.code().unwrap_or(-1), answer, said)
-}
-
-/// It has to succeed; its answer.
-fn done(feed: &Feed, arguments: &[&str]) -> Value {
-    let (code, answer, said) = ran(feed, arguments);
-    assert_eq!(code, 0, "{arguments:?}: {said}\n{answer:#}");
-    answer
-}
-
 fn is_same(feed: &Feed, other: &str) -> Value {
-    let answer = done(feed, &["compare", &feed.lake.table, other]);
+    let answer = feed.done(&["compare", &feed.lake.table, other]);
     assert_eq!(answer["verdict"], "equal", "{answer:#}");
     answer
 }
@@ -58,22 +36,19 @@ fn a_topic_is_read_again_between_the_offsets_of_the_table_while_it_goes_on() {
     let first = feed.produce(1500, POISON);
     let service = feed.run();
     feed.wait_for_rows(&service, first);
-    let (code, _, said) = ran(&feed, &["replay", "--into", "shop"]);
+    let (code, _, said) = feed.ran(&["replay", "--into", "shop"]);
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("one that the configuration feeds"), "{said}");
 
-    let would = done(
-        &feed,
-        &["replay", "--into", "ci", "--same-as", "shop.orders", "--dry-run"],
-    );
+    let would = feed.done(&["replay", "--into", "ci", "--same-as", "shop.orders", "--dry-run"]);
     assert!(would["offsets"].as_u64() >= Some(first), "{would:#}");
     assert_eq!(
-        done(&feed, &["replays"])["replays"],
+        feed.done(&["replays"])["replays"],
         json!([]),
         "looking makes nothing"
     );
 
-    let replayed = done(&feed, &["replay", "--into", "ci", "--same-as", "shop.orders"]);
+    let replayed = feed.done(&["replay", "--into", "ci", "--same-as", "shop.orders"]);
     assert_eq!(replayed["ended"], "whole", "{replayed:#}");
     assert_eq!(replayed["tables"][0]["of"], "shop.orders");
     assert_eq!(replayed["tables"][0]["rows"], json!(first), "{replayed:#}");
@@ -82,10 +57,7 @@ fn a_topic_is_read_again_between_the_offsets_of_the_table_while_it_goes_on() {
         "{replayed:#}"
     );
     is_same(&feed, "ci.orders");
-    let verdict = done(
-        &feed,
-        &["compare", "shop.orders__dead_letters", "ci.orders__dead_letters"],
-    );
+    let verdict = feed.done(&["compare", "shop.orders__dead_letters", "ci.orders__dead_letters"]);
     assert_eq!(verdict["verdict"], "equal", "{verdict:#}");
 
     // The main table goes on, and knows nothing of it.
@@ -95,20 +67,20 @@ fn a_topic_is_read_again_between_the_offsets_of_the_table_while_it_goes_on() {
     feed.holds(&[]);
 
     // It is whole: there is nothing more to read, and other words are another replay.
-    let again = done(&feed, &["replay", "--into", "ci", "--same-as", "shop.orders"]);
+    let again = feed.done(&["replay", "--into", "ci", "--same-as", "shop.orders"]);
     assert_eq!(again["tables"], replayed["tables"], "{again:#}");
-    let (code, _, said) = ran(&feed, &["replay", "--into", "ci"]);
+    let (code, _, said) = feed.ran(&["replay", "--into", "ci"]);
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("replays --drop ci"), "{said}");
 
-    let listed = done(&feed, &["replays"]);
+    let listed = feed.done(&["replays"]);
     assert_eq!(listed["replays"][0]["table"], "ci.orders", "{listed:#}");
     assert!(!files_of(&feed, "ci").is_empty());
-    let (code, _, said) = ran(&feed, &["replays", "--drop", "ci"]);
+    let (code, _, said) = feed.ran(&["replays", "--drop", "ci"]);
     assert_eq!(code, 1, "nobody can say yes: {said}");
-    done(&feed, &["replays", "--drop", "ci", "--yes"]);
+    feed.done(&["replays", "--drop", "ci", "--yes"]);
     assert_eq!(files_of(&feed, "ci"), Vec::<PathBuf>::new());
-    assert_eq!(done(&feed, &["replays"])["replays"], json!([]));
+    assert_eq!(feed.done(&["replays"])["replays"], json!([]));
     feed.holds(&[]);
 }
 
@@ -129,12 +101,12 @@ fn a_replay_that_is_killed_goes_on_and_holds_each_record_once() {
         });
         replay.kill();
     }
-    let (_, found, _) = ran(&feed, &["replays"]);
+    let (_, found, _) = feed.ran(&["replays"]);
     assert_eq!(
         found["replays"][0]["whole"], false,
         "it was killed in between: {found:#}"
     );
-    let replayed = done(&feed, &["replay", "--into", "again"]);
+    let replayed = feed.done(&["replay", "--into", "again"]);
     assert_eq!(replayed["tables"][0]["rows"], json!(produced), "{replayed:#}");
     is_same(&feed, "again.orders");
     assert_eq!(feed.show()["metadata"], before, "the table never knew");
@@ -150,14 +122,9 @@ fn offsets_times_and_mappings_are_what_was_asked_for() {
     feed.produce(400, &[]);
     feed.catch_up();
 
-    let part = done(
-        &feed,
-        &["replay", "--into", "part", "--from", "0:20", "--to", "0:70"],
-    );
+    let part = feed.done(&["replay", "--into", "part", "--from", "0:20", "--to", "0:70"]);
     assert_eq!(part["tables"][0]["rows"], 50, "{part:#}");
-    let rows = done(
-        &feed,
-        &[
+    let rows = feed.done(&[
             "sql",
             "-c",
             "SELECT min(_kafka_offset) AS a, max(_kafka_offset) AS b, max(_kafka_partition) AS p FROM part.orders",
@@ -167,19 +134,16 @@ fn offsets_times_and_mappings_are_what_was_asked_for() {
 
     // What came after a snapshot, by another mapping.
     let from = format!("shop.orders@{then}");
-    let other = done(
-        &feed,
-        &[
-            "replay",
-            "--into",
-            "other",
-            "--from",
-            &from,
-            "--set",
-            "columns.drop=[\"note\"]",
-            "--drop-after",
-        ],
-    );
+    let other = feed.done(&[
+        "replay",
+        "--into",
+        "other",
+        "--from",
+        &from,
+        "--set",
+        "columns.drop=[\"note\"]",
+        "--drop-after",
+    ]);
     assert_eq!(other["tables"][0]["rows"], 400, "{other:#}");
     assert_eq!(files_of(&feed, "other"), Vec::<PathBuf>::new());
 
@@ -193,33 +157,24 @@ fn offsets_times_and_mappings_are_what_was_asked_for() {
         (vec!["--from", "shop.customers"], "does not exist"),
         (vec!["--set", "format=xml"], "format"),
     ] {
-        let (code, _, said) = ran(
-            &feed,
-            &[&["replay", "--into", "none"], arguments.as_slice()].concat(),
-        );
+        let (code, _, said) = feed.ran(&[&["replay", "--into", "none"], arguments.as_slice()].concat());
         assert_ne!(code, 0, "{arguments:?}");
         assert!(said.contains(words), "{arguments:?}: {said}");
     }
     assert_eq!(files_of(&feed, "none"), Vec::<PathBuf>::new());
 
     // Its time is over at once.
-    done(
-        &feed,
-        &["replay", "--into", "short", "--to", "0:10", "--ttl", "1ms"],
-    );
-    let dropped = done(&feed, &["replays", "--drop-expired", "--yes"]);
+    feed.done(&["replay", "--into", "short", "--to", "0:10", "--ttl", "1ms"]);
+    let dropped = feed.done(&["replays", "--drop-expired", "--yes"]);
     assert_eq!(dropped["removed"]["tables"], 3, "{dropped:#}");
     assert_eq!(files_of(&feed, "short"), Vec::<PathBuf>::new());
     // So does a service, by itself; of others it leaves its hands.
-    done(
-        &feed,
-        &["replay", "--into", "shorter", "--to", "0:10", "--ttl", "1ms"],
-    );
+    feed.done(&["replay", "--into", "shorter", "--to", "0:10", "--ttl", "1ms"]);
     let service = feed.run();
     service.says("the time of this replay is over");
     never_halted(&service.terminate());
     assert_eq!(files_of(&feed, "shorter"), Vec::<PathBuf>::new());
-    let left = done(&feed, &["replays"]);
+    let left = feed.done(&["replays"]);
     assert_eq!(left["replays"].as_array().map(Vec::len), Some(1), "{left:#}");
 }
 
@@ -234,52 +189,43 @@ fn what_the_topic_no_longer_has_comes_from_a_raw_table() {
     std::fs::write(&feed.config, text + &raw).expect("it is written");
     let first = feed.produce(900, POISON);
     feed.catch_up();
-    let held = done(&feed, &["sql", "-c", "SELECT count(*) AS n FROM raw.orders"])[0]["n"].as_u64();
+    let held = feed.done(&["sql", "-c", "SELECT count(*) AS n FROM raw.orders"])[0]["n"].as_u64();
     feed.topic
         .admin("delete-records", &["--before", "0=300", "--before", "1=300"]);
-    let (code, _, said) = ran(
-        &feed,
-        &[
-            "replay",
-            "shop.orders",
-            "--into",
-            "no",
-            "--same-as",
-            "shop.orders",
-        ],
-    );
+    let (code, _, said) = feed.ran(&[
+        "replay",
+        "shop.orders",
+        "--into",
+        "no",
+        "--same-as",
+        "shop.orders",
+    ]);
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("its log begins at offset 300"), "{said}");
 
-    let alone = done(
-        &feed,
-        &[
-            "replay",
-            "shop.orders",
-            "--into",
-            "old",
-            "--history",
-            "raw.orders",
-            "--without-topic",
-        ],
-    );
+    let alone = feed.done(&[
+        "replay",
+        "shop.orders",
+        "--into",
+        "old",
+        "--history",
+        "raw.orders",
+        "--without-topic",
+    ]);
     assert_eq!(alone["tables"][0]["rows"], json!(first), "{alone:#}");
     assert_eq!(alone["tables"][0]["offsets"]["held"].as_u64(), held, "{alone:#}");
     is_same(&feed, "old.orders");
 
     // The topic goes on from where the table ends.
     let more = feed.produce(300, POISON);
-    let both = done(
-        &feed,
-        &[
-            "replay",
-            "shop.orders",
-            "--into",
-            "all",
-            "--history",
-            "raw.orders",
-        ],
-    );
+    let both = feed.done(&[
+        "replay",
+        "shop.orders",
+        "--into",
+        "all",
+        "--history",
+        "raw.orders",
+    ]);
     assert_eq!(both["tables"][0]["rows"], json!(first + more), "{both:#}");
     feed.catch_up();
     is_same(&feed, "all.orders");
@@ -291,10 +237,7 @@ fn a_captured_file_is_replayed_with_no_broker() {
     let feed = Feed::new("replay-file", 2);
     feed.produce(200, POISON);
     let file = feed.lake.file("orders.jsonl");
-    let captured = done(
-        &feed,
-        &["capture", &feed.topic.name, "--records", "1000", "--to", &file],
-    );
+    let captured = feed.done(&["capture", &feed.topic.name, "--records", "1000", "--to", &file]);
     assert_eq!(captured["records"], 200, "{captured:#}");
     feed.catch_up();
     // Nobody is there.
@@ -305,7 +248,7 @@ fn a_captured_file_is_replayed_with_no_broker() {
         .expect("it is there")
         .to_owned();
     feed.edit(&line, "bootstrap = \"localhost:1\"");
-    let replayed = done(&feed, &["replay", "--into", "ci", "--from-file", &file]);
+    let replayed = feed.done(&["replay", "--into", "ci", "--from-file", &file]);
     assert_eq!(replayed["ended"], "whole", "{replayed:#}");
     is_same(&feed, "ci.orders");
 }

@@ -139,7 +139,7 @@ fn a_log_comes_back_with_all_that_records_have() {
     story.is_whole();
 
     // Once more, after others have put the rows into another order, and with records that came since.
-    feed.json(&["compact", "shop.orders", "--sort", "key"]);
+    feed.done(&["compact", "shop.orders", "--sort", "key"]);
     assert_eq!(story.restore(&["--yes"])["restored"]["records"], json!(0));
     feed.produce_kind("orders", 600, &["--headers"]);
     feed.catch_up();
@@ -156,7 +156,7 @@ fn a_log_comes_back_with_all_that_records_have() {
     Service::run(TABLETOPIC, &again, &["--until-end"]).succeed();
     let key = "_kafka_partition,_kafka_timestamp,key,value";
     let columns = ["--key", key, "--columns", "_kafka_headers"];
-    let compared = feed.json(&[&["compare", "shop.orders", "shop.again"], &columns[..]].concat());
+    let compared = feed.done(&[&["compare", "shop.orders", "shop.again"], &columns[..]].concat());
     assert_eq!(compared["verdict"], json!("equal"), "{compared:#}");
 }
 

@@ -22,7 +22,7 @@ pub fn age() -> String {
 
 fn retain(feed: &Feed, more: &[&str]) -> Value {
     let retain = ["retain", &feed.lake.table, "--older-than", &age()];
-    feed.json(&[&retain[..], more].concat())[0].clone()
+    feed.done(&[&retain[..], more].concat())[0].clone()
 }
 
 /// Everything but the first day, and all proofs.

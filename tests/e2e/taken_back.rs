@@ -122,7 +122,7 @@ fn an_offset_and_a_time_name_the_snapshot_before_them() {
         feed.catch_up();
         heads.push(main_of(&feed));
     }
-    let look = |to: &str| feed.json(&["rollback", &feed.lake.table, "--to", to, "--dry-run"]);
+    let look = |to: &str| feed.done(&["rollback", &feed.lake.table, "--to", to, "--dry-run"]);
     for (to, end) in [("0:299", 200), ("0:200", 200), ("0:150", 100), ("0:99", 0)] {
         let would = look(to);
         assert_eq!(number(&would, "/partitions/0/after"), end, "{to}: {would:#}");

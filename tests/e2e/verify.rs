@@ -68,11 +68,11 @@ fn a_table_with_dead_letters_is_proven_as_it_grows_is_compacted_and_expires() {
         .expect("a number");
     assert!((200..=300).contains(&rows), "{says}");
 
-    feed.json(&["compact", &feed.lake.table]);
+    feed.done(&["compact", &feed.lake.table]);
     is_proven(&feed);
     let (code, since) = verify(&feed, &["--since", &judged.to_string(), "--offline"]);
     assert_eq!(code, 0, "{since:#}");
-    feed.json(&[
+    feed.done(&[
         "expire",
         &feed.lake.table,
         "--keep",
@@ -201,7 +201,7 @@ fn letters_that_became_rows_and_rows_that_are_too_old_are_accounted_for() {
     let before = is_proven(&feed)["judged"]["snapshot_id"].to_string();
 
     feed.edit("\nddl = \"orders.sql\"", "");
-    let redriven = feed.json(&["dead-letters", &feed.lake.table, "redrive", "--yes"]);
+    let redriven = feed.done(&["dead-letters", &feed.lake.table, "redrive", "--yes"]);
     feed.produce(60, &[]);
     feed.catch_up();
     let verdict = is_proven(&feed);
@@ -211,7 +211,7 @@ fn letters_that_became_rows_and_rows_that_are_too_old_are_accounted_for() {
     let rows = check(&since, "rows")["says"].as_str().expect("words");
     assert!(code == 0 && rows.starts_with("60 rows"), "{since:#}");
 
-    let retained = feed.json(&["retain", &feed.lake.table, "--older-than", &age(), "--yes"]);
+    let retained = feed.done(&["retain", &feed.lake.table, "--older-than", &age(), "--yes"]);
     let gone = retained[0]["rows"].as_u64().expect("a number");
     assert!(gone > 0, "{retained:#}");
     let (code, verdict) = verify(&feed, &[]);

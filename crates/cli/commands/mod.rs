@@ -10,6 +10,7 @@ mod demo;
 pub mod maintain;
 mod plan;
 mod promote;
+mod repair;
 mod replay;
 mod replays;
 mod resolve;
@@ -49,6 +50,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         Command::TestSql(asked) => test_sql::run(&args.config, asked),
         Command::Compare(compared) => compare::run(&args.config, compared),
         Command::Replay(replay) => replay::run(&args.config, replay),
+        Command::Repair(asked) => repair::run(&args.config, asked),
         Command::Replays(replays) => replays::run(&args.config, replays),
         Command::Promote(promote) => promote::run(&args.config, promote),
         Command::Compact(compact) => maintain::compact::run(&args.config, compact),

@@ -3,6 +3,7 @@
 
 mod cuts;
 pub mod promote;
+pub mod repair;
 pub mod rollback;
 
 use std::collections::BTreeMap;
@@ -79,6 +80,19 @@ pub enum ResolveError {
     Target { table: String, detail: String },
     #[error("table {table}: there is nothing to resolve with this answer: {why}")]
     Nothing { table: String, why: String },
+}
+
+impl ResolveError {
+    /// Whether the same may be tried again later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Commit(error) | Self::Halted(error) => error.is_transient(),
+            Self::Broker(_) => true,
+            Self::Topic { .. } | Self::CutUnknown { .. } | Self::Target { .. } | Self::Nothing { .. } => {
+                false
+            }
+        }
+    }
 }
 
 /// What an answer does to one topic partition.

@@ -35,7 +35,7 @@ pub enum StateError {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 12] = [
         Kind::Anchor,
         Kind::Append,
         Kind::Replace,
@@ -46,6 +46,8 @@ impl Kind {
         Kind::Rewind,
         Kind::Retention,
         Kind::Promote,
+        Kind::Withdraw,
+        Kind::Repair,
     ];
 
     /// As summaries and the ledger name it.
@@ -61,6 +63,8 @@ impl Kind {
             Kind::Rewind => "rewind",
             Kind::Retention => "retention",
             Kind::Promote => "promote",
+            Kind::Withdraw => "withdraw",
+            Kind::Repair => "repair",
         }
     }
 

@@ -2,9 +2,10 @@
 //! and how that knowledge is written into a snapshot. Pure: no I/O, no Kafka, no Iceberg types.
 //!
 //! `range`, `ranges` and `progress` are the sets of offsets; `state` is what every snapshot of ours
-//! carries, `claims` which rows it accounts for; `guard` decides on units; `command` holds the operator's answers to a halt; `outbox` and
+//! carries, `claims` which rows it accounts for, `answers` which ranges of the ledger still count; `guard` decides on units; `command` holds the operator's answers to a halt; `outbox` and
 //! `ledger` hold what has yet to reach the follower tables; `encoding` is the text in the summary.
 
+mod answers;
 mod claims;
 mod command;
 mod counts;
@@ -19,9 +20,11 @@ mod range;
 mod ranges;
 mod state;
 
+pub use answers::Answers;
 pub use claims::Claims;
 pub use command::{
-    Abandoned, CommandError, Cut, Gap, Held, LedgerPrefix, PrefixError, Recorded, Retired, refuse_cut,
+    Abandoned, CommandError, Cut, Gap, Held, LedgerPrefix, Piece, PrefixError, Recorded, Repaired, Retired,
+    There, Withdrawn, refuse_cut, replayed, withdrawn,
 };
 pub use counts::Counts;
 pub use encoding::{PREFIX, StateError};

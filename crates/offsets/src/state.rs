@@ -25,6 +25,11 @@ pub enum Kind {
     Retention,
     /// The rows of a replay took the place of all rows. The ledger has it as a replace, an anchor and an append.
     Promote,
+    /// What some offsets had in the table before they were read again. The ledger alone has it, beside a repair.
+    Withdraw,
+    /// Some offsets within progress were read again: their rows took the place of those that were there. The ledger has it as a
+    /// withdraw and a repair.
+    Repair,
 }
 
 /// One topic partition of one job.
@@ -118,7 +123,7 @@ pub struct TableState {
     pub retired: BTreeMap<i32, Counts>,
     /// Sorted by job, partition and start; ranges that meet are one.
     pub added: Vec<AddedRange>,
-    /// Of a [`Kind::Promote`] that is being made, what it takes back. The ledger alone keeps it.
+    /// Of a [`Kind::Promote`] or [`Kind::Repair`] that is being made, what it takes back. The ledger alone keeps it.
     pub replaced: Vec<AddedRange>,
     /// What this very snapshot changed in the table's columns or partitions.
     pub evolved: Option<Evolved>,
@@ -298,6 +303,10 @@ impl TableState {
                     (Kind::Replace, replaced),
                 ]
             }
+            Kind::Repair => vec![
+                (Kind::Withdraw, std::mem::take(&mut self.replaced)),
+                (Kind::Repair, self.added.clone()),
+            ],
             kind => vec![(kind, self.added.clone())],
         };
         let mut evolved = self.evolved.clone();

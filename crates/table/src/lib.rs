@@ -11,6 +11,6 @@ pub mod rows;
 pub mod schema;
 pub mod snapshot;
 pub mod storage;
-pub mod truncated;
+pub mod without;
 
 pub use lake::Lake;

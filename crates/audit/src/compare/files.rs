@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::one_side::OneSide;
 use super::schema::Matching;
 use super::side::Side;
-use super::{CompareError, Progress};
+use super::{CompareError, Options, Progress};
 
 /// Files that are read one after the other with what their delete files say.
 const MOST_IN_RUN: usize = 64;
@@ -73,18 +73,17 @@ impl Both {
     pub async fn open(
         sides: [Side; 2],
         matching: &Matching,
-        memory: Allowance,
-        jobs: NonZeroUsize,
+        options: &Options,
     ) -> Result<Self, CompareError> {
         let compared = row_schema(&matching.schema)?;
         let [a, b] = sides;
         Ok(Self {
             sides: [
-                OneSide::open(a, &matching.ids[0], &compared).await?,
-                OneSide::open(b, &matching.ids[1], &compared).await?,
+                OneSide::open(a, &matching.ids[0], &compared, options.offsets.clone()).await?,
+                OneSide::open(b, &matching.ids[1], &compared, options.offsets.clone()).await?,
             ],
-            memory,
-            jobs,
+            memory: options.memory.clone(),
+            jobs: options.jobs,
             compared,
         })
     }

@@ -17,6 +17,7 @@ mod join;
 mod merge;
 mod numbers;
 mod one_side;
+mod only;
 mod places;
 mod samples;
 mod schema;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 use tabletopic_maintain::Allowance;
 use tabletopic_maintain::compact::Sorter;
+use tabletopic_table::rows::Offsets;
 
 pub use answer::{ByPartition, ByTopicPartition, Comparison, Rows, Shown, Table, Values, Verdict};
 pub use error::CompareError;
@@ -48,6 +50,8 @@ use schema::Matching;
 #[derive(Debug, Clone)]
 pub struct Options {
     pub columns: Columns,
+    /// Only the rows of these offsets, by topic partition number; `None`: all rows.
+    pub offsets: Option<Arc<Offsets>>,
     /// Samples of each kind.
     pub samples: usize,
     /// Sort all rows, so that keys which are there more than once are counted everywhere; else only what differs.
@@ -79,9 +83,15 @@ pub async fn compare(
     progress: Arc<dyn Progress>,
 ) -> Result<Comparison, CompareError> {
     let matching = Matching::of(&sides[0].schema, &sides[1].schema, &options.columns)?;
+    if options.offsets.is_some() && !matching.is_kafka {
+        return Err(CompareError::Asked(
+            "only rows whose key is Kafka's can be compared by offsets: both tables need _kafka_partition and _kafka_offset"
+                .to_owned(),
+        ));
+    }
     let places = Arc::new(Places::new(&matching, [&sides[0], &sides[1]])?);
     let entropy = sides[0].lake.entropy.clone();
-    let both = Both::open(sides, &matching, options.memory.clone(), options.jobs).await?;
+    let both = Both::open(sides, &matching, options).await?;
     let both = Arc::new(both);
     let digests = Arc::new(Digests::new(&both.compared, matching.key, entropy.as_ref())?);
     let sums = Arc::new(first::pass(&both, &digests, &places, &progress).await?);

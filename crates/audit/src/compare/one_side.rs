@@ -1,6 +1,7 @@
 //! The files of one table, each read as the columns that are compared.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::error::ArrowError;
@@ -10,11 +11,13 @@ use iceberg::spec::{DataFileFormat, Schema, Transform};
 use tabletopic_maintain::Allowance;
 use tabletopic_maintain::survey::{FileEntry, Partition, Survey};
 use tabletopic_table::read::{DeleteFile, DeleteFiles, OpenFile, row_schema};
+use tabletopic_table::rows::Offsets;
 use tabletopic_table::snapshot::deletes::Place;
 
 use super::CompareError;
 use super::conform::Conform;
 use super::files::{FileRef, Sink};
+use super::only;
 use super::side::Side;
 
 /// One table's files, and how its rows become those that are compared.
@@ -29,14 +32,21 @@ pub struct OneSide {
     fields: Vec<FieldRef>,
     rows: SchemaRef,
     conform: Conform,
+    /// Only the rows of these.
+    offsets: Option<Arc<Offsets>>,
 }
 
 impl OneSide {
-    /// `ids`: of the columns that are `compared`, in their order.
+    /// `ids`: of the columns that are `compared`, in their order. `offsets`: only rows of these.
     ///
     /// # Errors
     /// Those of reading manifests; files that are not Parquet.
-    pub async fn open(side: Side, ids: &[i32], compared: &SchemaRef) -> Result<Self, CompareError> {
+    pub async fn open(
+        side: Side,
+        ids: &[i32],
+        compared: &SchemaRef,
+        offsets: Option<Arc<Offsets>>,
+    ) -> Result<Self, CompareError> {
         let fields = ids
             .iter()
             .filter_map(|id| side.schema.as_struct().field_by_id(*id).cloned());
@@ -57,7 +67,16 @@ impl OneSide {
         let by_place = survey
             .as_mut()
             .map(|survey| std::mem::take(&mut survey.partitions));
-        let files = in_runs(by_place.unwrap_or_default());
+        let mut files = in_runs(by_place.unwrap_or_default());
+        if let Some(offsets) = &offsets {
+            let wanted = only::files(&side, offsets)
+                .await
+                .map_err(|source| CompareError::Manifests {
+                    table: side.name.clone(),
+                    source: source.into(),
+                })?;
+            files.retain(|(_, file)| wanted.contains(&file.path));
+        }
         if let Some((_, file)) = files
             .iter()
             .find(|(_, file)| file.format != DataFileFormat::Parquet)
@@ -75,6 +94,7 @@ impl OneSide {
             schema,
             survey,
             files,
+            offsets,
             side,
         })
     }
@@ -117,7 +137,14 @@ impl OneSide {
             if batch.num_rows() == 0 {
                 continue;
             }
-            let rows = self.conform.rows(&batch).map_err(of_file(&entry.path))?;
+            let rows = self.conform.rows(&batch).and_then(|rows| match &self.offsets {
+                Some(offsets) => only::rows(rows, offsets),
+                None => Ok(rows),
+            });
+            let rows = rows.map_err(of_file(&entry.path))?;
+            if rows.num_rows() == 0 {
+                continue;
+            }
             sink.take(file, rows).await.map_err(|error| match error {
                 CompareError::Arrow(source) => of_file(&entry.path)(source),
                 other => other,

@@ -11,7 +11,7 @@ use super::types::fields;
 
 /// Kafka's columns that tell one record from all others. The topic is one of them where both tables have it.
 const TOPIC: &str = "_kafka_topic";
-const PLACE: [&str; 2] = ["_kafka_partition", "_kafka_offset"];
+pub const PLACE: [&str; 2] = ["_kafka_partition", "_kafka_offset"];
 
 /// Which columns somebody wants compared, by the names that A has for them.
 #[derive(Debug, Clone, Default)]

@@ -2,17 +2,20 @@
 
 mod text;
 
+pub(super) use text::Shown;
+
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tabletopic_audit::compare::{self, Columns, Comparison, Options, Side, Verdict};
+use tabletopic_table::rows::Offsets;
 
 use super::maintain::{memory, sort_memory};
 use super::{environment, runtime};
-use crate::args::{Compare, Output};
+use crate::args::{Compare, Output, Span};
 use crate::config::Config;
-use crate::exit::Exit;
+use crate::exit::{Exit, UsageError};
 use crate::progress::{Bytes, Progress};
 use crate::{logging, parts};
 
@@ -26,7 +29,7 @@ pub fn run(file: &Path, asked: &Compare) -> anyhow::Result<Exit> {
     let mut out = anstream::stdout().lock();
     match asked.output {
         Output::Json => writeln!(out, "{}", serde_json::to_string_pretty(&comparison)?)?,
-        Output::Text => write!(out, "{}", text::Shown(&comparison))?,
+        Output::Text => write!(out, "{}", Shown(&comparison))?,
     }
     Ok(match comparison.verdict {
         Verdict::Equal => Exit::Done,
@@ -34,12 +37,16 @@ pub fn run(file: &Path, asked: &Compare) -> anyhow::Result<Exit> {
     })
 }
 
-async fn compared(
+pub(super) async fn compared(
     config: &Config,
     other: Option<&Config>,
     asked: &Compare,
     progress: Progress,
 ) -> anyhow::Result<Comparison> {
+    let offsets = match asked.offsets.as_slice() {
+        [] => None,
+        spans => Some(offsets(spans)?),
+    };
     let lake = parts::lake_to_ask(config).await?;
     let others = match other {
         None => lake.clone(),
@@ -56,6 +63,7 @@ async fn compared(
             only: asked.columns.clone(),
             ignored: asked.ignore.clone(),
         },
+        offsets: offsets.map(Arc::new),
         samples: asked.samples,
         every_key: asked.every_key,
         jobs: asked.jobs,
@@ -67,6 +75,13 @@ async fn compared(
         pass: Mutex::default(),
     });
     Ok(compare::compare(sides, &options, shown).await?)
+}
+
+fn offsets(spans: &[Span]) -> Result<Offsets, UsageError> {
+    let ranges = Span::by_partition(spans).map_err(UsageError)?.into_iter();
+    Ok(ranges
+        .map(|(partition, range)| (partition, [range].into_iter().collect()))
+        .collect())
 }
 
 /// Steps that a pass is shown in.

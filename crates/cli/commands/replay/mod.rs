@@ -3,7 +3,7 @@
 mod origin;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -48,95 +48,139 @@ async fn replay(
     asked: &args::Replay,
     progress: Progress,
 ) -> anyhow::Result<Exit> {
-    let jobs = Arc::new(Jobs::new(config));
-    let origin = Origin::of(config, asked).await?;
-    let Matched { jobs: all, refused } = jobs.now(origin.broker.as_ref())?;
-    let fed = Jobs::new(unchanged).now(origin.broker.as_ref())?.jobs;
-    let fed: BTreeSet<TableIdent> = fed.iter().map(|job| job.table.clone()).collect();
-    let chosen = chosen(all, &asked.tables)?;
-    if let (true, [_, other, ..]) = (asked.history.is_some(), chosen.as_slice()) {
-        let message = format!(
-            "a history is of one topic: name one table, such as {}",
-            other.table
-        );
-        return Err(UsageError(message).into());
-    }
-    let wanted = wanted(asked, SystemClock.now(), &chosen)?;
-    let plan = {
-        let lake = parts::lake_as_it_is(config).await?;
-        plan(
-            &lake,
-            &OnThreads::new(origin.broker.clone()),
-            &chosen,
-            &fed,
-            &wanted,
-        )
-        .await?
-    };
+    let planned = Planned::of(config, unchanged, asked).await?;
     if asked.dry_run {
-        print(asked.output, &json_of(&plan), || text::of_plan(&plan))?;
+        let plan = &planned.plan;
+        print(asked.output, &json_of(plan), || text::of_plan(plan))?;
         return Ok(Exit::Done);
     }
-    eprint!("{}", text::of_plan(&plan));
-
-    let named: Vec<Arc<Job>> = plan.jobs.iter().map(|planned| planned.job.clone()).collect();
-    let instruments = Instruments::new(&named, "tabletopic resolve".to_owned())?;
-    let observed = instruments.observed();
-    let settings = Settings {
-        assignment: Assignment::Static,
-        until_end: true,
-        ..settings(config)
-    };
-    let rate = asked.read_rate.map(|rate| {
-        Rate::new(Arc::new(SystemClock), rate).shared_by(settings.workers.min(plan.partitions()))
-    });
-    let service_parts = origin.parts(service_parts(config, &jobs, &instruments).await?, &jobs);
-    let service_parts = plan.parts(service_parts, rate).await?;
-    let lake = service_parts.lake.clone();
-    let shown = tokio::spawn(progress.show(observed.clone(), service_parts.broker.clone()));
-    let ended = service::run(service_parts, named, settings, stop_on_signals()?).await;
-    shown.abort();
-    let ended = ended?;
-    let halts: Vec<String> = observed
-        .halts
-        .all()
-        .into_iter()
-        .map(|(scope, halted)| format!("{scope}: {}", halted.why.message))
-        .chain(refused.into_values())
-        .collect();
-
-    let found = all_found(&lake, &plan).await?;
-    let exit = match exit(&ended, &found, &plan) {
-        Exit::Done if !halts.is_empty() => Exit::Halted,
-        exit => exit,
-    };
-    let dropped = match asked.drop_after && exit != Exit::Later {
-        true => Some(drop_all(config, &plan).await?),
-        false => None,
-    };
-    let done = Done {
-        plan: &plan,
-        found,
-        halts,
-        exit,
-        dropped,
-    };
+    planned.say();
+    let done = planned.carry_out(config, asked, progress).await?;
     print(asked.output, &done.json(), || done.text())?;
-    Ok(exit)
+    Ok(done.exit)
+}
+
+/// What is to be read, before any of it is.
+pub(super) struct Planned {
+    plan: Plan,
+    origin: Origin,
+    jobs: Arc<Jobs>,
+    /// Those that are replayed, as they feed the tables that these are replays of.
+    chosen: Vec<Arc<Job>>,
+    refused: BTreeMap<Arc<str>, String>,
+}
+
+impl Planned {
+    pub(super) async fn of(
+        config: &Config,
+        unchanged: &Config,
+        asked: &args::Replay,
+    ) -> anyhow::Result<Self> {
+        let jobs = Arc::new(Jobs::new(config));
+        let origin = Origin::of(config, asked).await?;
+        let Matched { jobs: all, refused } = jobs.now(origin.broker.as_ref())?;
+        let fed = Jobs::new(unchanged).now(origin.broker.as_ref())?.jobs;
+        let fed: BTreeSet<TableIdent> = fed.iter().map(|job| job.table.clone()).collect();
+        let chosen = chosen(all, &asked.tables)?;
+        if let (true, [_, other, ..]) = (asked.history.is_some(), chosen.as_slice()) {
+            let message = format!(
+                "a history is of one topic: name one table, such as {}",
+                other.table
+            );
+            return Err(UsageError(message).into());
+        }
+        let wanted = wanted(asked, SystemClock.now(), &chosen)?;
+        let lake = parts::lake_as_it_is(config).await?;
+        let broker = OnThreads::new(origin.broker.clone());
+        let plan = plan(&lake, &broker, &chosen, &fed, &wanted).await?;
+        Ok(Self {
+            plan,
+            origin,
+            jobs,
+            chosen,
+            refused,
+        })
+    }
+
+    pub(super) fn feeding(&self) -> Vec<Arc<Job>> {
+        self.chosen.clone()
+    }
+
+    /// Says to whoever waits what is read.
+    pub(super) fn say(&self) {
+        eprint!("{}", text::of_plan(&self.plan));
+    }
+
+    pub(super) async fn carry_out(
+        self,
+        config: &Config,
+        asked: &args::Replay,
+        progress: Progress,
+    ) -> anyhow::Result<Done> {
+        let Self {
+            plan,
+            origin,
+            jobs,
+            refused,
+            ..
+        } = self;
+        let named: Vec<Arc<Job>> = plan.jobs.iter().map(|planned| planned.job.clone()).collect();
+        let instruments = Instruments::new(&named, "tabletopic resolve".to_owned())?;
+        let observed = instruments.observed();
+        let settings = Settings {
+            assignment: Assignment::Static,
+            until_end: true,
+            ..settings(config)
+        };
+        let rate = asked.read_rate.map(|rate| {
+            Rate::new(Arc::new(SystemClock), rate).shared_by(settings.workers.min(plan.partitions()))
+        });
+        let service_parts = origin.parts(service_parts(config, &jobs, &instruments).await?, &jobs);
+        let service_parts = plan.parts(service_parts, rate).await?;
+        let lake = service_parts.lake.clone();
+        let shown = tokio::spawn(progress.show(observed.clone(), service_parts.broker.clone()));
+        let ended = service::run(service_parts, named, settings, stop_on_signals()?).await;
+        shown.abort();
+        let ended = ended?;
+        let halts: Vec<String> = observed
+            .halts
+            .all()
+            .into_iter()
+            .map(|(scope, halted)| format!("{scope}: {}", halted.why.message))
+            .chain(refused.into_values())
+            .collect();
+
+        let found = all_found(&lake, &plan).await?;
+        let exit = match exit(&ended, &found, &plan) {
+            Exit::Done if !halts.is_empty() => Exit::Halted,
+            exit => exit,
+        };
+        let dropped = match asked.drop_after && exit != Exit::Later {
+            true => Some(drop_all(config, &plan).await?),
+            false => None,
+        };
+        Ok(Done {
+            plan,
+            found,
+            halts,
+            exit,
+            dropped,
+        })
+    }
 }
 
 /// What became of a replay.
-struct Done<'a> {
-    plan: &'a Plan,
+pub(super) struct Done {
+    pub(super) plan: Plan,
     found: Vec<Found>,
     halts: Vec<String>,
-    exit: Exit,
+    pub(super) exit: Exit,
     dropped: Option<Discarded>,
 }
 
-impl Done<'_> {
-    fn text(&self) -> String {
-        text::of_done(self.plan, &self.found, &self.halts, self.exit, self.dropped)
+impl Done {
+    pub(super) fn text(&self) -> String {
+        text::of_done(&self.plan, &self.found, &self.halts, self.exit, self.dropped)
     }
 
     fn json(&self) -> Value {
@@ -233,7 +277,7 @@ fn chosen(jobs: Vec<Arc<Job>>, tables: &[String]) -> Result<Vec<Arc<Job>>, Usage
     }
 }
 
-fn table(name: &str) -> anyhow::Result<TableIdent> {
+pub(super) fn table(name: &str) -> anyhow::Result<TableIdent> {
     let name = TableName::try_from(name.to_owned()).map_err(UsageError)?;
     parts::table_ident(&name)
 }

@@ -7,6 +7,7 @@ mod declare_lost;
 mod prefix;
 mod promote;
 mod redrive;
+mod repair;
 mod retire;
 mod rewind;
 mod truncate;
@@ -19,6 +20,8 @@ use crate::{
 };
 
 pub use prefix::{LedgerPrefix, PrefixError, Recorded, refuse_cut};
+pub use promote::replayed;
+pub use repair::{Piece, Repaired, There, Withdrawn, withdrawn};
 pub use retire::Retired;
 pub use truncate::Cut;
 
@@ -93,6 +96,31 @@ pub enum CommandError {
          its topic says; replay once more"
     )]
     ReplayMended { topic_partition: TopicPartition },
+    #[error(
+        "{topic_partition}: offsets {range} are not all in the table, which has {progress}; name offsets that it has"
+    )]
+    NotRead {
+        topic_partition: TopicPartition,
+        range: OffsetRange,
+        progress: RangeSet,
+    },
+    #[error(
+        "{topic_partition}: rows of {piece} are not all there as they were counted, or some of its records were left out, and \
+         the ledger does not tell what a part of it had: name all of it, as in {name}"
+    )]
+    InPart {
+        topic_partition: TopicPartition,
+        piece: OffsetRange,
+        name: RangeSet,
+    },
+    #[error(
+        "{topic_partition}: its log was cut in {range}, and the ledger does not tell how many rows are left of these offsets; \
+         name others"
+    )]
+    CountsUnknown {
+        topic_partition: TopicPartition,
+        range: OffsetRange,
+    },
     #[error("job {job} reads {identity} already: nothing to adopt")]
     SameTopic { job: JobId, identity: TopicIdentity },
     #[error("job {job}: {identity} feeds this table already, as job {fed_by}; it would double its rows")]

@@ -123,7 +123,13 @@ impl<'a> LedgerPrefix<'a> {
             Kind::Anchor | Kind::Schema | Kind::Maintenance => {}
             // It went on from the state of that snapshot; what is between was abandoned.
             Kind::Rewind => self.reach = entry.abandons_since.unwrap_or_default(),
-            Kind::DeclareLost | Kind::Redrive | Kind::Replace | Kind::Retention | Kind::Promote => {
+            Kind::DeclareLost
+            | Kind::Redrive
+            | Kind::Replace
+            | Kind::Retention
+            | Kind::Promote
+            | Kind::Withdraw
+            | Kind::Repair => {
                 return Err(PrefixError::Irreversible {
                     snapshot: entry.snapshot,
                     kind: entry.kind,

@@ -71,7 +71,7 @@ impl TableState {
                     });
                 }
             }
-            next.added.extend(claims(id, &promoted)?);
+            next.added.extend(replayed(id, &promoted)?);
             next.jobs.insert(id.clone(), promoted);
         }
         if let Some(other) = read.jobs.keys().find(|id| !self.jobs.contains_key(id)) {
@@ -84,7 +84,10 @@ impl TableState {
 }
 
 /// What a replay read, as one range of each partition.
-fn claims(id: &JobId, job: &JobState) -> Result<Vec<AddedRange>, CommandError> {
+///
+/// # Errors
+/// It was mended by hand, so that it is not what its topic says.
+pub fn replayed(id: &JobId, job: &JobState) -> Result<Vec<AddedRange>, CommandError> {
     let claim = |(partition, state): (&i32, &PartitionState)| {
         let PartitionState {
             progress,

@@ -15,7 +15,7 @@ use super::expire;
 use super::tag_state::{Note, SnapshotAt, TagState};
 use crate::lake::Lake;
 use crate::snapshot::build::{self, FileChange};
-use crate::truncated::{self, Rewrite};
+use crate::without::{self, Rewrite};
 
 /// A decided change: one snapshot, and what else goes into the same commit.
 #[derive(Debug, Clone)]
@@ -98,7 +98,7 @@ pub(super) async fn body<S: TagState>(
     let mut files = change.files.clone();
     files
         .add
-        .extend(truncated::write(lake, &under, &change.rewrites).await?);
+        .extend(without::write(lake, &under, &change.rewrites).await?);
     let expired = match (&change.leaving, &change.state) {
         (Leaving::Expired, Some(carried)) => expire::expired(base, carried, &state, at)?,
         (Leaving::Expired, None) | (Leaving::Abandoned(_), _) => Vec::new(),

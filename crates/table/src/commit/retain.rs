@@ -18,6 +18,7 @@ use super::replace::{delete_index, note};
 use super::tag_state::{Note, SnapshotAt};
 use crate::lake::Lake;
 use crate::partition::{ends_at, is_of_time};
+use crate::rows::Deleted;
 use crate::rows::old::{self, Counted};
 use crate::snapshot::build::FileChange;
 use crate::snapshot::deletes::{Data, place};
@@ -124,7 +125,7 @@ pub struct Retain<'a> {
     /// For the ledger: which rows are too old.
     pub older_than: String,
     /// What files held on an earlier base.
-    known: HashMap<old::File, Arc<Counted>>,
+    known: HashMap<Deleted, Arc<Counted>>,
     removed: Old,
 }
 

@@ -110,7 +110,7 @@ impl Lookup {
 }
 
 /// A filter that lets all rows of these offsets through, and few others.
-pub(crate) fn within(offsets: &Offsets, partition: &str, offset: &str) -> Predicate {
+pub fn within(offsets: &Offsets, partition: &str, offset: &str) -> Predicate {
     let inside = |span: OffsetRange| {
         let from = Reference::new(offset).greater_than_or_equal_to(Datum::long(span.start));
         from.and(Reference::new(offset).less_than(Datum::long(span.end)))

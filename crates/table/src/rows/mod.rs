@@ -18,8 +18,8 @@ use iceberg::table::Table;
 use tabletopic_catalog::LoadedTable;
 use tabletopic_offsets::OffsetRange;
 
-pub(crate) use lookup::within;
-pub use lookup::{Lookup, Offsets};
+pub use lookup::{Lookup, Offsets, within};
+pub use old::Deleted;
 
 use crate::commit::CommitError;
 use crate::lake::Lake;

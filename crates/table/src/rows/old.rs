@@ -18,13 +18,13 @@ use crate::lake::Lake;
 
 /// A data file with the delete files that apply to it: together they never change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct File {
+pub struct Deleted {
     path: String,
     deletes: BTreeSet<String>,
 }
 
-impl File {
-    fn of(task: &FileScanTask) -> Self {
+impl Deleted {
+    pub(crate) fn of(task: &FileScanTask) -> Self {
         let deletes = task.deletes.iter().map(|delete| delete.file_path.clone());
         Self {
             path: task.data_file_path.clone(),
@@ -61,7 +61,7 @@ pub async fn count(
     table: &LoadedTable,
     files: &BTreeSet<String>,
     claims: &Claims,
-    known: &mut HashMap<File, Arc<Counted>>,
+    known: &mut HashMap<Deleted, Arc<Counted>>,
 ) -> Result<Vec<Retired>, CommitError> {
     let metadata = &table.metadata;
     let mut columns = vec!["_kafka_partition", "_kafka_offset"];
@@ -76,7 +76,7 @@ pub async fn count(
         if !files.contains(&task.data_file_path) {
             continue;
         }
-        let file = File::of(&task);
+        let file = Deleted::of(&task);
         let counted = match known.get(&file) {
             Some(counted) => counted.clone(),
             None => {

@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roaring::RoaringTreemap;
-use tabletopic_offsets::{JobId, Kind, Offset, OffsetRange, RangeSet, TableState, TopicPartition};
+use tabletopic_offsets::{Answers, JobId, Kind, Offset, OffsetRange, RangeSet, TableState, TopicPartition};
 use tabletopic_source::{Broker, LogOffsets, Source, SourceError};
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::follower::ledger::Ledger;
 
-use super::ledger::{Answers, each};
+use super::ledger::each;
 use super::letters::Addressed;
 use super::offsets::{Line, Lines, cardinality};
 use super::retired::Retired;

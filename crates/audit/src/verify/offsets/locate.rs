@@ -1,13 +1,13 @@
 //! Where rows are missing: the ranges of the ledger that have fewer rows than it counts.
 
 use roaring::RoaringTreemap;
-use tabletopic_offsets::{Kind, OffsetRange, RangeSet};
+use tabletopic_offsets::{Answers, Kind, OffsetRange, RangeSet};
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::follower::ledger::Ledger;
 
 use super::lines::{Line, Lines};
 use crate::verify::Since;
-use crate::verify::ledger::{Answers, each};
+use crate::verify::ledger::each;
 use crate::verify::letters::Addressed;
 use crate::verify::verdict::{Finding, Findings};
 
@@ -31,7 +31,8 @@ pub async fn locate(
     each(ledger, above, up_to, |entry| {
         let number = entry.snapshot.sequence_number;
         for range in entry.ranges.iter().filter(|_| entry.kind == Kind::Append) {
-            let whole = answers.claim(entry.kind, number, range) == Some(range.range);
+            let whole = answers.claim(entry.kind, number, range) == Some(range.range)
+                && !answers.is_repaired(number, range);
             let inside = range.range.intersection(lines.window) == Some(range.range);
             let line = lines.told_apart(rows_tell_topics).find(|line| {
                 line.job == range.job && line.tp.partition == range.partition && line.topic_id == range.topic_id

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 
 use iceberg::spec::SnapshotRef;
 use tabletopic_catalog::LoadedTable;
-use tabletopic_offsets::{Counts, TableState};
+use tabletopic_offsets::{Answers, Counts, TableState};
 use tabletopic_table::commit::{Base, CommitError, Tagged};
 use tabletopic_table::follower::ledger::Ledger;
 use tabletopic_table::follower::letters::Letters;
 
 use super::error::VerifyError;
 use super::files::{self, Inventory};
-use super::ledger::{Answers, Walk, each};
+use super::ledger::{Walk, each};
 use super::letters::{self, Addressed};
 use super::retired::Retired;
 use super::verdict::{Check, Finding, Findings, HALTED, Name};

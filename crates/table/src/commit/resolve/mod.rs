@@ -3,9 +3,13 @@
 
 mod abandoned;
 mod adopt_topic;
+mod counted;
 mod declare_lost;
+mod of_offsets;
 mod prefix;
 mod promote;
+mod repair;
+mod replayed;
 mod restore_tag;
 mod rewind;
 mod rollback;
@@ -19,6 +23,7 @@ use tabletopic_offsets::{Held, JobId, SnapshotRef, TableState};
 pub use adopt_topic::AdoptTopic;
 pub use declare_lost::{DeclareGaps, DeclareMissing};
 pub use promote::{Marks, Promote};
+pub use repair::{Repair, Swap, refuse_unread};
 pub use restore_tag::{restore_tag, tag_stood_at};
 pub use rewind::Rewind;
 pub use rollback::Rollback;

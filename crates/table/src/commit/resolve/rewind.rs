@@ -78,8 +78,8 @@ pub(super) fn rewound(
         return Err(never_anchored(base));
     };
     if has_letters_of_before(base, since, &older) {
-        let detail = "a replay was promoted after that snapshot, and took the place of the dead letters of then, which can't be \
-                      put back. Replay the topic by the mapping of then, and promote that";
+        let detail = "a replay was promoted after that snapshot, or offsets were repaired, and took the place of dead letters of \
+                      then, which can't be put back. Replay the topic by the mapping of then, and promote that";
         return Err(Halt::Resolve {
             table: base.table.ident.clone(),
             detail: detail.to_owned(),
@@ -112,21 +112,31 @@ async fn is_standing(lake: &Lake, base: &Base<TableState>) -> Result<bool, Commi
     }
 }
 
-/// Whether a promote after `since` took dead letters away that `older` counts, or put others in the place of what it counts.
+/// Whether a promote after `since` took dead letters away that `older` counts, or put others in the place of what it counts; or a
+/// repair did.
 fn has_letters_of_before(base: &Base<TableState>, since: Option<SnapshotRef>, older: &TableState) -> bool {
     let letters = |state: &TableState| {
         let partitions = state.jobs.values().flat_map(|job| job.partitions.values());
         partitions.map(|state| state.counts.dead_letters).sum::<u64>() > 0
     };
     let since = since.map_or(0, |since| since.sequence_number);
-    let mut promoted = base
+    let now = base.state().is_some_and(&letters);
+    let later = base
         .metadata()
         .snapshots()
-        .filter(|snapshot| snapshot.sequence_number() > since)
-        .filter_map(|snapshot| {
-            <TableState as TagState>::decode(&snapshot.summary().additional_properties).ok()
-        })
-        .filter(|state| state.kind == Kind::Promote);
-    let now = base.state().is_some_and(&letters);
-    promoted.any(|state| now || letters(&state) || letters(older))
+        .filter(|snapshot| snapshot.sequence_number() > since);
+    let mut later = later.filter_map(|snapshot| {
+        let state = <TableState as TagState>::decode(&snapshot.summary().additional_properties);
+        Some((snapshot_ref(snapshot), state.ok()?))
+    });
+    later.any(|(at, state)| match state.kind {
+        Kind::Promote => now || letters(&state) || letters(older),
+        // What it takes and puts waits at least until the snapshot is there.
+        Kind::Repair => {
+            let outbox = &state.outbox;
+            outbox.removals.iter().any(|removal| removal.snapshot == at)
+                || outbox.dead_letters.iter().any(|file| file.snapshot == at)
+        }
+        _ => false,
+    })
 }

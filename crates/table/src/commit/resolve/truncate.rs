@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use iceberg::spec::Operation;
 use tabletopic_offsets::{
-    Counts, Cut, Follower, Generation, JobId, Kind, Offset, RangeSet, TableState, TopicPartition,
+    Counts, Cut, Generation, JobId, Kind, Offset, OffsetRange, TableState, TopicPartition,
 };
 
+use super::of_offsets::{counted_letters, others_have};
 use crate::commit::append::never_anchored;
 use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt};
-use crate::follower::{FollowerState, ident, letters};
 use crate::lake::Lake;
-use crate::rows::Held;
+use crate::rows::{Held, Offsets};
 use crate::snapshot::build::FileChange;
 use crate::snapshot::live::FileId;
-use crate::truncated::{self, Cuts, Found};
+use crate::without::{self, Found, Known};
 
 /// Where a log parts from what the table read of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,21 +58,22 @@ impl Plan<TableState> for Truncate<'_> {
         else {
             return Ok(None);
         };
-        let cuts: Cuts = self
-            .cuts
-            .iter()
-            .map(|(partition, cut)| (*partition, cut.offset))
-            .collect();
-        for (partition, cut) in &cuts {
-            if others_reach(state, &self.job, *partition, *cut) {
+        let mut gone = Offsets::new();
+        for (partition, cut) in &self.cuts {
+            let above = OffsetRange::new(cut.offset, Offset::MAX);
+            if others_have(state, &self.job, *partition, above) {
                 let topic_partition = job.topic_partition(*partition);
-                return Err(refused(ambiguous(&topic_partition, *cut)).into());
+                return Err(refused(ambiguous(&topic_partition, cut.offset)).into());
             }
+            gone.insert(*partition, [above].into_iter().collect());
         }
         let mut next = state.next(Kind::Replace);
-        let letters = self.letters(base, &mut next, &cuts).await?;
+        let letters = counted_letters(self.lake, base, &mut next, &self.job, &gone).await?;
         let found = match base.head() {
-            Some(head) => truncated::find(self.lake, &base.table, head.snapshot_id(), &cuts).await?,
+            Some(head) => {
+                let mut known = Known::new();
+                without::find(self.lake, &base.table, head.snapshot_id(), &gone, &mut known).await?
+            }
             None => Found::default(),
         };
         let cuts: Vec<Cut> = self
@@ -93,42 +94,7 @@ impl Plan<TableState> for Truncate<'_> {
             reason: self.reason.clone(),
             abandons_since: None,
         };
-        Ok(Some(without(found, next, note)))
-    }
-}
-
-impl Truncate<'_> {
-    /// Dead letters at or above the cuts, with what the dead-letter table has drained acknowledged in `next`.
-    async fn letters(
-        &self,
-        base: &Base<TableState>,
-        next: &mut TableState,
-        cuts: &Cuts,
-    ) -> Result<BTreeMap<i32, u64>, CommitError> {
-        let table = ident(&base.table.ident, Follower::DeadLetters);
-        let follower = Base::<FollowerState>::read(self.lake.catalog.load(&table).await?)?;
-        // One that is ahead drained a newer state than `base`, which the catalog will refuse.
-        let newest = base
-            .tagged
-            .as_ref()
-            .map(|tagged| tagged.snapshot.sequence_number());
-        let drained = |state: &&FollowerState| Some(state.drained.snapshot.sequence_number) <= newest;
-        if let Some(state) = follower.state().filter(drained) {
-            next.outbox
-                .acknowledge(Follower::DeadLetters, state.drained.clone())
-                .map_err(|error| Halt::Resolve {
-                    table: base.table.ident.clone(),
-                    detail: format!("its dead letters can't be counted: {error}"),
-                })?;
-        }
-        let log = letters::Log {
-            job: &self.job,
-            topic_id: next
-                .job(&self.job)
-                .and_then(|job| job.identity.topic_id.as_deref()),
-            cuts,
-        };
-        letters::count(self.lake, &follower, &next.outbox, log).await
+        Ok(Some(replaced(found, next, note)))
     }
 }
 
@@ -140,7 +106,7 @@ fn removed(rows: Option<&Held>, letters: Option<&u64>) -> Counts {
     }
 }
 
-fn without(found: Found, state: TableState, note: Note) -> Change<TableState> {
+fn replaced(found: Found, state: TableState, note: Note) -> Change<TableState> {
     let mut change = Change::empty(state, note);
     let mixed = found.mixed.iter().map(|rewrite| rewrite.path().to_owned());
     change.files = FileChange {
@@ -154,18 +120,6 @@ fn without(found: Found, state: TableState, note: Note) -> Change<TableState> {
     };
     change.rewrites = found.mixed;
     change
-}
-
-/// Whether rows of the same partition number at or above the cut may be another topic's: of another job, or of a topic
-/// before this one was adopted. Rows do not tell.
-fn others_reach(state: &TableState, job: &JobId, partition: i32, cut: Offset) -> bool {
-    let reaches = |set: &RangeSet| set.ranges().last().is_some_and(|last| last.end > cut);
-    state.jobs.iter().any(|(id, other)| {
-        other.partitions.get(&partition).is_some_and(|known| {
-            let earlier = known.past.iter().any(|past| reaches(&past.claimed));
-            earlier || (id != job && reaches(&known.progress.offsets()))
-        })
-    })
 }
 
 fn ambiguous(topic_partition: &TopicPartition, cut: Offset) -> String {

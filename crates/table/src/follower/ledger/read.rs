@@ -142,6 +142,33 @@ impl<'a> Ledger<'a> {
         Ok(entries)
     }
 
+    /// The entries that count anything of one topic partition's offsets, with these of their ranges.
+    ///
+    /// # Errors
+    /// Those of reading the ledger.
+    pub async fn of_offsets(
+        &self,
+        job: &JobId,
+        partition: i32,
+        offsets: OffsetRange,
+    ) -> Result<Vec<Recorded>, CommitError> {
+        let rows = Reference::new("job")
+            .equal_to(Datum::string(job.as_str()))
+            .and(Reference::new("partition").equal_to(Datum::int(partition)))
+            .and(Reference::new("start_offset").less_than(Datum::long(offsets.end)))
+            .and(Reference::new("end_offset").greater_than(Datum::long(offsets.start)));
+        let mut entries = self.scan(rows).await?;
+        let wanted = |range: &LedgerRange| {
+            range.job == *job && range.partition == partition && range.range.intersection(offsets).is_some()
+        };
+        for entry in self.waiting().filter(|entry| entry.ranges.iter().any(wanted)) {
+            let mut entry = Recorded::from(entry);
+            entry.ranges.retain(wanted);
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
     /// Whether there is a ledger: without one, all that is known is what waits for it.
     pub fn is_there(&self) -> bool {
         self.table.is_some()

@@ -1,28 +1,27 @@
-//! Counts dead letters of logs that were cut: in the dead-letter table, and on the way there.
+//! Counts dead letters of some offsets: in the dead-letter table, and on the way there.
 
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
-use tabletopic_offsets::{JobId, Outbox, PendingRemoval};
+use tabletopic_offsets::{JobId, Outbox, PendingRemoval, RangeSet};
 
 use crate::commit::{Base, CommitError};
 use crate::follower::state::FollowerState;
 use crate::follower::{entry, removal};
 use crate::lake::Lake;
-use crate::rows::iceberg_table;
-use crate::truncated::{Cuts, at_or_above};
+use crate::rows::{Offsets, iceberg_table, within};
 
 /// Whose letters are counted.
 #[derive(Debug, Clone, Copy)]
 pub struct Log<'a> {
     pub job: &'a JobId,
     pub topic_id: Option<&'a str>,
-    pub cuts: &'a Cuts,
+    pub offsets: &'a Offsets,
 }
 
-/// Letters at or above the cuts, by topic partition number: those that the table holds, but for those that wait for
+/// Letters of the offsets, by topic partition number: those that the table holds, but for those that wait for
 /// their removal, and those that wait in the outbox. What the table has drained must be acknowledged there.
 ///
 /// # Errors
@@ -34,13 +33,12 @@ pub async fn count(
     log: Log<'_>,
 ) -> Result<BTreeMap<i32, u64>, CommitError> {
     let mut counted = BTreeMap::new();
-    let filter = at_or_above(log.cuts, "partition", "offset");
-    if let (Some(head), Some(filter)) = (letters.head(), filter) {
+    if let Some(head) = letters.head() {
         let scan = iceberg_table(lake, &letters.table)?
             .scan()
             .snapshot_id(head.snapshot_id())
             .select(["job", "topic_id", "partition", "offset"])
-            .with_filter(filter)
+            .with_filter(within(log.offsets, "partition", "offset"))
             .build()?;
         let mut batches = scan.to_arrow().await?;
         while let Some(batch) = batches.try_next().await? {
@@ -48,11 +46,15 @@ pub async fn count(
         }
     }
     for pending in &outbox.dead_letters {
-        let above = pending.ranges.iter().any(|of| {
-            let cut = log.cuts.get(&of.partition);
-            of.job == *log.job && cut.is_some_and(|cut| of.range.end > *cut)
+        let concerned = pending.ranges.iter().any(|of| {
+            let offsets = log.offsets.get(&of.partition);
+            let has = |offsets: &RangeSet| {
+                let ranges = offsets.ranges().iter();
+                ranges.clone().any(|range| range.intersection(of.range).is_some())
+            };
+            of.job == *log.job && offsets.is_some_and(has)
         });
-        if above {
+        if concerned {
             let file = entry::read(&pending.entry, letters.metadata().current_schema())?;
             let batch = removal::read(lake, letters, file.file_path()).await?;
             add(&batch, log, &[], &mut counted)?;
@@ -85,7 +87,8 @@ fn add(
                 && removal.offsets.contains(offset)
         });
         let of_log = jobs.value(row) == log.job.as_str() && topic_id == log.topic_id;
-        if of_log && !goes_already && log.cuts.get(&partition).is_some_and(|cut| offset >= *cut) {
+        let wanted = log.offsets.get(&partition);
+        if of_log && !goes_already && wanted.is_some_and(|offsets| offsets.contains(offset)) {
             *counted.entry(partition).or_default() += 1;
         }
     }

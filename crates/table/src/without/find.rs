@@ -1,22 +1,22 @@
 //! Finds the files: by the bounds of Kafka's columns, and by reading these two columns of what is left.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
 use iceberg::scan::FileScanTask;
 use tabletopic_catalog::LoadedTable;
 
-use super::{Cuts, Rewrite, at_or_above};
+use super::Rewrite;
 use crate::commit::CommitError;
 use crate::lake::Lake;
-use crate::rows::{self, Held};
+use crate::rows::{self, Deleted, Held, Offsets, within};
 use crate::snapshot::live;
 
 pub(super) const PARTITION: &str = "_kafka_partition";
 pub(super) const OFFSET: &str = "_kafka_offset";
 
-/// What a snapshot holds of logs that were cut.
+/// What a snapshot holds of the offsets.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
     /// The rows that go, by topic partition number.
@@ -27,7 +27,11 @@ pub struct Found {
     pub mixed: Vec<Rewrite>,
 }
 
-/// Looks through the files of a snapshot. Rows that a delete file took are not there.
+/// What files hold of the offsets that are looked for: rows by topic partition number, and whether there are others.
+pub type Known = HashMap<Deleted, (BTreeMap<i32, Held>, bool)>;
+
+/// Looks through the files of a snapshot. Rows that a delete file took are not there. Files that are in `known` are not read
+/// again.
 ///
 /// # Errors
 /// Those of reading manifests and files; a table without Kafka's columns.
@@ -35,17 +39,18 @@ pub async fn find(
     lake: &Lake,
     table: &LoadedTable,
     snapshot_id: i64,
-    cuts: &Cuts,
+    offsets: &Offsets,
+    known: &mut Known,
 ) -> Result<Found, CommitError> {
     let mut found = Found::default();
-    let Some(filter) = at_or_above(cuts, PARTITION, OFFSET) else {
+    if offsets.is_empty() {
         return Ok(found);
-    };
+    }
     let scan = rows::iceberg_table(lake, table)?
         .scan()
         .snapshot_id(snapshot_id)
         .select([PARTITION, OFFSET])
-        .with_filter(filter)
+        .with_filter(within(offsets, PARTITION, OFFSET))
         .build()?;
     let mut tasks: Vec<FileScanTask> = scan.plan_files().await?.try_collect().await?;
     // They come in the order in which manifests were read.
@@ -57,7 +62,15 @@ pub async fn find(
             predicate: None,
             ..task
         };
-        let (gone, others) = count(lake, all.clone(), cuts).await?;
+        let file = Deleted::of(&all);
+        let (gone, others) = match known.get(&file) {
+            Some(known) => known.clone(),
+            None => {
+                let counted = count(lake, all.clone(), offsets).await?;
+                known.insert(file, counted.clone());
+                counted
+            }
+        };
         if gone.is_empty() {
             continue;
         }
@@ -70,15 +83,28 @@ pub async fn find(
             found.whole.insert(all.data_file_path);
         }
     }
-    found.mixed = with_specs(lake, table, snapshot_id, mixed, cuts).await?;
+    found.mixed = with_specs(lake, table, snapshot_id, mixed, offsets).await?;
     Ok(found)
+}
+
+/// All files of a snapshot, to be written again as they are.
+///
+/// # Errors
+/// Those of reading manifests.
+pub async fn all(lake: &Lake, table: &LoadedTable, snapshot_id: i64) -> Result<Vec<Rewrite>, CommitError> {
+    let scan = rows::iceberg_table(lake, table)?
+        .scan()
+        .snapshot_id(snapshot_id)
+        .build()?;
+    let tasks: Vec<FileScanTask> = scan.plan_files().await?.try_collect().await?;
+    with_specs(lake, table, snapshot_id, tasks, &Offsets::new()).await
 }
 
 /// The rows of a file that go, and whether it has others.
 async fn count(
     lake: &Lake,
     task: FileScanTask,
-    cuts: &Cuts,
+    offsets: &Offsets,
 ) -> Result<(BTreeMap<i32, Held>, bool), CommitError> {
     let mut gone = BTreeMap::<i32, Held>::new();
     let (mut seen, mut counted) = (0, 0);
@@ -87,7 +113,7 @@ async fn count(
     while let Some(batch) = batches.try_next().await? {
         seen += batch.num_rows();
         rows::visit_batch(&path, &batch, &mut |partition, offset| {
-            if cuts.get(&partition).is_some_and(|cut| offset >= *cut) {
+            if offsets.get(&partition).is_some_and(|of| of.contains(offset)) {
                 gone.entry(partition).or_default().add(offset);
                 counted += 1;
             }
@@ -102,14 +128,14 @@ async fn with_specs(
     table: &LoadedTable,
     snapshot_id: i64,
     tasks: Vec<FileScanTask>,
-    cuts: &Cuts,
+    offsets: &Offsets,
 ) -> Result<Vec<Rewrite>, CommitError> {
     let mut waiting: BTreeMap<String, FileScanTask> = tasks
         .into_iter()
         .map(|task| (task.data_file_path.clone(), task))
         .collect();
     let mut rewrites = Vec::new();
-    let cuts = Arc::new(cuts.clone());
+    let gone = Arc::new(offsets.clone());
     let snapshot = table.metadata.snapshot_by_id(snapshot_id);
     for manifest in match snapshot {
         Some(snapshot) if !waiting.is_empty() => live::manifests(lake, &table.metadata, snapshot).await?,
@@ -121,7 +147,7 @@ async fn with_specs(
                     task,
                     file: file.file,
                     spec_id: file.spec_id,
-                    cuts: cuts.clone(),
+                    gone: gone.clone(),
                 });
             }
         }

@@ -1,4 +1,4 @@
-//! Writes files again without the rows of logs that were cut.
+//! Writes files again without the rows of some offsets.
 
 use std::sync::Arc;
 
@@ -11,14 +11,13 @@ use futures::TryStreamExt;
 use iceberg::scan::FileScanTask;
 use iceberg::spec::{DataFile, DataFileFormat, TableMetadata};
 
-use super::Cuts;
 use super::find::{OFFSET, PARTITION};
 use crate::commit::CommitError;
 use crate::file::{Encodings, FileError, FileNames, FileSchema, FileSettings, FileWriter};
 use crate::lake::Lake;
-use crate::rows;
+use crate::rows::{self, Deleted, Offsets};
 
-/// A live file some of whose rows go.
+/// A live file that is written again, without the rows that go.
 #[derive(Debug, Clone)]
 pub struct Rewrite {
     /// Reads the file, without the rows that delete files took.
@@ -26,13 +25,23 @@ pub struct Rewrite {
     pub(super) file: DataFile,
     /// What it was written under.
     pub(super) spec_id: i32,
-    pub(super) cuts: Arc<Cuts>,
+    pub(super) gone: Arc<Offsets>,
 }
 
 impl Rewrite {
     /// Where the file is that goes.
     pub fn path(&self) -> &str {
         self.file.file_path()
+    }
+
+    /// It with the deletes that apply to it: what is written of it stays the same as long as these do.
+    pub(crate) fn as_deleted(&self) -> Deleted {
+        Deleted::of(&self.task)
+    }
+
+    /// Of another table, whose columns have the ids of this one's: what is written goes into the partition spec `spec_id`.
+    pub(crate) fn under(self, spec_id: i32) -> Self {
+        Self { spec_id, ..self }
     }
 }
 
@@ -51,7 +60,7 @@ pub async fn write(
     for rewrite in rewrites {
         let failed = |problem: &dyn std::fmt::Display| {
             CommitError::Encode(format!(
-                "{} holds rows on both sides of the cut, and cannot be written again: {problem}",
+                "{} cannot be written again without some of its rows: {problem}",
                 rewrite.path()
             ))
         };
@@ -84,7 +93,7 @@ pub async fn write(
             },
         )?;
         while let Some(batch) = batches.try_next().await? {
-            let kept = kept(&batch, &rewrite.cuts, output.schema.arrow()).map_err(|error| failed(&error))?;
+            let kept = kept(&batch, &rewrite.gone, output.schema.arrow()).map_err(|error| failed(&error))?;
             output.write(&kept).await.map_err(|error| error.or(failed))?;
         }
         output.close().await.map_err(|error| error.or(failed))?;
@@ -94,7 +103,7 @@ pub async fn write(
 }
 
 /// The rows that stay, in the layout of the files to be.
-fn kept(batch: &RecordBatch, cuts: &Cuts, schema: &ArrowSchemaRef) -> Result<RecordBatch, ArrowError> {
+fn kept(batch: &RecordBatch, gone: &Offsets, schema: &ArrowSchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = schema
         .fields()
         .iter()
@@ -104,6 +113,9 @@ fn kept(batch: &RecordBatch, cuts: &Cuts, schema: &ArrowSchemaRef) -> Result<Rec
             cast(column, field.data_type())
         });
     let batch = RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)?;
+    if gone.is_empty() {
+        return Ok(batch);
+    }
     let column = |name: &str| {
         let column = batch.column_by_name(name);
         let column = column.ok_or_else(|| ArrowError::SchemaError(format!("it has no column `{name}`")))?;
@@ -117,7 +129,7 @@ fn kept(batch: &RecordBatch, cuts: &Cuts, schema: &ArrowSchemaRef) -> Result<Rec
         .zip(offsets.as_primitive::<Int64Type>());
     let stays = places.map(|place| match place {
         (Some(partition), Some(offset)) => i32::try_from(partition).map_or(true, |partition| {
-            cuts.get(&partition).is_none_or(|cut| offset < *cut)
+            gone.get(&partition).is_none_or(|gone| !gone.contains(offset))
         }),
         // Somebody else's row.
         _ => true,

@@ -1,6 +1,6 @@
 //! Which ranges of the ledger count: what answers to halts abandoned or took back is left out.
 
-use tabletopic_offsets::{Kind, LedgerRange, Offset, OffsetRange, Recorded};
+use crate::{Kind, LedgerRange, Offset, OffsetRange, Recorded};
 
 /// What is to be known before the ranges are read: which of them count.
 #[derive(Debug, Default)]
@@ -8,6 +8,8 @@ pub struct Answers {
     /// From the snapshot that was gone on from, to the answer itself; and whether it was a rewind.
     abandoned: Vec<(i64, i64, bool)>,
     cuts: Vec<(i64, LedgerRange)>,
+    /// What was read again, and since when.
+    repaired: Vec<(i64, LedgerRange)>,
     /// Answers after which the ledger's counts need not be the state's any more.
     pub recounted: bool,
     pub redriven: bool,
@@ -27,7 +29,7 @@ impl Answers {
                 continue;
             }
             let takes_back = match entry.kind {
-                Kind::Rewind | Kind::Replace => true,
+                Kind::Rewind | Kind::Replace | Kind::Withdraw | Kind::Repair => true,
                 // Without it, offsets that nobody could read any more.
                 Kind::DeclareLost => entry.abandons_since.is_some(),
                 Kind::Anchor
@@ -60,12 +62,16 @@ impl Answers {
                         .extend(entry.ranges.iter().map(|range| (number, range.clone())));
                 }
                 Kind::Redrive => answers.redriven = true,
+                Kind::Repair => answers
+                    .repaired
+                    .extend(entry.ranges.iter().map(|range| (number, range.clone()))),
                 Kind::Anchor
                 | Kind::Append
                 | Kind::Schema
                 | Kind::Maintenance
                 | Kind::Retention
-                | Kind::Promote => {}
+                | Kind::Promote
+                | Kind::Withdraw => {}
             }
         }
         let mut cuts = std::mem::take(&mut answers.cuts);
@@ -75,7 +81,13 @@ impl Answers {
     }
 
     /// The kinds that it is made of.
-    pub const KINDS: [Kind; 4] = [Kind::Rewind, Kind::DeclareLost, Kind::Replace, Kind::Redrive];
+    pub const KINDS: [Kind; 5] = [
+        Kind::Rewind,
+        Kind::DeclareLost,
+        Kind::Replace,
+        Kind::Redrive,
+        Kind::Repair,
+    ];
 
     pub fn is_abandoned(&self, number: i64) -> bool {
         self.abandoned
@@ -91,14 +103,41 @@ impl Answers {
 
     /// The lowest offset at which the log of a range was cut after it.
     fn cut(&self, number: i64, range: &LedgerRange) -> Option<Offset> {
-        let later = self.cuts.iter().filter(|(at, cut)| {
-            *at > number
-                && cut.job == range.job
-                && cut.topic == range.topic
-                && cut.topic_id == range.topic_id
-                && cut.partition == range.partition
-        });
+        let later = self
+            .cuts
+            .iter()
+            .filter(|(at, cut)| *at > number && same_log(cut, range));
         later.map(|(_, cut)| cut.range.start).min()
+    }
+
+    /// Whether some of a range has been read again since: what it counts is not what is there.
+    pub fn is_repaired(&self, number: i64, range: &LedgerRange) -> bool {
+        self.repaired.iter().any(|(at, repaired)| {
+            *at > number
+                && !self.is_abandoned(*at)
+                && same_log(repaired, range)
+                && repaired.range.intersection(range.range).is_some()
+        })
+    }
+
+    /// What is left of the offsets of a range that counts something, of a snapshot of this kind; `None` if nothing is.
+    pub fn left(&self, kind: Kind, number: i64, range: &LedgerRange) -> Option<OffsetRange> {
+        let counts = match kind {
+            Kind::Append | Kind::DeclareLost | Kind::Redrive | Kind::Withdraw | Kind::Repair => true,
+            Kind::Anchor
+            | Kind::Replace
+            | Kind::Schema
+            | Kind::Maintenance
+            | Kind::Rewind
+            | Kind::Retention
+            | Kind::Promote => false,
+        };
+        if !counts || self.is_abandoned(number) {
+            return None;
+        }
+        let cut = self.cut(number, range).unwrap_or(Offset::MAX);
+        let left = OffsetRange::new(range.range.start, range.range.end.min(cut));
+        (!left.is_empty()).then_some(left)
     }
 
     /// What a range of offsets claims that counts, of a snapshot of this kind; `None` if it claims nothing any more.
@@ -120,4 +159,11 @@ impl Answers {
         let claim = OffsetRange::new(start, end.min(cut));
         (claim.start < claim.end || (kind == Kind::Anchor && claim.start == claim.end)).then_some(claim)
     }
+}
+
+fn same_log(one: &LedgerRange, other: &LedgerRange) -> bool {
+    one.job == other.job
+        && one.topic == other.topic
+        && one.topic_id == other.topic_id
+        && one.partition == other.partition
 }

@@ -2,19 +2,17 @@
 //! a declare-lost abandoned, and what a replace took back, is left out, as in `sql/audit_gaps.sql` and
 //! `sql/audit_counts.sql`.
 
-mod answers;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use tabletopic_offsets::{
-    Counts, JobId, Kind, LedgerRange, Offset, OffsetRange, RangeSet, Recorded, TableState, TopicPartition,
+    Answers, Counts, JobId, Kind, LedgerRange, Offset, OffsetRange, RangeSet, Recorded, TableState,
+    TopicPartition,
 };
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::follower::ledger::Ledger;
 
 use super::retired::Retired;
 use super::verdict::{Finding, Findings};
-pub use answers::Answers;
 
 /// Sequence numbers that are read at once. Each has at most a row for each topic partition.
 const WINDOW: i64 = 10_000;
@@ -85,7 +83,7 @@ impl<'a> Walk<'a> {
 
     fn add_range(&mut self, kind: Kind, number: i64, range: &LedgerRange) {
         self.count(kind, number, range);
-        let of_records = matches!(kind, Kind::Append | Kind::DeclareLost);
+        let of_records = matches!(kind, Kind::Append | Kind::DeclareLost | Kind::Repair);
         if of_records && range.counts.offsets() > range.range.len() {
             let says = format!(
                 "the ledger's range {} of {}/{} counts {} records, more than it has offsets (sequence number {number})",
@@ -144,7 +142,7 @@ impl<'a> Walk<'a> {
         } = range.counts;
         let (abandoned, rewound) = (self.answers.is_abandoned(number), self.answers.is_rewound(number));
         let sign = match kind {
-            Kind::Replace => -1,
+            Kind::Replace | Kind::Withdraw => -1,
             // What retention removed stays counted.
             Kind::Retention => 0,
             _ => 1,

@@ -1,0 +1,409 @@
+//! Some offsets were read again, by a replay of just these: their rows in the table go, and those of the replay come, in one
+//! commit, while the service goes on above.
+//!
+//! Files that hold other rows as well are written again without these, and the replay's rows are written into files of the
+//! table's own: so nothing leads to the replay afterwards, which is removed like any other. What was written for one base is
+//! used for the next, as long as the file and its deletes are the same: the service may commit every second.
+
+use std::collections::{BTreeMap, HashMap};
+
+use async_trait::async_trait;
+use iceberg::TableIdent;
+use iceberg::spec::{DataFile, Operation, TableMetadata};
+use tabletopic_clock::Millis;
+use tabletopic_offsets::{
+    Counts, JobId, JobState, Kind, OffsetRange, PendingFile, PendingRange, RangeSet, Repaired, TableState,
+    TopicPartition, replayed,
+};
+
+use super::counted::Counting;
+use super::of_offsets::{drained_letters, others_have};
+use super::replayed::{Replayed, fields};
+use crate::commit::append::never_anchored;
+use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt, TagState, Tagged};
+use crate::follower::{FollowerState, entry};
+use crate::lake::Lake;
+use crate::rows::{Deleted, Offsets};
+use crate::snapshot::build::FileChange;
+use crate::snapshot::live::FileId;
+use crate::without::{self, Found, Known, Rewrite};
+
+/// Files that no snapshot names may be taken for orphans one day; long before that they are written again.
+const OLD_MS: Millis = 60 * 60 * 1000;
+
+/// What a repair does to one topic partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swap {
+    pub topic_partition: TopicPartition,
+    pub range: OffsetRange,
+    /// What the table's counts have of the offsets.
+    pub before: Counts,
+    pub after: Counts,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Repair<'a> {
+    replayed: Replayed<'a>,
+    job: JobId,
+    /// By topic partition number.
+    ranges: BTreeMap<i32, OffsetRange>,
+    /// The operator's words, for the ledger.
+    reason: String,
+    counting: Counting,
+    known: Known,
+    written: Written,
+    /// Of the newest plan.
+    pub swaps: Vec<Swap>,
+}
+
+impl<'a> Repair<'a> {
+    /// `replay` holds `ranges` of the job's topic, by topic partition number, with its newest snapshot `looked_at`.
+    pub fn new(
+        lake: &'a Lake,
+        (replay, looked_at): (TableIdent, i64),
+        (job, ranges): (JobId, BTreeMap<i32, OffsetRange>),
+        reason: String,
+    ) -> Self {
+        Self {
+            replayed: Replayed {
+                lake,
+                table: replay,
+                looked_at,
+            },
+            job,
+            ranges,
+            reason,
+            counting: Counting::default(),
+            known: Known::new(),
+            written: Written::default(),
+            swaps: Vec::new(),
+        }
+    }
+}
+
+/// Whether the table has all of these offsets, and rows tell that they are this job's.
+///
+/// # Errors
+/// What is not so.
+pub fn refuse_unread(
+    base: &Base<TableState>,
+    job: &JobId,
+    ranges: &BTreeMap<i32, OffsetRange>,
+) -> Result<(), Halt> {
+    let refused = |detail: String| Halt::Resolve {
+        table: base.table.ident.clone(),
+        detail,
+    };
+    let Some(state) = base.state() else {
+        return Err(refused("it holds nothing yet".to_owned()));
+    };
+    let Some(known) = state.job(job) else {
+        return Err(refused(format!("job {job} has read nothing into it yet")));
+    };
+    for (partition, range) in ranges {
+        let name = known.topic_partition(*partition);
+        let progress = known
+            .partitions
+            .get(partition)
+            .map_or_else(RangeSet::new, |state| state.progress.offsets());
+        if !progress.covers(*range) {
+            let has = match progress.is_empty() {
+                true => "nothing of this partition".to_owned(),
+                false => progress.to_string(),
+            };
+            return Err(refused(format!(
+                "{name}: offsets {range} are not all in it; it has {has}"
+            )));
+        }
+        if others_have(state, job, *partition, *range) {
+            return Err(refused(format!(
+                "{name}: other topics fed this table with offsets of {range} of this partition number (another job, or the topic \
+                 before it was adopted), and its rows do not tell which topic they came from"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What a repair of one base swaps.
+struct Swapped {
+    state: TableState,
+    /// The replay, and its dead letters.
+    replay: Base<TableState>,
+    letters: Base<FollowerState>,
+    found: Found,
+}
+
+#[async_trait]
+impl Plan<TableState> for Repair<'_> {
+    async fn plan(
+        &mut self,
+        base: &Base<TableState>,
+        at: SnapshotAt,
+    ) -> Result<Option<Change<TableState>>, CommitError> {
+        let lake = self.replayed.lake;
+        let Swapped {
+            mut state,
+            replay,
+            letters,
+            found,
+        } = self.swapped(base, at).await?;
+        self.written.forget_old(at.timestamp_ms);
+        let beside = drained_letters(lake, base, &mut state).await?;
+        for rewrite in all_of(lake, &letters).await? {
+            for (_, file) in self.written.of(lake, beside.metadata(), rewrite).await? {
+                state.outbox.dead_letters.push(PendingFile {
+                    snapshot: at.snapshot_ref(),
+                    entry: entry::write(&file)?,
+                    ranges: self.pending(),
+                    time_ms: at.timestamp_ms,
+                });
+            }
+        }
+        let spec_id = self.spec_id(base, &replay)?;
+        let mixed = found.mixed.iter().map(|rewrite| rewrite.path().to_owned());
+        let mut files = FileChange {
+            remove: mixed.chain(found.whole).map(FileId::of_data).collect(),
+            ..FileChange::default()
+        };
+        let of_replay = all_of(lake, &replay).await?.into_iter();
+        for rewrite in found
+            .mixed
+            .into_iter()
+            .chain(of_replay.map(|rewrite| rewrite.under(spec_id)))
+        {
+            let written = self.written.of(lake, base.metadata(), rewrite).await?;
+            files.add.extend(written);
+        }
+        let note = Note {
+            actor: lake.actor.to_string(),
+            reason: self.reason.clone(),
+            abandons_since: None,
+        };
+        let mut change = Change::empty(state, note);
+        change.operation = match (files.remove.is_empty(), files.add.is_empty()) {
+            (true, _) => Operation::Append,
+            (false, true) => Operation::Delete,
+            (false, false) => Operation::Overwrite,
+        };
+        change.files = files;
+        Ok(Some(change))
+    }
+}
+
+impl Repair<'_> {
+    /// What it would do: the swaps, how many files go, and how many of these hold other rows as well and are written again.
+    /// Writes nothing.
+    ///
+    /// # Errors
+    /// It can't be done.
+    pub async fn look(
+        &mut self,
+        base: &Base<TableState>,
+        at: SnapshotAt,
+    ) -> Result<(Vec<Swap>, [usize; 2]), CommitError> {
+        let Swapped { found, .. } = self.swapped(base, at).await?;
+        let files = [found.whole.len() + found.mixed.len(), found.mixed.len()];
+        Ok((self.swaps.clone(), files))
+    }
+
+    async fn swapped(&mut self, base: &Base<TableState>, at: SnapshotAt) -> Result<Swapped, CommitError> {
+        let Some(tagged) = &base.tagged else {
+            return Err(never_anchored(base));
+        };
+        let lake = self.replayed.lake;
+        refuse_unread(base, &self.job, &self.ranges)?;
+        let loaded = lake.catalog.load(&self.replayed.table).await?;
+        let replay = self.replayed.unchanged(base, loaded).await?;
+        let Some(read) = &replay.tagged else {
+            return Err(never_anchored(&replay));
+        };
+        self.replayed.refuse_other_columns(base, &replay)?;
+        self.refuse_new_columns(base, &replay)?;
+        let reads = self.reads(base, tagged, read)?;
+        self.replayed.files(base, &replay, read).await?;
+        let (letters, _) = self.replayed.letters(base, &replay, read).await?;
+
+        let replayed = self.replayed.clone();
+        let refused = |why: String| replayed.refused(base, &why);
+        let wanted = (&self.job, &self.ranges);
+        let withdrawn = self.counting.of(lake, base, tagged, wanted, &refused).await?;
+        let repaired = reads.into_iter().map(|(partition, read)| Repaired {
+            job: self.job.clone(),
+            partition,
+            range: self.ranges[&partition],
+            withdrawn: withdrawn.get(&partition).copied().unwrap_or_default(),
+            read,
+        });
+        let repaired: Vec<Repaired> = repaired.collect();
+        let mut state = tagged.state.next(Kind::Repair);
+        drained_letters(lake, base, &mut state).await?;
+        state
+            .repair(&repaired, at.snapshot_ref(), at.timestamp_ms)
+            .map_err(|error| refused(error.to_string()))?;
+        self.swaps = swaps(&state, &self.job);
+        let gone = self.ranges.iter();
+        let gone: Offsets = gone
+            .map(|(partition, range)| (*partition, [*range].into_iter().collect()))
+            .collect();
+        let found = match base.head() {
+            Some(head) => {
+                without::find(lake, &base.table, head.snapshot_id(), &gone, &mut self.known).await?
+            }
+            None => Found::default(),
+        };
+        Ok(Swapped {
+            state,
+            replay,
+            letters,
+            found,
+        })
+    }
+
+    /// What the replay counts, by topic partition number: of these offsets, and no others.
+    fn reads(
+        &self,
+        base: &Base<TableState>,
+        tagged: &Tagged<TableState>,
+        read: &Tagged<TableState>,
+    ) -> Result<BTreeMap<i32, Counts>, CommitError> {
+        let refused = |why: &str| self.replayed.refused(base, why);
+        let same_topic = |state: &TableState| {
+            let known = tagged.state.job(&self.job)?;
+            let read = state.job(&self.job)?;
+            known.identity.agrees(&read.identity).then(|| read.clone())
+        };
+        let claims_nothing = |(id, job): (&JobId, &JobState)| {
+            let mut partitions = job.partitions.values();
+            *id == self.job || partitions.all(|state| state.progress.offsets().is_empty())
+        };
+        let Some(job) = same_topic(&read.state).filter(|_| read.state.jobs.iter().all(claims_nothing)) else {
+            return Err(refused("they are not of the topic that they are repaired by"));
+        };
+        let claims = replayed(&self.job, &job).map_err(|error| refused(&error.to_string()))?;
+        let claims: BTreeMap<i32, (OffsetRange, Counts)> = claims
+            .into_iter()
+            .filter(|claim| !claim.range.is_empty())
+            .map(|claim| (claim.partition, (claim.range, claim.counts)))
+            .collect();
+        let ranges: BTreeMap<i32, OffsetRange> = claims
+            .iter()
+            .map(|(number, (range, _))| (*number, *range))
+            .collect();
+        match ranges == self.ranges {
+            true => Ok(claims
+                .into_iter()
+                .map(|(number, (_, counts))| (number, counts))
+                .collect()),
+            false => Err(refused("they are of other offsets than those that are repaired")),
+        }
+    }
+
+    /// The service adds columns as records have them; a repair is no place to begin with one.
+    fn refuse_new_columns(
+        &self,
+        base: &Base<TableState>,
+        replay: &Base<TableState>,
+    ) -> Result<(), CommitError> {
+        let (table, columns) = (
+            base.metadata().current_schema(),
+            replay.metadata().current_schema(),
+        );
+        let new = columns
+            .field_id_to_fields()
+            .keys()
+            .find(|id| table.field_by_id(**id).is_none());
+        match new {
+            None => Ok(()),
+            Some(id) => {
+                let why = format!(
+                    "its records have a column `{}` that the table does not have. Leave it out by `columns.drop`, or replay                      the table whole and promote that",
+                    columns.name_by_field_id(*id).unwrap_or("?")
+                );
+                Err(self.replayed.refused(base, &why))
+            }
+        }
+    }
+
+    /// The table's partition spec that parts rows as the replay's does.
+    fn spec_id(&self, base: &Base<TableState>, replay: &Base<TableState>) -> Result<i32, CommitError> {
+        let wanted = fields(replay.metadata().default_partition_spec());
+        let metadata = base.metadata();
+        let specs = std::iter::once(metadata.default_partition_spec()).chain(metadata.partition_specs_iter());
+        let same = specs.into_iter().find(|spec| fields(spec) == wanted);
+        same.map(|spec| spec.spec_id()).ok_or_else(|| {
+            let why =
+                "the table is not partitioned by `partition_by` yet: run the service once, which changes it";
+            self.replayed.refused(base, why)
+        })
+    }
+
+    /// The offsets that dead letters of the replay are of.
+    fn pending(&self) -> Vec<PendingRange> {
+        let ranges = self.ranges.iter();
+        ranges
+            .map(|(partition, range)| PendingRange {
+                job: self.job.clone(),
+                partition: *partition,
+                range: *range,
+            })
+            .collect()
+    }
+}
+
+/// What the state says that was swapped.
+fn swaps(state: &TableState, job: &JobId) -> Vec<Swap> {
+    let pairs = state.replaced.iter().zip(&state.added);
+    pairs
+        .map(|(before, after)| Swap {
+            topic_partition: state.job(job).map_or_else(
+                || TopicPartition::new(job.as_str(), before.partition),
+                |job| job.topic_partition(before.partition),
+            ),
+            range: before.range,
+            before: before.counts,
+            after: after.counts,
+        })
+        .collect()
+}
+
+/// All files of a table, to be written into another.
+async fn all_of<S: TagState>(lake: &Lake, base: &Base<S>) -> Result<Vec<Rewrite>, CommitError> {
+    match base.head() {
+        Some(head) => without::all(lake, &base.table, head.snapshot_id()).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Files that were written for an earlier base.
+#[derive(Debug, Default)]
+struct Written {
+    /// When the first of them was, in milliseconds since the Unix epoch.
+    since: Option<Millis>,
+    files: HashMap<Deleted, Vec<(i32, DataFile)>>,
+}
+
+impl Written {
+    fn forget_old(&mut self, now: Millis) {
+        if now - *self.since.get_or_insert(now) > OLD_MS {
+            (self.since, self.files) = (Some(now), HashMap::new());
+        }
+    }
+
+    /// What takes the place of a file, written into a table's folder.
+    async fn of(
+        &mut self,
+        lake: &Lake,
+        table: &TableMetadata,
+        rewrite: Rewrite,
+    ) -> Result<Vec<(i32, DataFile)>, CommitError> {
+        let file = rewrite.as_deleted();
+        if let Some(written) = self.files.get(&file) {
+            return Ok(written.clone());
+        }
+        let written = without::write(lake, table, &[rewrite]).await?;
+        self.files.insert(file, written.clone());
+        Ok(written)
+    }
+}

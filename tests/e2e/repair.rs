@@ -1,0 +1,224 @@
+//! Some offsets are read again and their rows swapped, in one commit, while the service goes on.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tabletopic_testkit::Service;
+
+use crate::TABLETOPIC;
+use crate::feed::{Feed, POISON, REASON, never_halted};
+
+/// Partition 0, offsets 100 to 139: what is spoiled, and more.
+const SPOILED: &str = "0:100..140";
+
+fn rows_of(feed: &Feed) -> i64 {
+    let counted = feed.done(&[
+        "sql",
+        "-c",
+        "SELECT count(*) AS n FROM shop.orders WHERE _kafka_partition = 0 AND _kafka_offset BETWEEN 100 AND 139",
+    ]);
+    counted[0]["n"].as_i64().expect("a number")
+}
+
+/// Somebody deletes most of these rows, and puts one back that says something else.
+fn spoil(feed: &Feed) {
+    let most = "_kafka_partition = 0 and _kafka_offset >= 103 and _kafka_offset < 140";
+    feed.lake.foreign(&["delete", "--where", most]);
+    feed.lake.foreign(&["append", "--count", "1", "--at", "0:120"]);
+}
+
+/// The table says of itself, by our own judge and by DuckDB, that nothing is missing, doubled or miscounted.
+fn is_proven(feed: &Feed) {
+    let verdict = feed.done(&["verify", "shop.orders"]);
+    assert_eq!(verdict["conclusion"], "proven", "{verdict:#}");
+    feed.lake.must("audit", &[]);
+    feed.lake.is_sound();
+}
+
+fn number(value: &Value, pointer: &str) -> i64 {
+    let number = value.pointer(pointer).and_then(Value::as_i64);
+    number.unwrap_or_else(|| panic!("no {pointer} in {value:#}"))
+}
+
+#[test]
+fn rows_that_somebody_spoiled_are_swapped_while_the_service_goes_on() {
+    let feed = Feed::new("repair", 2);
+    feed.commit_often();
+    let first = feed.produce(1000, POISON);
+    let service = feed.run();
+    feed.wait_for_rows(&service, first);
+    let whole = rows_of(&feed);
+    spoil(&feed);
+    assert!(rows_of(&feed) < whole);
+
+    let metadata = || feed.show()["refs"]["main"].clone();
+    let (code, would, said) = feed.ran(&["repair", "shop.orders", "--offsets", "0:0..500", "--dry-run"]);
+    assert_eq!(code, 3, "{said}");
+    let differences = &would["comparison"]["differences"];
+    assert_eq!(number(differences, "/changed"), 1, "{would:#}");
+    assert_eq!(feed.done(&["replays"])["replays"], json!([]), "nothing is left");
+    let before = metadata();
+    let (code, _, said) = feed.ran(&["repair", "shop.orders", "--offsets", SPOILED]);
+    assert_eq!(code, 1, "{said}");
+    assert_eq!(metadata(), before, "looking changes nothing");
+
+    // While it is done, the service goes on.
+    let more = feed.produce(1000, POISON);
+    let did = feed.done(&[
+        "repair",
+        "shop.orders",
+        "--offsets",
+        "0:0..500",
+        "--yes",
+        "--reason",
+        REASON,
+    ]);
+    assert_eq!(
+        number(&did, "/partitions/0/before/rows"),
+        number(&did, "/partitions/0/after/rows"),
+        "as many as were counted: {did:#}"
+    );
+    feed.wait_for_rows(&service, first + more);
+    let last = feed.produce(100, POISON);
+    feed.wait_for_rows(&service, first + more + last);
+    never_halted(&service.terminate());
+
+    assert_eq!(rows_of(&feed), whole);
+    for kind in ["withdraw", "repair"] {
+        let ledger = feed.ledger(kind);
+        assert!(
+            ledger.iter().any(|row| row["reason"]
+                .as_str()
+                .is_some_and(|words| words.ends_with(REASON))),
+            "{kind}: {ledger:#?}"
+        );
+    }
+    feed.holds(&[]);
+    is_proven(&feed);
+    let again = feed.done(&["repair", "shop.orders", "--offsets", "0:0..500"]);
+    assert_eq!(again["snapshot_id"], Value::Null, "nothing differs: {again:#}");
+    assert_eq!(feed.done(&["replays"])["replays"], json!([]), "nothing is left");
+}
+
+#[test]
+fn offsets_that_cannot_be_repaired_are_refused_before_anything_is_written() {
+    let feed = Feed::new("repair-refused", 2);
+    feed.produce(400, &[]);
+    feed.catch_up();
+    let refused = |offsets: &[&str], code: i32, words: &str| {
+        let before = feed.show()["metadata"].clone();
+        let spans: Vec<&str> = offsets.iter().flat_map(|span| ["--offsets", *span]).collect();
+        let (is, _, said) = feed.ran(&[&["repair", "shop.orders", "--yes"][..], &spans].concat());
+        assert_eq!(is, code, "{offsets:?}: {said}");
+        assert!(said.contains(words), "{offsets:?}: {said}");
+        assert_eq!(feed.show()["metadata"], before);
+    };
+    refused(&["0:100"], 2, "write PARTITION:START..END");
+    refused(&["0:0..10", "0:20..30"], 2, "named twice");
+    refused(&["other/0:0..10"], 2, &*feed.topic.name);
+    feed.produce(100, &[]);
+    refused(&["0:150..230"], 1, "are not all in it; it has [0, 200)");
+    // A part of what was committed at once, of which some is gone: nobody knows how much of it.
+    feed.lake
+        .foreign(&["delete", "--where", "_kafka_partition = 0 and _kafka_offset = 7"]);
+    refused(&["0:0..100"], 1, "name all of it, as in [0, 200)");
+    feed.done(&["repair", "shop.orders", "--offsets", "0:0..200", "--yes"]);
+    feed.catch_up();
+    is_proven(&feed);
+    feed.holds(&[]);
+}
+
+#[test]
+fn whoever_dies_in_between_leaves_the_old_rows_or_the_new_ones() {
+    let feed = Feed::new("repair-killed", 1);
+    feed.produce(300, POISON);
+    feed.catch_up();
+    let whole = rows_of(&feed);
+    spoil(&feed);
+    let spoiled = rows_of(&feed);
+    assert!(spoiled < whole);
+    let mut kills = 0;
+    let words = ["repair", "shop.orders", "--offsets", "0:0..300", "--yes"];
+    // The later the process dies, the further it has come; at last it is done.
+    for delay in (1..).map(|step| Duration::from_millis(40 * step)) {
+        let mut repair = Service::command(TABLETOPIC, &feed.config, &words);
+        std::thread::sleep(delay);
+        let died = repair.is_running();
+        if died {
+            repair.kill();
+            kills += 1;
+        }
+        let rows = rows_of(&feed);
+        assert!(rows == spoiled || rows == whole, "{rows} rows");
+        if rows == whole {
+            break;
+        }
+    }
+    assert!(kills > 2, "it was killed {kills} times");
+    // Whoever gives the same words once more ends it, whatever is left.
+    feed.done(&words);
+    assert_eq!(feed.done(&["replays"])["replays"], json!([]), "nothing is left");
+    is_proven(&feed);
+    feed.holds(&[]);
+}
+
+#[test]
+fn records_that_were_dead_letters_become_rows() {
+    let feed = Feed::new("repair-letters", 1);
+    let columns = |columns: &str| {
+        let table = format!("CREATE TABLE orders ({columns}, created_at TIMESTAMPTZ)");
+        std::fs::write(feed.lake.path("orders.sql"), table).expect("it can be written");
+    };
+    columns("id BIGINT, amount BOOLEAN");
+    feed.edit("on_bad_record", "ddl = \"orders.sql\"\non_bad_record");
+    let records = feed.produce(200, &[]);
+    feed.catch_up();
+    let letters = || {
+        let counted = feed.done(&["sql", "-c", "SELECT count(*) AS n FROM shop.orders__dead_letters"]);
+        number(&counted, "/0/n")
+    };
+    assert!(letters() > 0);
+    let then = feed.tagged();
+    columns("id BIGINT, quantity INT");
+    let (code, _, said) = feed.ran(&["repair", "shop.orders", "--offsets", "0:0..200", "--yes"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("a column `quantity`"), "{said}");
+
+    columns("id BIGINT");
+    let did = feed.done(&["repair", "shop.orders", "--offsets", "0:0..200", "--yes"]);
+    assert_eq!(
+        number(&did, "/partitions/0/after/rows"),
+        records as i64,
+        "{did:#}"
+    );
+    assert_eq!(number(&did, "/partitions/0/after/dead_letters"), 0, "{did:#}");
+    feed.produce(1, &[]);
+    feed.catch_up();
+    assert_eq!(letters(), 0);
+    is_proven(&feed);
+    // The letters of then can't be put back.
+    let (code, _, said) = feed.ran(&["rollback", "shop.orders", "--to", &then.to_string(), "--yes"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("dead letters of then"), "{said}");
+}
+
+#[test]
+fn a_repair_is_taken_back_and_done_again() {
+    let feed = Feed::new("repair-back", 1);
+    feed.produce(300, &[]);
+    feed.catch_up();
+    let whole = rows_of(&feed);
+    spoil(&feed);
+    feed.produce(1, &[]);
+    feed.catch_up();
+    let (spoiled, then) = (rows_of(&feed), feed.tagged());
+    feed.done(&["repair", "shop.orders", "--offsets", "0:0..300", "--yes"]);
+    assert_eq!(rows_of(&feed), whole);
+    feed.done(&["rollback", "shop.orders", "--to", &then.to_string(), "--yes"]);
+    assert_eq!(rows_of(&feed), spoiled);
+    feed.done(&["repair", "shop.orders", "--offsets", "0:0..300", "--yes"]);
+    feed.produce(100, &[]);
+    feed.catch_up();
+    is_proven(&feed);
+    feed.holds(&[]);
+}
