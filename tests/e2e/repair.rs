@@ -55,7 +55,7 @@ fn rows_that_somebody_spoiled_are_swapped_while_the_service_goes_on() {
     let (code, would, said) = feed.ran(&["repair", "shop.orders", "--offsets", "0:0..500", "--dry-run"]);
     assert_eq!(code, 3, "{said}");
     let differences = &would["comparison"]["differences"];
-    assert_eq!(number(differences, "/changed"), 1, "{would:#}");
+    assert_eq!(number(differences, "/different"), 1, "{would:#}");
     assert_eq!(feed.done(&["replays"])["replays"], json!([]), "nothing is left");
     let before = metadata();
     let (code, _, said) = feed.ran(&["repair", "shop.orders", "--offsets", SPOILED]);
@@ -103,6 +103,10 @@ fn rows_that_somebody_spoiled_are_swapped_while_the_service_goes_on() {
 #[test]
 fn offsets_that_cannot_be_repaired_are_refused_before_anything_is_written() {
     let feed = Feed::new("repair-refused", 2);
+    feed.edit(
+        "[topic.commit]",
+        "[topic.columns]\ndrop = [\"note\"]\n\n[topic.commit]",
+    );
     feed.produce(400, &[]);
     feed.catch_up();
     let refused = |offsets: &[&str], code: i32, words: &str| {
@@ -125,7 +129,8 @@ fn offsets_that_cannot_be_repaired_are_refused_before_anything_is_written() {
     feed.done(&["repair", "shop.orders", "--offsets", "0:0..200", "--yes"]);
     feed.catch_up();
     is_proven(&feed);
-    feed.holds(&[]);
+    feed.edit("drop = [\"note\"]", "");
+    refused(&["0:0..100"], 1, "a column `note` that the table does not have");
 }
 
 #[test]
@@ -169,7 +174,8 @@ fn records_that_were_dead_letters_become_rows() {
         let table = format!("CREATE TABLE orders ({columns}, created_at TIMESTAMPTZ)");
         std::fs::write(feed.lake.path("orders.sql"), table).expect("it can be written");
     };
-    columns("id BIGINT, amount BOOLEAN");
+    // Ids need more than that.
+    columns("id INT");
     feed.edit("on_bad_record", "ddl = \"orders.sql\"\non_bad_record");
     let records = feed.produce(200, &[]);
     feed.catch_up();
@@ -179,11 +185,7 @@ fn records_that_were_dead_letters_become_rows() {
     };
     assert!(letters() > 0);
     let then = feed.tagged();
-    columns("id BIGINT, quantity INT");
-    let (code, _, said) = feed.ran(&["repair", "shop.orders", "--offsets", "0:0..200", "--yes"]);
-    assert_eq!(code, 1, "{said}");
-    assert!(said.contains("a column `quantity`"), "{said}");
-
+    feed.lake.foreign(&["widen", "id", "long"]);
     columns("id BIGINT");
     let did = feed.done(&["repair", "shop.orders", "--offsets", "0:0..200", "--yes"]);
     assert_eq!(
@@ -192,7 +194,6 @@ fn records_that_were_dead_letters_become_rows() {
         "{did:#}"
     );
     assert_eq!(number(&did, "/partitions/0/after/dead_letters"), 0, "{did:#}");
-    feed.produce(1, &[]);
     feed.catch_up();
     assert_eq!(letters(), 0);
     is_proven(&feed);

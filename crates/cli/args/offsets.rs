@@ -1,6 +1,7 @@
 //! Offsets of a topic partition, as they are typed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -32,6 +33,16 @@ impl Span {
             }
         }
         Ok(ranges)
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(topic) = &self.topic {
+            write!(f, "{topic}/")?;
+        }
+        let OffsetRange { start, end } = self.range;
+        write!(f, "{}:{start}..{end}", self.partition)
     }
 }
 
@@ -76,6 +87,7 @@ mod tests {
         };
         assert_eq!("3:120..180".parse(), Ok(span(None)));
         assert_eq!("shop/orders/3:120..180".parse(), Ok(span(Some("shop/orders"))));
+        assert_eq!(span(Some("shop/orders")).to_string(), "shop/orders/3:120..180");
         for bad in [
             "3",
             "3:120",

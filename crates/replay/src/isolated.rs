@@ -4,12 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use iceberg::spec::{Schema, TableMetadata, UnboundPartitionField, UnboundPartitionSpec};
+use iceberg::spec::{PartitionSpec, Schema, TableMetadata, UnboundPartitionField, UnboundPartitionSpec};
 use iceberg::{NamespaceIdent, TableCreation, TableIdent, TableRequirement};
 use tabletopic_catalog::{Catalog, CatalogError, CommitOutcome, LoadedTable, TableChange};
 
 use crate::field_ids::ids_of;
 use crate::note::{BESIDE, Note, PROPERTY};
+
+/// The columns and partitions that the table of a replay is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Columns {
+    /// Those of the mapping, as for a new table.
+    Mapped,
+    /// Those that the original has now: records are read as the service goes on to read them into it.
+    OfOriginal,
+}
 
 /// What a table is made a replay of.
 #[derive(Debug, Clone)]
@@ -17,6 +26,7 @@ pub struct Original {
     pub note: Note,
     /// As it is now; `None`: there is no such table.
     pub table: Option<LoadedTable>,
+    pub columns: Columns,
 }
 
 impl Original {
@@ -81,7 +91,7 @@ impl Isolated {
     /// that it is made without any, and gets them in a commit: one that has none is not finished.
     async fn like(
         &self,
-        original: &LoadedTable,
+        (original, columns): (&LoadedTable, Columns),
         namespace: &NamespaceIdent,
         creation: TableCreation,
     ) -> Result<LoadedTable, CatalogError> {
@@ -92,9 +102,19 @@ impl Isolated {
             reason,
         };
         let unfit = |error: iceberg::Error| refused(format!("its columns: {error}"));
-        let schema = ids_of(&original.metadata, &creation.schema).map_err(unfit)?;
-        let spec = creation.partition_spec.clone();
-        let spec = spec.map(|spec| renamed(&spec, &creation.schema, &schema, &original.metadata));
+        let current = original.metadata.current_schema().as_ref();
+        let (was, schema, spec) = match columns {
+            Columns::Mapped => {
+                let schema = ids_of(&original.metadata, &creation.schema).map_err(unfit)?;
+                (&creation.schema, schema, creation.partition_spec.clone())
+            }
+            Columns::OfOriginal => {
+                let spec = original.metadata.default_partition_spec().as_ref().clone();
+                let spec = Some(spec).filter(|spec| !spec.is_unpartitioned());
+                (current, current.clone(), spec.map(PartitionSpec::into_unbound))
+            }
+        };
+        let spec = spec.map(|spec| renamed(&spec, was, &schema, &original.metadata));
         let empty = TableCreation {
             schema: Schema::builder().build().map_err(unfit)?,
             partition_spec: None,
@@ -214,7 +234,7 @@ impl Catalog for Isolated {
             .insert(PROPERTY.to_owned(), original.note.text());
         match &original.table {
             None => self.inner.create(namespace, creation).await,
-            Some(table) => self.like(table, namespace, creation).await,
+            Some(table) => self.like((table, original.columns), namespace, creation).await,
         }
     }
 

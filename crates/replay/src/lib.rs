@@ -22,6 +22,7 @@ mod prepare;
 pub use discard::{Discarded, discard, forget};
 pub use error::ReplayError;
 pub use found::{Found, found, look};
+pub use isolated::Columns;
 pub use marks::mark;
 pub use note::{DISCARDING, Note, NotedJob, PROMOTED, PROPERTY};
 pub use plan::{Plan, PlannedJob, Wanted, plan};

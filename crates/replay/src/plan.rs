@@ -17,7 +17,7 @@ use crate::ReplayError;
 use crate::bounded::{BoundedBroker, BoundedSources, Bounds, Rate};
 use crate::bounds::bounds;
 use crate::found::Found;
-use crate::isolated::{Isolated, Original};
+use crate::isolated::{Columns, Isolated, Original};
 use crate::note::{Note, NotedJob};
 use crate::point::Asked;
 use crate::prepare::{Standing, standing};
@@ -27,6 +27,7 @@ use crate::prepare::{Standing, standing};
 pub struct Wanted {
     pub into: NamespaceIdent,
     pub asked: Asked,
+    pub columns: Columns,
     /// The words of the command that decide what is read and how.
     pub words: String,
     /// For how long after their last change its tables stay, in milliseconds.
@@ -92,6 +93,7 @@ pub async fn plan(
         let mut original = Original {
             note,
             table: existing(lake, of).await?,
+            columns: wanted.columns,
         };
         if is_new && original.warehouse().is_some() {
             original.note.folder = Some(folder.clone());

@@ -8,16 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use iceberg::TableIdent;
+use iceberg::{NamespaceIdent, TableIdent};
 use serde_json::{Value, json};
 use tabletopic_audit::compare::{Comparison, Verdict};
 use tabletopic_ingest::Job;
 use tabletopic_ingest::resolve::repair::{Damage, Repaired};
 use tabletopic_offsets::Counts;
-use tabletopic_replay::discard;
+use tabletopic_replay::{Columns, discard, look};
 
 use super::compare::{Shown, compared};
-use super::replay::Planned;
+use super::replay::{How, Planned, table};
 use super::{confirm, environment, jobs_of, runtime};
 use crate::args::{self, Compare, Output, Span, Where};
 use crate::config::Config;
@@ -42,7 +42,19 @@ pub fn run(file: &Path, asked: &args::Repair) -> anyhow::Result<Exit> {
 async fn repair(config: &Config, asked: &args::Repair, progress: Progress) -> anyhow::Result<Exit> {
     let opened = parts::open_to_ask(config).await?;
     let replay = as_replay(asked)?;
-    let planned = Planned::of(config, config, &replay).await?;
+    let replayed = place(&replay)?;
+    // An earlier repair was done but for this.
+    if look(&opened.lake, &replayed)
+        .await?
+        .is_some_and(|left| left.discarding)
+    {
+        forget(&opened, &replayed).await?;
+    }
+    let how = How {
+        columns: Columns::OfOriginal,
+        words: words(asked),
+    };
+    let planned = Planned::of(config, config, &replay, how).await?;
     let damage = damage(planned.feeding(), asked)?;
     damage.check(&opened.lake).await?;
     planned.say();
@@ -52,7 +64,6 @@ async fn repair(config: &Config, asked: &args::Repair, progress: Progress) -> an
         eprintln!("the table is as it was: the offsets could not all be read again");
         return Ok(read.exit);
     }
-    let replayed = TableIdent::new(read.plan.into.clone(), damage.table.name.clone());
 
     let comparison = compared(config, None, &as_compare(asked, &replayed), progress).await?;
     let (would, looked_at) = match damage.look(&opened.lake, &replayed).await {
@@ -129,6 +140,15 @@ fn damage(jobs: Vec<Arc<Job>>, asked: &args::Repair) -> anyhow::Result<Damage> {
     })
 }
 
+/// What decides what is read: whoever goes on with a repair has to say the same.
+fn words(asked: &args::Repair) -> String {
+    let offsets = asked.offsets.iter().map(|span| format!("--offsets {span}"));
+    let mut words: Vec<String> = std::iter::once("repair".to_owned()).chain(offsets).collect();
+    words.extend(asked.history.iter().map(|table| format!("--history {table}")));
+    words.extend(asked.without_topic.then(|| "--without-topic".to_owned()));
+    words.join(" ")
+}
+
 /// The same offsets, into a namespace of their own.
 fn as_replay(asked: &args::Repair) -> anyhow::Result<args::Replay> {
     let of_topic = |span: &Span| {
@@ -165,6 +185,13 @@ fn as_replay(asked: &args::Repair) -> anyhow::Result<args::Replay> {
         dry_run: false,
         output: asked.output,
     })
+}
+
+/// The table that the offsets are read into.
+fn place(replay: &args::Replay) -> anyhow::Result<TableIdent> {
+    let table = table(&replay.tables[0])?;
+    let namespace = NamespaceIdent::from_strs(replay.into.split('.'))?;
+    Ok(TableIdent::new(namespace, table.name))
 }
 
 fn as_compare(asked: &args::Repair, replayed: &TableIdent) -> Compare {

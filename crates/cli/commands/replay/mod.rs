@@ -16,7 +16,7 @@ use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::run::{self as service, Assignment, Ended, Settings};
 use tabletopic_ingest::{Job, Matched};
 use tabletopic_replay::bounded::Rate;
-use tabletopic_replay::{Asked, Discarded, Found, Plan, Point, Wanted, discard, look, plan};
+use tabletopic_replay::{Asked, Columns, Discarded, Found, Plan, Point, Wanted, discard, look, plan};
 use tabletopic_table::Lake;
 
 use super::run::{Instruments, parts as service_parts, settings, stop_on_signals};
@@ -48,7 +48,11 @@ async fn replay(
     asked: &args::Replay,
     progress: Progress,
 ) -> anyhow::Result<Exit> {
-    let planned = Planned::of(config, unchanged, asked).await?;
+    let how = How {
+        columns: Columns::Mapped,
+        words: words(asked),
+    };
+    let planned = Planned::of(config, unchanged, asked, how).await?;
     if asked.dry_run {
         let plan = &planned.plan;
         print(asked.output, &json_of(plan), || text::of_plan(plan))?;
@@ -58,6 +62,13 @@ async fn replay(
     let done = planned.carry_out(config, asked, progress).await?;
     print(asked.output, &done.json(), || done.text())?;
     Ok(done.exit)
+}
+
+/// How it is read again.
+pub(super) struct How {
+    pub(super) columns: Columns,
+    /// What decides which offsets are read, and how they are mapped: whoever goes on has to say the same.
+    pub(super) words: String,
 }
 
 /// What is to be read, before any of it is.
@@ -75,6 +86,7 @@ impl Planned {
         config: &Config,
         unchanged: &Config,
         asked: &args::Replay,
+        how: How,
     ) -> anyhow::Result<Self> {
         let jobs = Arc::new(Jobs::new(config));
         let origin = Origin::of(config, asked).await?;
@@ -89,7 +101,7 @@ impl Planned {
             );
             return Err(UsageError(message).into());
         }
-        let wanted = wanted(asked, SystemClock.now(), &chosen)?;
+        let wanted = wanted(asked, SystemClock.now(), &chosen, how)?;
         let lake = parts::lake_as_it_is(config).await?;
         let broker = OnThreads::new(origin.broker.clone());
         let plan = plan(&lake, &broker, &chosen, &fed, &wanted).await?;
@@ -282,7 +294,7 @@ pub(super) fn table(name: &str) -> anyhow::Result<TableIdent> {
     parts::table_ident(&name)
 }
 
-fn wanted(asked: &args::Replay, now: Millis, chosen: &[Arc<Job>]) -> anyhow::Result<Wanted> {
+fn wanted(asked: &args::Replay, now: Millis, chosen: &[Arc<Job>], how: How) -> anyhow::Result<Wanted> {
     let usage = |error: String| anyhow::Error::from(UsageError(error));
     let points = match &asked.same_as {
         Some(name) => Asked {
@@ -320,7 +332,8 @@ fn wanted(asked: &args::Replay, now: Millis, chosen: &[Arc<Job>]) -> anyhow::Res
     Ok(Wanted {
         into: NamespaceIdent::from_vec(namespace)?,
         asked: points,
-        words: words(asked),
+        columns: how.columns,
+        words: how.words,
         ttl_ms,
     })
 }
