@@ -28,7 +28,7 @@ test-full: test engines ## `make test`, the tests that are too long for it, `mak
 	tests/parts/kafka.py with -- cargo test --workspace --features gssapi --test e2e -- kerberos
 	tests/parts/kafka.py with -- tests/soak/soak.py --rounds 3
 
-engines: ## Every engine reads the tables, some write them, and maintenance changes no row: into tests/engines/results.md. Installs 2.1 GB: engines, and what only `make test-full` needs
+engines: ## Every engine reads the tables, some write them, and maintenance changes no row: into tests/engines/results.md. Installs 2.2 GB: engines, and what only `make test-full` needs
 	tests/parts/provision engines
 	cargo build
 	for where in "--store disk" "--store disk --compact" "--store s3" "--store s3 --catalog postgres" "--store s3 --catalog rest"; do \
@@ -39,6 +39,7 @@ engines: ## Every engine reads the tables, some write them, and maintenance chan
 	    tests/parts/kafka.py with -- $(TABLETOPIC_PYTHON) tests/engines/version_3.py --store $$store || exit 1; \
 	done
 	$(TABLETOPIC_PYTHON) tests/engines/maintained.py --write
+	tests/parts/kafka.py with -- $(TABLETOPIC_PYTHON) tests/engines/second_writer.py
 
 soak: ## Faults over and over, for HOURS=8: adds to tests/soak/README.md
 	tests/parts/provision engines

@@ -2,8 +2,10 @@
 //! cannot be read again is said before anything is done.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tabletopic_testkit::Service;
 
 use crate::TABLETOPIC;
 use crate::feed::{Feed, POISON, REASON, never_halted, reference};
@@ -111,6 +113,44 @@ fn what_others_did_is_taken_back_and_nothing_is_read_twice() {
     feed.holds(&[]);
     feed.lake.is_sound();
     feed.lake.must("audit", &[]);
+}
+
+#[test]
+fn whoever_dies_in_between_leaves_the_table_as_it_was_or_taken_back() {
+    let feed = Feed::new("taken-back-killed", 1);
+    let kept = feed.produce(300, POISON);
+    feed.catch_up();
+    let then = main_of(&feed);
+    let more = feed.produce(300, POISON);
+    feed.catch_up();
+    let newest = main_of(&feed);
+    let counted = || {
+        let rows = feed.done(&["sql", "-c", "SELECT count(*) AS n FROM shop.orders"]);
+        rows[0]["n"].as_u64().expect("a number")
+    };
+    let words = ["rollback", &feed.lake.table, "--to", &then.to_string(), "--yes"];
+    let mut kills = 0;
+    // The later the process dies, the further it has come; at last it is done.
+    for delay in (0..).map(|step| Duration::from_millis(8 * step)) {
+        let mut rollback = Service::command(TABLETOPIC, &feed.config, &words);
+        std::thread::sleep(delay);
+        if rollback.is_running() {
+            rollback.kill();
+            kills += 1;
+        }
+        let is_as_it_was = main_of(&feed) == newest;
+        let expected = if is_as_it_was { kept + more } else { kept };
+        assert_eq!(counted(), expected, "rows and progress go together");
+        feed.lake.must("audit", &[]);
+        if !is_as_it_was {
+            break;
+        }
+    }
+    assert!(kills > 2, "it was killed {kills} times");
+    feed.catch_up();
+    assert_eq!(counted(), kept + more);
+    feed.holds(&[]);
+    feed.lake.is_sound();
 }
 
 #[test]

@@ -32,13 +32,66 @@ CATALOGS = ("sqlite", "postgres", "rest")
 TABLES = {"shop.everything": (), "shop.without_time": ("clock",)}
 
 
-class Service:
-    """A folder with a configuration, and the programs that work by it."""
+class Folder:
+    """A folder with a configuration, and processes that work by it."""
+
+    def __init__(self, folder, tabletopic, bootstrap, store=None):
+        self.folder, self.tabletopic, self.bootstrap = pathlib.Path(folder), str(tabletopic), bootstrap
+        self.store = store
+        self.config = self.folder / "tabletopic.toml"
+
+    def with_warehouse(self, section):
+        return f"{section}warehouse = \"{'s3://lake/warehouse' if self.store else 'warehouse'}\"\n"
+
+    def common(self, catalog):
+        """What the configuration says beside the topics."""
+        text = f"""[kafka]
+bootstrap = "{self.bootstrap}"
+group = "engines-{os.getpid()}"
+
+[catalog]
+{catalog}
+[admin]
+listen = "127.0.0.1:0"
+"""
+        if store := self.store:
+            text += f"""
+[storage]
+s3.endpoint = "{store.endpoint}"
+s3.path-style-access = true
+s3.access-key-id = "{store.key_id}"
+s3.secret-access-key = "{store.key}"
+"""
+        return text
+
+    def tabletopic_does(self, *command):
+        """What a command prints, which has to succeed."""
+        done = subprocess.run(
+            [self.tabletopic, *command, "--config", self.config], capture_output=True, text=True, timeout=TIMEOUT,
+        )
+        if done.returncode:
+            sys.exit(f"tabletopic {command[0]} left with {done.returncode}:\n{done.stderr[-4000:]}")
+        return done.stdout
+
+    @contextlib.contextmanager
+    def process(self, name, config, *command, says=r"catalog \S+ at (http://\S+?)/?\s"):
+        """A process of tabletopic, and what it has said."""
+        log = self.folder / f"{name}.log"
+        with open(log, "wb") as to:
+            process = subprocess.Popen([self.tabletopic, *command, "--config", config], stdout=to, stderr=to)
+        try:
+            yield said(process, log, says)
+        finally:
+            process.terminate()
+            process.wait(TIMEOUT)
+
+
+class Service(Folder):
+    """Tables of each type that is written, and the programs that make them."""
 
     def __init__(self, folder, tabletopic, bootstrap, store):
-        self.folder, self.tabletopic, self.bootstrap = pathlib.Path(folder), str(tabletopic), bootstrap
-        self.store, self.catalog, self.server = store, None, None
-        self.config = self.folder / "tabletopic.toml"
+        super().__init__(folder, tabletopic, bootstrap, store)
+        self.catalog, self.server = None, None
         # Unlike any other run's on the same broker.
         self.topics = {name: f"{name}.{os.getpid()}" for name in TABLES}
         self.produced = {name: [] for name in TABLES}
@@ -65,30 +118,6 @@ class Service:
                 config.write_text(self.common(self.with_warehouse(SQLITE) + SERVE) + topic)
                 self.server = parts.enter_context(self.process("server", config, "catalog", "serve"))
                 self.catalog = f'type = "rest"\nuri = "{self.server}"\n'
-
-    def with_warehouse(self, section):
-        return f"{section}warehouse = \"{'s3://lake/warehouse' if self.store else 'warehouse'}\"\n"
-
-    def common(self, catalog):
-        """What the configuration says beside the topics."""
-        text = f"""[kafka]
-bootstrap = "{self.bootstrap}"
-group = "engines-{os.getpid()}"
-
-[catalog]
-{catalog}
-[admin]
-listen = "127.0.0.1:0"
-"""
-        if store := self.store:
-            text += f"""
-[storage]
-s3.endpoint = "{store.endpoint}"
-s3.path-style-access = true
-s3.access-key-id = "{store.key_id}"
-s3.secret-access-key = "{store.key}"
-"""
-        return text
 
     def configure(self, phase, more=""):
         """The configuration for the records of a phase."""
@@ -143,15 +172,6 @@ commit.interval = "1s"
         """Merges the files of each partition value, and answers what it says it did."""
         return json.loads(self.tabletopic_does("compact", *TABLES, "--output", "json"))
 
-    def tabletopic_does(self, *command):
-        """What a command prints, which has to succeed."""
-        done = subprocess.run(
-            [self.tabletopic, *command, "--config", self.config], capture_output=True, text=True, timeout=TIMEOUT,
-        )
-        if done.returncode:
-            sys.exit(f"tabletopic {command[0]} left with {done.returncode}:\n{done.stderr[-4000:]}")
-        return done.stdout
-
     @contextlib.contextmanager
     def serving(self):
         """Answers the URL at which engines find the catalog."""
@@ -170,18 +190,6 @@ commit.interval = "1s"
             return
         with self.process("run", self.config, "run", says=r"status page at (http://\S+)"):
             yield self.server
-
-    @contextlib.contextmanager
-    def process(self, name, config, *command, says=r"catalog \S+ at (http://\S+?)/?\s"):
-        """A process of tabletopic, and what it has said."""
-        log = self.folder / f"{name}.log"
-        with open(log, "wb") as to:
-            process = subprocess.Popen([self.tabletopic, *command, "--config", config], stdout=to, stderr=to)
-        try:
-            yield said(process, log, says)
-        finally:
-            process.terminate()
-            process.wait(TIMEOUT)
 
     def lake(self, uri, name):
         """What an engine has to know to find a table (see ask.py)."""
@@ -242,10 +250,10 @@ def said(process, log, pattern):
 
 
 @contextlib.contextmanager
-def running(program):
+def running(program, *arguments):
     """A program of tests/parts, and the first line that it prints."""
     part = subprocess.Popen(
-        ["python3", ROOT / "tests/parts" / program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ["python3", ROOT / "tests/parts" / program, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         line = part.stdout.readline().strip()
