@@ -4,6 +4,18 @@ use clap::Args as Arguments;
 
 use super::Output;
 
+pub const EXAMPLE: &str = "\
+Examples:
+  tabletopic promote try.orders --dry-run
+  tabletopic promote try.orders --reason 'amounts were strings, see ticket 42'
+
+The table that the replay is of gets its rows, columns, partitions and dead letters; what the table has above the replay's ends
+is read again. Stop the service before, if it is to go on with another mapping, and change its configuration. `tabletopic
+rollback` takes it back.
+
+Exit codes: 0 done; 1 refused or failed; 2 configuration or usage; 4 the table is halted (see `tabletopic resolve`);
+5 something cannot be reached now";
+
 #[derive(Debug, Arguments)]
 pub struct Promote {
     /// The table of the replay, such as try.orders

@@ -14,6 +14,32 @@ use super::{Output, size};
 use crate::config::Setting;
 use crate::when::When;
 
+pub const EXAMPLE: &str = "\
+Examples:
+  tabletopic replay --into ci_42                                        (all topics, from their beginnings to now)
+  tabletopic replay shop.orders --into ci_42 --same-as shop.orders      (the offsets that the table holds)
+  tabletopic replay shop.orders --into try --from 2h --set on_bad_record=dead-letter --ttl 1d
+  tabletopic replay shop.orders --into try --from 3:120000 --to 3:180000 --drop-after
+  tabletopic replay shop.orders --into try --history raw.orders         (what the topic no longer has, then the topic)
+  tabletopic replay shop.orders --into ci_42 --from-file orders.jsonl   (a captured slice; no broker)
+  tabletopic compare shop.orders ci_42.orders
+
+Nothing of the configured tables is changed, no consumer group is joined, and no group's offsets move. A replay that was
+interrupted goes on when the same command is given again; `tabletopic replays` shows and removes what is left behind.
+
+Exit codes: 0 all is read; 1 failed; 2 configuration or usage, offsets that the topic does not have; 4 a part stands still;
+5 interrupted, or something cannot be reached now: the same command goes on";
+
+pub const REPLAYS_EXAMPLE: &str = "\
+Examples:
+  tabletopic replays
+  tabletopic replays --drop ci_42 --yes
+  tabletopic replays --drop-expired --yes
+
+Only tables that a replay has made are removed, with all files below their locations.
+
+Exit codes: 0 done; 1 failed; 2 configuration or usage, no replay in that namespace; 5 something cannot be reached now";
+
 #[derive(Debug, Arguments)]
 pub struct Replay {
     /// Replay only these tables, as the configuration names them

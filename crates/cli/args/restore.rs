@@ -5,6 +5,18 @@ use tabletopic_history::restore::Rate;
 
 use super::Output;
 
+pub const EXAMPLE: &str = "\
+Examples:
+  tabletopic restore shop.orders_raw --to-topic orders-restored --dry-run   (says what would be written)
+  tabletopic restore shop.orders_raw --to-topic orders-restored --create --yes
+
+The table is one that a topic of `format = \"raw\"` feeds. The topic has to be empty, with as many partitions; whatever ends
+the command, the same one goes on where it was, and no record is there twice. Nobody else may write into the topic
+meanwhile. docs/restore.md has the rest.
+
+Exit codes: 0 done; 1 refused or failed; 2 configuration or usage; 4 the table is halted (see `tabletopic resolve`);
+5 something cannot be reached now";
+
 #[derive(Debug, Arguments)]
 pub struct Restore {
     /// A raw-history table of the catalog

@@ -9,6 +9,19 @@ use tabletopic_ingest::resolve::rollback::To;
 use super::Output;
 use crate::when::When;
 
+pub const EXAMPLE: &str = "\
+Examples:
+  tabletopic rollback shop.orders --to 2h --dry-run         (says what would be read again, and whether topics have it)
+  tabletopic rollback shop.orders --to 2026-01-31T00:00:00Z --reason 'prices were wrong, see ticket 42'
+  tabletopic rollback shop.orders --to 3:120000             (before offset 120000 of partition 3)
+  tabletopic rollback shop.orders --to 7316890471516221234
+
+`run` may go on meanwhile: it reads again what came after by itself. Stop it, and change the configuration, if it should
+read otherwise. It is one commit: readers see the table before it or after it.
+
+Exit codes: 0 done; 1 refused or failed; 2 configuration or usage; 4 the table is halted (see `tabletopic resolve`);
+5 something cannot be reached now";
+
 #[derive(Debug, Arguments)]
 pub struct Rollback {
     /// The table, as the configuration names it
