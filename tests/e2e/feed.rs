@@ -76,6 +76,16 @@ impl Feed {
         self.edit("[topic.commit]", "partitions = [0, 1]\n\n[topic.commit]");
     }
 
+    /// The topic goes into a raw-history table as well.
+    pub fn keep_history(&self) {
+        let raw = format!(
+            "\n[[topic]]\nname = \"{}\"\ntable = \"raw.orders\"\njob = \"history\"\nformat = \"raw\"\n\n[topic.commit]\ninterval = \"1s\"\n",
+            self.topic.name
+        );
+        let text = std::fs::read_to_string(&self.config).expect("the configuration is there");
+        std::fs::write(&self.config, text + &raw).expect("it can be written");
+    }
+
     /// Another configuration for the services that come.
     pub fn edit(&self, from: &str, to: &str) {
         let text = std::fs::read_to_string(&self.config).expect("the configuration is there");

@@ -121,7 +121,7 @@ fn offsets_that_cannot_be_repaired_are_refused_before_anything_is_written() {
     refused(&["0:0..10", "0:20..30"], 2, "named twice");
     refused(&["other/0:0..10"], 2, &*feed.topic.name);
     feed.produce(100, &[]);
-    refused(&["0:150..230"], 1, "are not all in it; it has [0, 200)");
+    refused(&["0:150..230"], 1, "are not all in the table, which has [0, 200)");
     // A part of what was committed at once, of which some is gone: nobody knows how much of it.
     feed.lake
         .foreign(&["delete", "--where", "_kafka_partition = 0 and _kafka_offset = 7"]);
@@ -131,6 +131,36 @@ fn offsets_that_cannot_be_repaired_are_refused_before_anything_is_written() {
     is_proven(&feed);
     feed.edit("drop = [\"note\"]", "");
     refused(&["0:0..100"], 1, "a column `note` that the table does not have");
+}
+
+#[test]
+fn rows_that_are_there_twice_and_letters_that_are_gone_are_mended() {
+    let feed = Feed::new("repair-doubled", 1);
+    feed.produce(300, POISON);
+    feed.catch_up();
+    // As many rows as before, and others.
+    feed.lake
+        .foreign(&["delete", "--where", "_kafka_partition = 0 and _kafka_offset = 50"]);
+    feed.lake.foreign(&["append", "--count", "1", "--at", "0:60"]);
+    let (code, _, said) = feed.ran(&["repair", "shop.orders", "--offsets", "0:0..100", "--yes"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("name all of it, as in [0, 300)"), "{said}");
+    feed.done(&["repair", "shop.orders", "--offsets", "0:0..300", "--yes"]);
+    feed.catch_up();
+    is_proven(&feed);
+
+    let letters = [
+        "--table",
+        "shop.orders__dead_letters",
+        "delete",
+        "--where",
+        "offset >= 0",
+    ];
+    feed.lake.foreign(&letters);
+    feed.done(&["repair", "shop.orders", "--offsets", "0:0..300", "--yes"]);
+    feed.catch_up();
+    is_proven(&feed);
+    feed.holds(&[]);
 }
 
 #[test]
@@ -222,4 +252,43 @@ fn a_repair_is_taken_back_and_done_again() {
     feed.catch_up();
     is_proven(&feed);
     feed.holds(&[]);
+}
+
+#[test]
+fn a_history_gives_what_the_topic_no_longer_has_and_only_what_it_holds() {
+    let feed = Feed::new("repair-history", 1);
+    feed.keep_history();
+    feed.produce(300, POISON);
+    feed.catch_up();
+    feed.topic.admin("delete-records", &["--before", "0=300"]);
+    let whole = rows_of(&feed);
+    spoil(&feed);
+    let (code, _, said) = feed.ran(&["repair", "shop.orders", "--offsets", "0:0..300", "--yes"]);
+    assert_ne!(code, 0, "{said}");
+    let by_history = [
+        "repair",
+        "shop.orders",
+        "--offsets",
+        "0:0..300",
+        "--history",
+        "raw.orders",
+        "--without-topic",
+        "--yes",
+    ];
+    feed.done(&by_history);
+    assert_eq!(rows_of(&feed), whole);
+    feed.holds(&[]);
+    is_proven(&feed);
+
+    // A history that lacks a record takes no row along.
+    let metadata = feed.show()["metadata"].clone();
+    let raw = ["--table", "raw.orders", "delete", "--where", "_kafka_offset = 7"];
+    feed.lake.foreign(&raw);
+    let (code, _, said) = feed.ran(&by_history);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("1 records of partition 0 that the table has"),
+        "{said}"
+    );
+    assert_eq!(feed.show()["metadata"], metadata);
 }

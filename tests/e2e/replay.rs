@@ -181,12 +181,7 @@ fn offsets_times_and_mappings_are_what_was_asked_for() {
 #[test]
 fn what_the_topic_no_longer_has_comes_from_a_raw_table() {
     let feed = Feed::new("replay-history", 2);
-    let raw = format!(
-        "\n[[topic]]\nname = \"{}\"\ntable = \"raw.orders\"\njob = \"history\"\nformat = \"raw\"\n\n[topic.commit]\ninterval = \"1s\"\n",
-        feed.topic.name
-    );
-    let text = std::fs::read_to_string(&feed.config).expect("it was written");
-    std::fs::write(&feed.config, text + &raw).expect("it is written");
+    feed.keep_history();
     let first = feed.produce(900, POISON);
     feed.catch_up();
     let held = feed.done(&["sql", "-c", "SELECT count(*) AS n FROM raw.orders"])[0]["n"].as_u64();

@@ -82,19 +82,6 @@ pub enum ResolveError {
     Nothing { table: String, why: String },
 }
 
-impl ResolveError {
-    /// Whether the same may be tried again later.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Commit(error) | Self::Halted(error) => error.is_transient(),
-            Self::Broker(_) => true,
-            Self::Topic { .. } | Self::CutUnknown { .. } | Self::Target { .. } | Self::Nothing { .. } => {
-                false
-            }
-        }
-    }
-}
-
 /// What an answer does to one topic partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effect {

@@ -1,5 +1,6 @@
 //! Which ranges of the ledger count: what answers to halts abandoned or took back is left out.
 
+use crate::identity::differ;
 use crate::{Kind, LedgerRange, Offset, OffsetRange, Recorded};
 
 /// What is to be known before the ranges are read: which of them count.
@@ -29,7 +30,7 @@ impl Answers {
                 continue;
             }
             let takes_back = match entry.kind {
-                Kind::Rewind | Kind::Replace | Kind::Withdraw | Kind::Repair => true,
+                Kind::Rewind | Kind::Replace | Kind::Repair => true,
                 // Without it, offsets that nobody could read any more.
                 Kind::DeclareLost => entry.abandons_since.is_some(),
                 Kind::Anchor
@@ -38,7 +39,8 @@ impl Answers {
                 | Kind::Schema
                 | Kind::Maintenance
                 | Kind::Retention
-                | Kind::Promote => false,
+                | Kind::Promote
+                | Kind::Withdraw => false,
             };
             if takes_back && answers.taken_back.is_none_or(|(newest, _)| newest < number) {
                 answers.taken_back = Some((number, entry.kind));
@@ -164,6 +166,6 @@ impl Answers {
 fn same_log(one: &LedgerRange, other: &LedgerRange) -> bool {
     one.job == other.job
         && one.topic == other.topic
-        && one.topic_id == other.topic_id
+        && !differ(&one.topic_id, &other.topic_id)
         && one.partition == other.partition
 }

@@ -23,8 +23,8 @@ mod state;
 pub use answers::Answers;
 pub use claims::Claims;
 pub use command::{
-    Abandoned, CommandError, Cut, Gap, Held, LedgerPrefix, Piece, PrefixError, Recorded, Repaired, Retired,
-    There, Withdrawn, refuse_cut, replayed, withdrawn,
+    Abandoned, CommandError, Cut, Gap, Held, Lack, LedgerPrefix, Piece, PrefixError, Recorded, Repaired,
+    Retired, There, Weighed, refuse_cut, replayed,
 };
 pub use counts::Counts;
 pub use encoding::{PREFIX, StateError};

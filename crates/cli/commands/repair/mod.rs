@@ -43,17 +43,16 @@ async fn repair(config: &Config, asked: &args::Repair, progress: Progress) -> an
     let opened = parts::open_to_ask(config).await?;
     let replay = as_replay(asked)?;
     let replayed = place(&replay)?;
-    // An earlier repair was done but for this.
-    if look(&opened.lake, &replayed)
-        .await?
-        .is_some_and(|left| left.discarding)
-    {
-        forget(&opened, &replayed).await?;
-    }
     let how = How {
         columns: Columns::OfOriginal,
         words: words(asked),
     };
+    // What was read before may have been mapped otherwise.
+    if let Some(left) = look(&opened.lake, &replayed).await?
+        && (left.discarding || left.note.words == how.words)
+    {
+        forget(&opened, &replayed).await?;
+    }
     let planned = Planned::of(config, config, &replay, how).await?;
     let damage = damage(planned.feeding(), asked)?;
     damage.check(&opened.lake).await?;
@@ -64,30 +63,39 @@ async fn repair(config: &Config, asked: &args::Repair, progress: Progress) -> an
         eprintln!("the table is as it was: the offsets could not all be read again");
         return Ok(read.exit);
     }
+    let swapped = swapped(config, &opened, asked, (&damage, &replayed), progress).await;
+    // Whatever became of it: what is read once more is mapped as the configuration says then.
+    let forgotten = forget(&opened, &replayed).await;
+    let exit = swapped?;
+    forgotten?;
+    Ok(exit)
+}
 
-    let comparison = compared(config, None, &as_compare(asked, &replayed), progress).await?;
-    let (would, looked_at) = match damage.look(&opened.lake, &replayed).await {
-        Ok(would) => would,
-        Err(error) => {
-            // Whoever is told to name other offsets reads others.
-            if !error.is_transient() {
-                forget(&opened, &replayed).await?;
-            }
-            return Err(error.into());
-        }
+/// Compares, asks, and swaps.
+async fn swapped(
+    config: &Config,
+    opened: &Opened,
+    asked: &args::Repair,
+    (damage, replayed): (&Damage, &TableIdent),
+    progress: Progress,
+) -> anyhow::Result<Exit> {
+    let comparison = compared(config, None, &as_compare(asked, replayed), progress).await?;
+    let reason = match asked.reason.as_str() {
+        "" => "repair".to_owned(),
+        reason => format!("repair: {reason}"),
     };
-    let would = Judged {
-        damage: &damage,
+    let mut swapping = damage.by(&opened.lake, replayed, &reason).await?;
+    let judged = |repaired: Repaired| Judged {
+        damage,
         comparison: &comparison,
-        repaired: would,
+        repaired,
     };
+    let would = judged(swapping.look().await?);
     if would.changes_nothing() {
-        forget(&opened, &replayed).await?;
         would.print(asked.output, "nothing was done: nothing differs")?;
         return Ok(Exit::Done);
     }
     if asked.dry_run {
-        forget(&opened, &replayed).await?;
         would.print(asked.output, "what this does")?;
         return Ok(Exit::Differs);
     }
@@ -95,13 +103,7 @@ async fn repair(config: &Config, asked: &args::Repair, progress: Progress) -> an
         write!(io::stderr(), "{}", would.text("what this does"))?;
         confirm(&damage.table.to_string())?;
     }
-    let reason = match asked.reason.as_str() {
-        "" => "repair".to_owned(),
-        reason => format!("repair: {reason}"),
-    };
-    let repaired = damage.swap(&opened.lake, (&replayed, looked_at), &reason).await?;
-    forget(&opened, &replayed).await?;
-    Judged { repaired, ..would }.print(asked.output, "done")?;
+    judged(swapping.carry_out().await?).print(asked.output, "done")?;
     Ok(Exit::Done)
 }
 
@@ -221,7 +223,9 @@ struct Judged<'a> {
 impl Judged<'_> {
     fn changes_nothing(&self) -> bool {
         let mut swaps = self.repaired.swaps.iter();
-        self.comparison.verdict == Verdict::Equal && swaps.all(|swap| swap.before == swap.after)
+        self.comparison.verdict == Verdict::Equal
+            && !self.repaired.lacked
+            && swaps.all(|swap| swap.before == swap.after)
     }
 
     fn print(&self, output: Output, heading: &str) -> io::Result<()> {

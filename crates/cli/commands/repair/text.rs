@@ -63,6 +63,7 @@ mod tests {
                 },
                 after: Counts::of_rows(10, 0),
             }],
+            lacked: false,
             files: Files {
                 removed: 3,
                 written: 2,

@@ -26,6 +26,8 @@ pub struct Damage {
 #[derive(Debug, Clone)]
 pub struct Repaired {
     pub swaps: Vec<Swap>,
+    /// What the table had was not what was counted.
+    pub lacked: bool,
     pub files: Files,
     /// What did it; `None` when it was only looked at.
     pub snapshot: Option<i64>,
@@ -42,39 +44,64 @@ impl Damage {
         Ok(())
     }
 
-    /// Looks what a repair would do by a replay of these offsets. Writes nothing.
+    /// A repair by a replay of these offsets, as it is now. `reason` goes into the ledger.
+    ///
+    /// # Errors
+    /// The replay holds nothing, or stands still.
+    pub async fn by<'a>(
+        &self,
+        lake: &'a Lake,
+        replay: &TableIdent,
+        reason: &str,
+    ) -> Result<Swapping<'a>, ResolveError> {
+        let looked_at = head(lake, replay).await?;
+        Ok(Swapping {
+            lake,
+            table: self.table.clone(),
+            repair: Repair::new(
+                lake,
+                (replay.clone(), looked_at),
+                (self.job.clone(), self.ranges.clone()),
+                reason.to_owned(),
+            ),
+        })
+    }
+}
+
+/// A repair that may be looked at, and carried out: what was found stays known.
+#[derive(Debug)]
+pub struct Swapping<'a> {
+    lake: &'a Lake,
+    table: TableIdent,
+    repair: Repair<'a>,
+}
+
+impl Swapping<'_> {
+    /// Looks what it would do. Writes nothing.
     ///
     /// # Errors
     /// It can't be done.
-    pub async fn look(&self, lake: &Lake, replay: &TableIdent) -> Result<(Repaired, i64), ResolveError> {
-        let base = standing(lake, &self.table).await?;
-        let looked_at = head(lake, replay).await?;
-        let mut repair = self.repair(lake, replay, looked_at, "");
-        let (swaps, [removed, written]) = repair.look(&base, next_snapshot(lake, &base)).await?;
-        let files = Files {
-            removed: removed as u64,
-            written: written as u64,
-        };
-        let would = Repaired {
+    pub async fn look(&mut self) -> Result<Repaired, ResolveError> {
+        let base = standing(self.lake, &self.table).await?;
+        let at = next_snapshot(self.lake, &base);
+        let (swaps, [removed, written]) = self.repair.look(&base, at).await?;
+        Ok(Repaired {
             swaps,
-            files,
+            lacked: self.repair.lacks,
+            files: Files {
+                removed: removed as u64,
+                written: written as u64,
+            },
             snapshot: None,
-        };
-        Ok((would, looked_at))
+        })
     }
 
-    /// Does it, in one commit. `looked_at`: the replay's newest snapshot when it was looked at.
+    /// Does it, in one commit.
     ///
     /// # Errors
-    /// As [`look`](Self::look); the replay has changed since; outages that last.
-    pub async fn swap(
-        &self,
-        lake: &Lake,
-        (replay, looked_at): (&TableIdent, i64),
-        reason: &str,
-    ) -> Result<Repaired, ResolveError> {
-        let mut repair = self.repair(lake, replay, looked_at, reason);
-        let committed = commit(lake, &self.table, &mut repair, &LogWaiting).await?;
+    /// As [`look`](Self::look); the replay has changed; outages that last.
+    pub async fn carry_out(mut self) -> Result<Repaired, ResolveError> {
+        let committed = commit(self.lake, &self.table, &mut self.repair, &LogWaiting).await?;
         let snapshot = committed.snapshot;
         let counted = |name: &str| {
             let summary = snapshot.as_ref().map(|snapshot| snapshot.summary());
@@ -87,17 +114,9 @@ impl Damage {
                 written: counted("added-data-files"),
             },
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.snapshot_id()),
-            swaps: repair.swaps,
+            lacked: self.repair.lacks,
+            swaps: self.repair.swaps,
         })
-    }
-
-    fn repair<'a>(&self, lake: &'a Lake, replay: &TableIdent, looked_at: i64, reason: &str) -> Repair<'a> {
-        Repair::new(
-            lake,
-            (replay.clone(), looked_at),
-            (self.job.clone(), self.ranges.clone()),
-            reason.to_owned(),
-        )
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 
 pub use prefix::{LedgerPrefix, PrefixError, Recorded, refuse_cut};
 pub use promote::replayed;
-pub use repair::{Piece, Repaired, There, Withdrawn, withdrawn};
+pub use repair::{Lack, Piece, Repaired, There, Weighed};
 pub use retire::Retired;
 pub use truncate::Cut;
 
@@ -105,8 +105,8 @@ pub enum CommandError {
         progress: RangeSet,
     },
     #[error(
-        "{topic_partition}: rows of {piece} are not all there as they were counted, or some of its records were left out, and \
-         the ledger does not tell what a part of it had: name all of it, as in {name}"
+        "{topic_partition}: {piece} is not all there as it was counted, or some of its records were left out, and the ledger does \
+         not tell what a part of it had: name all of it, as in {name}"
     )]
     InPart {
         topic_partition: TopicPartition,
@@ -114,12 +114,21 @@ pub enum CommandError {
         name: RangeSet,
     },
     #[error(
-        "{topic_partition}: its log was cut in {range}, and the ledger does not tell how many rows are left of these offsets; \
-         name others"
+        "{topic_partition}: what was counted of this partition is not all there, and the ledger does not tell how much of {range} is \
+         missing, because its log was cut there, or because somebody dropped the ledger"
     )]
     CountsUnknown {
         topic_partition: TopicPartition,
         range: OffsetRange,
+    },
+    #[error(
+        "{topic_partition}: it has {rows} rows and {dead_letters} dead letters less than were counted, and these offsets do not \
+         account for just that; `tabletopic verify` says where they are missing: name all of these offsets at once"
+    )]
+    LacksElsewhere {
+        topic_partition: TopicPartition,
+        rows: i128,
+        dead_letters: i128,
     },
     #[error("job {job} reads {identity} already: nothing to adopt")]
     SameTopic { job: JobId, identity: TopicIdentity },

@@ -17,12 +17,14 @@ pub struct Repaired {
     pub withdrawn: Counts,
     /// What they are now.
     pub read: Counts,
+    /// Those of them that were declared lost and were not read now, either.
+    pub still_lost: RangeSet,
 }
 
 impl TableState {
     /// Offsets within progress were read again, and the same commit swaps their rows. Neither progress nor generation change:
     /// what is read meanwhile lies above. Dead letters of before leave by the snapshot `at`, made at `now_ms`; those of now are
-    /// put in by the caller. What was declared lost of these offsets is so no more.
+    /// put in by the caller.
     pub fn repair(
         &mut self,
         repaired: &[Repaired],
@@ -46,6 +48,10 @@ impl TableState {
                 lost: lost.len_offsets(),
                 ..one.withdrawn
             };
+            let read = Counts {
+                lost: one.still_lost.len_offsets(),
+                ..one.read
+            };
             let counted = state.counts.minus(state.inherited).unwrap_or_default();
             let Some(mut counts) = counted.minus(removed) else {
                 return Err(CommandError::CountsTooHigh {
@@ -55,28 +61,34 @@ impl TableState {
                 });
             };
             counts.add(state.inherited);
-            counts.add(one.read);
+            counts.add(read);
             state.counts = counts;
             state.lost.remove(one.range);
-            if removed.dead_letters > 0 {
-                let offsets = letters.entry((one.job.clone(), one.partition)).or_default();
-                offsets.insert(one.range);
-            }
+            state.lost = std::mem::take(&mut state.lost).union(&one.still_lost);
+            // Also where none is counted: there may be some all the same.
+            let offsets = letters.entry((one.job.clone(), one.partition)).or_default();
+            offsets.insert(one.range);
             next.replaced.push(one.noted(removed));
-            next.note_added(one.noted(one.read));
+            next.note_added(one.noted(read));
         }
         let pending = std::mem::take(&mut next.outbox.dead_letters);
         next.outbox.dead_letters = keep_outside(pending, &letters, |_| false)?;
-        for ((job, partition), offsets) in letters {
-            let topic_id = next.jobs.get(&job).and_then(|job| job.identity.topic_id.clone());
-            next.outbox.removals.push(PendingRemoval {
-                snapshot: at,
-                job,
-                topic_id,
-                partition,
-                offsets,
-                time_ms: now_ms,
-            });
+        for ((id, partition), offsets) in letters {
+            let job = next.jobs.get(&id);
+            let topic_id = job.and_then(|job| job.identity.topic_id.clone());
+            let known = job.and_then(|job| job.partitions.get(&partition));
+            // Letters that are older than the id was known have none.
+            let nameless = topic_id.is_some() && known.is_some_and(|known| known.past.is_empty());
+            for topic_id in std::iter::once(topic_id).chain(nameless.then_some(None)) {
+                next.outbox.removals.push(PendingRemoval {
+                    snapshot: at,
+                    job: id.clone(),
+                    topic_id,
+                    partition,
+                    offsets: offsets.clone(),
+                    time_ms: now_ms,
+                });
+            }
         }
         *self = next;
         Ok(())
@@ -162,77 +174,137 @@ fn with([mut added, mut withdrawn]: [Counts; 2], (withdraws, counts): (bool, Cou
 /// What is there of a piece.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct There {
-    /// Rows and dead letters of all of it.
-    pub whole: Counts,
-    /// Those of the offsets that are repaired.
+    /// Rows and dead letters, with the sum of the rows' offsets.
+    pub counts: Counts,
+    /// Whether an offset has several rows.
+    pub doubled: bool,
+}
+
+/// The offsets of a topic partition that are repaired: what the ledger counts of them, and what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighed {
+    pub topic_partition: TopicPartition,
+    pub range: OffsetRange,
+    /// Those that `range` has a part of, each with what is there of all of it.
+    pub pieces: Vec<(Piece, There)>,
+    /// What is there of `range`.
     pub inside: Counts,
 }
 
-/// What the table's counts have of the offsets that are repaired.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Withdrawn {
-    pub counts: Counts,
-    /// Rows of `counts` whose sum of offsets is not in it: they are not there as they were counted, so that rows do not tell it.
-    pub unsummed: u64,
-    /// The pieces that are not there as they were counted.
-    pub damaged: Vec<OffsetRange>,
-    /// Rows of damaged pieces whose sum is known all the same, and is in `counts`: it is dead letters that differ.
-    pub summed_damaged: Counts,
+/// What a topic partition's counts have more than is there; less than nothing where more is there than was counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lack {
+    pub rows: i128,
+    /// Modulo 2^64.
+    pub offset_sum: u64,
+    pub dead_letters: i128,
 }
 
-/// Tells what the counts have of `range`, from what the ledger counts and what is there of each piece that `range` has a part
-/// of; `beside` is what is there of offsets that the ledger says nothing of.
-///
-/// A piece that is there as it was counted may be repaired in parts. One that is not has to be taken whole: the counts do not
-/// tell which part of it lacks how much.
-pub fn withdrawn(
-    topic_partition: &TopicPartition,
-    range: OffsetRange,
-    pieces: &[(Piece, There)],
-    beside: Counts,
-) -> Result<Withdrawn, CommandError> {
-    let mut sum = Withdrawn {
-        counts: beside,
-        ..Withdrawn::default()
-    };
-    for (piece, there) in pieces {
-        let Some(counted) = piece.counts else {
-            return Err(CommandError::CountsUnknown {
-                topic_partition: topic_partition.clone(),
-                range: piece.range,
+impl Weighed {
+    /// How many records of the offsets were left out, of all that were of this partition.
+    pub fn filtered(&self, of_partition: u64) -> Result<u64, CommandError> {
+        if of_partition == 0 {
+            return Ok(0);
+        }
+        let mut filtered = 0;
+        for (piece, counted, _) in self.known()? {
+            match self.has_all_of(piece) {
+                true => filtered += counted.filtered,
+                false if counted.filtered == 0 => {}
+                // Nobody knows which of them it were.
+                false => return Err(self.in_part(piece)),
+            }
+        }
+        Ok(filtered)
+    }
+
+    /// Whether all is there as the ledger counts it.
+    pub fn is_as_counted(&self) -> bool {
+        let known = self.known();
+        known.is_ok_and(|known| {
+            known
+                .iter()
+                .all(|(_, counted, there)| there.is_as_counted(counted))
+        })
+    }
+
+    /// What the counts have of the offsets, where the partition as a whole lacks what was counted: of a piece that is not there as
+    /// it was counted only if all of it is repaired, because the ledger does not tell how much a part of it had.
+    pub fn with_lack(&self, lack: Lack) -> Result<Counts, CommandError> {
+        if lack == Lack::default() {
+            return Ok(self.inside);
+        }
+        let mut of_pieces = Lack::default();
+        let mut is_damaged = false;
+        for (piece, counted, there) in self.known()? {
+            if there.is_as_counted(counted) {
+                continue;
+            }
+            if !self.has_all_of(piece) {
+                return Err(self.in_part(piece));
+            }
+            is_damaged |= there.doubled || there.counts.rows != counted.rows;
+            of_pieces.rows += i128::from(counted.rows) - i128::from(there.counts.rows);
+            of_pieces.dead_letters +=
+                i128::from(counted.dead_letters) - i128::from(there.counts.dead_letters);
+        }
+        let is_all = (of_pieces.rows, of_pieces.dead_letters) == (lack.rows, lack.dead_letters)
+            && (is_damaged || lack.offset_sum == 0);
+        let plus = |count: u64, lack: i128| u64::try_from(i128::from(count) + lack).ok();
+        let rows = plus(self.inside.rows, lack.rows);
+        let dead_letters = plus(self.inside.dead_letters, lack.dead_letters);
+        let (true, Some(rows), Some(dead_letters)) = (is_all, rows, dead_letters) else {
+            return Err(CommandError::LacksElsewhere {
+                topic_partition: self.topic_partition.clone(),
+                rows: lack.rows,
+                dead_letters: lack.dead_letters,
             });
         };
-        let is_whole = range.start <= piece.range.start && piece.range.end <= range.end;
-        let as_counted = there.whole.rows == counted.rows && there.whole.dead_letters == counted.dead_letters;
-        if !is_whole && (!as_counted || counted.filtered > 0) {
-            return Err(CommandError::InPart {
-                topic_partition: topic_partition.clone(),
-                piece: piece.range,
-                name: RangeSet::from_iter([range, piece.range]),
-            });
+        Ok(Counts {
+            rows,
+            dead_letters,
+            offset_sum: self.inside.offset_sum.wrapping_add(lack.offset_sum),
+            ..self.inside
+        })
+    }
+
+    /// The pieces with what the ledger counts of them.
+    fn known(&self) -> Result<Vec<(OffsetRange, &Counts, &There)>, CommandError> {
+        let unknown = |range: OffsetRange| CommandError::CountsUnknown {
+            topic_partition: self.topic_partition.clone(),
+            range,
+        };
+        let mut beside: RangeSet = [self.range].into_iter().collect();
+        let mut known = Vec::new();
+        for (piece, there) in &self.pieces {
+            beside.remove(piece.range);
+            let counted = piece.counts.as_ref().ok_or_else(|| unknown(piece.range))?;
+            known.push((piece.range, counted, there));
         }
-        if is_whole {
-            sum.counts.filtered += counted.filtered;
-        }
-        if as_counted {
-            sum.counts.add(there.inside);
-            continue;
-        }
-        sum.damaged.push(piece.range);
-        sum.counts.dead_letters += counted.dead_letters;
-        match there.whole.rows == counted.rows {
-            true => {
-                let rows = Counts::of_rows(counted.rows, there.whole.offset_sum);
-                sum.summed_damaged.add(rows);
-                sum.counts.add(rows);
-            }
-            false => {
-                sum.counts.rows += counted.rows;
-                sum.unsummed += counted.rows;
-            }
+        match beside.ranges().first() {
+            None => Ok(known),
+            Some(beside) => Err(unknown(*beside)),
         }
     }
-    Ok(sum)
+
+    fn has_all_of(&self, piece: OffsetRange) -> bool {
+        self.range.start <= piece.start && piece.end <= self.range.end
+    }
+
+    fn in_part(&self, piece: OffsetRange) -> CommandError {
+        CommandError::InPart {
+            topic_partition: self.topic_partition.clone(),
+            piece,
+            name: RangeSet::from_iter([self.range, piece]),
+        }
+    }
+}
+
+impl There {
+    fn is_as_counted(&self, counted: &Counts) -> bool {
+        let here = &self.counts;
+        !self.doubled && here.rows == counted.rows && here.dead_letters == counted.dead_letters
+    }
 }
 
 #[cfg(test)]
@@ -297,6 +369,7 @@ mod tests {
             range,
             withdrawn,
             read,
+            still_lost: RangeSet::new(),
         }
     }
 
@@ -419,61 +492,124 @@ mod tests {
         );
     }
 
-    fn piece(range: OffsetRange, counts: Counts) -> Piece {
-        Piece {
+    /// Two pieces of which the ledger counts a row for each offset, `[0, 100)` and `[100, 200)`, and what is there of these.
+    fn weighed(range: OffsetRange, filtered: u64, there: [There; 2], inside: Counts) -> Weighed {
+        let counts = Counts {
+            filtered,
+            ..Counts::of_rows(100 - filtered, 0)
+        };
+        let pieces = [self::range(0, 100), self::range(100, 200)].map(|range| Piece {
             range,
             counts: Some(counts),
+        });
+        Weighed {
+            topic_partition: tp(),
+            range,
+            pieces: pieces.into_iter().zip(there).collect(),
+            inside,
+        }
+    }
+
+    fn there(counts: Counts) -> There {
+        There {
+            counts,
+            doubled: false,
         }
     }
 
     #[test]
     fn what_is_there_as_it_was_counted_may_be_repaired_in_part() {
-        let (all, inside) = (range(0, 100), range(20, 30));
-        let there = There {
-            whole: rows(all),
-            inside: rows(inside),
-        };
-        let whole = piece(all, Counts::of_rows(100, 0));
-        let found = withdrawn(&tp(), inside, &[(whole, there)], Counts::default()).unwrap();
-        assert_eq!((found.counts, found.unsummed), (rows(inside), 0));
+        let part = range(20, 30);
+        let all = || [there(rows(range(0, 100))), there(rows(range(100, 200)))];
+        let whole = weighed(part, 0, all(), rows(part));
+        assert!(whole.is_as_counted());
+        assert_eq!(whole.filtered(7).unwrap(), 0);
         // Nobody knows which of them were left out.
-        let filtered = piece(
-            all,
-            Counts {
-                filtered: 3,
-                ..Counts::of_rows(100, 0)
-            },
-        );
-        let refused = withdrawn(&tp(), inside, &[(filtered.clone(), there)], Counts::default());
+        let some = || [there(rows(range(0, 97))), there(rows(range(100, 197)))];
+        let filtered = weighed(part, 3, some(), rows(part));
+        let refused = filtered.filtered(6);
         assert!(
-            matches!(&refused, Err(CommandError::InPart { name, .. }) if name.ranges() == [all]),
+            matches!(&refused, Err(CommandError::InPart { name, .. }) if name.ranges() == [range(0, 100)]),
             "{refused:?}"
         );
-        let found = withdrawn(&tp(), all, &[(filtered, there)], Counts::default()).unwrap();
-        assert_eq!(found.counts.filtered, 3);
-    }
-
-    #[test]
-    fn what_lacks_rows_has_to_be_taken_whole() {
-        let all = range(0, 100);
-        let there = There {
-            whole: rows(range(0, 90)),
-            inside: rows(range(20, 30)),
+        let both = weighed(range(0, 200), 3, some(), rows(range(0, 97)));
+        assert_eq!(both.filtered(6).unwrap(), 6);
+        // A ledger that somebody dropped.
+        let unknown = Weighed {
+            pieces: Vec::new(),
+            ..whole
         };
-        let counted = || piece(all, Counts::of_rows(100, 0));
-        let refused = withdrawn(&tp(), range(20, 30), &[(counted(), there)], Counts::default());
-        assert!(matches!(refused, Err(CommandError::InPart { .. })), "{refused:?}");
-        let found = withdrawn(&tp(), all, &[(counted(), there)], Counts::default()).unwrap();
-        assert_eq!((found.counts, found.unsummed), (Counts::of_rows(100, 0), 100));
-        assert_eq!(found.damaged, [all]);
-        let unknown = Piece {
-            range: all,
-            counts: None,
-        };
-        let refused = withdrawn(&tp(), all, &[(unknown, there)], Counts::default());
+        assert!(!unknown.is_as_counted());
+        assert_eq!(
+            unknown.with_lack(Lack::default()).unwrap(),
+            rows(part),
+            "all of the partition is there"
+        );
+        let refused = unknown.with_lack(Lack {
+            rows: 1,
+            ..Lack::default()
+        });
         assert!(
             matches!(refused, Err(CommandError::CountsUnknown { .. })),
             "{refused:?}"
         );
+    }
+
+    #[test]
+    fn what_lacks_rows_has_to_be_taken_whole_and_counts_what_was_counted() {
+        let gone = rows(range(90, 100));
+        let lack = Lack {
+            rows: 10,
+            offset_sum: gone.offset_sum,
+            dead_letters: 0,
+        };
+        let lacking = || [there(rows(range(0, 90))), there(rows(range(100, 200)))];
+        let part = weighed(range(20, 30), 0, lacking(), rows(range(20, 30)));
+        assert!(!part.is_as_counted());
+        let refused = part.with_lack(lack);
+        assert!(matches!(refused, Err(CommandError::InPart { .. })), "{refused:?}");
+        let whole = weighed(range(0, 100), 0, lacking(), rows(range(0, 90)));
+        assert_eq!(whole.with_lack(lack).unwrap(), rows(range(0, 100)));
+        let elsewhere = whole.with_lack(Lack { rows: 11, ..lack });
+        assert!(
+            matches!(elsewhere, Err(CommandError::LacksElsewhere { .. })),
+            "{elsewhere:?}"
+        );
+    }
+
+    #[test]
+    fn a_row_that_is_gone_and_another_that_is_there_twice_are_not_taken_for_nothing() {
+        let mut inside = rows(range(0, 100));
+        // 50 is gone, and 5 is there twice.
+        inside.offset_sum -= 45;
+        let doubled = There {
+            counts: inside,
+            doubled: true,
+        };
+        let whole = weighed(range(0, 100), 0, [doubled, there(rows(range(100, 200)))], inside);
+        assert!(!whole.is_as_counted());
+        let lack = Lack {
+            offset_sum: 45,
+            ..Lack::default()
+        };
+        assert_eq!(whole.with_lack(lack).unwrap(), rows(range(0, 100)));
+    }
+
+    #[test]
+    fn what_was_declared_lost_and_cannot_be_read_stays_lost() {
+        let mut state = table().next(Kind::Repair);
+        let before = Counts {
+            dead_letters: 1,
+            ..Counts::of_rows(49, range(0, 50).offset_sum() - 7)
+        };
+        let read = Counts::of_rows(58, range(0, 58).offset_sum());
+        let one = Repaired {
+            still_lost: [range(58, 60)].into_iter().collect(),
+            ..repaired(range(0, 60), before, read)
+        };
+        state.repair(&[one], at(9), 1).unwrap();
+        let partition = state.partition(&orders(), 0).unwrap();
+        assert_eq!(partition.lost.ranges(), [range(58, 60)]);
+        assert_eq!((partition.counts.rows, partition.counts.lost), (98, 2));
     }
 }

@@ -1,7 +1,7 @@
 //! Where rows are missing: the ranges of the ledger that have fewer rows than it counts.
 
 use roaring::RoaringTreemap;
-use tabletopic_offsets::{Answers, Kind, OffsetRange, RangeSet};
+use tabletopic_offsets::{Answers, Kind, OffsetRange, Piece, RangeSet, Recorded};
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::follower::ledger::Ledger;
 
@@ -27,39 +27,60 @@ pub async fn locate(
     (since, up_to): (Option<&Since>, i64),
 ) -> Result<Findings, CommitError> {
     let mut findings = Findings::default();
+    let mut judge = |line: &Line, counted: OffsetRange, rows: u64, since: &str| {
+        let there = cardinality(line.seen(), counted);
+        if there >= rows || counted.intersection(lines.window) != Some(counted) {
+            return;
+        }
+        let empty = without_row(line, letters, counted);
+        let more = if empty.ranges().len() > NAMED {
+            " and others"
+        } else {
+            ""
+        };
+        let named: RangeSet = empty.ranges().iter().take(NAMED).copied().collect();
+        let says = format!(
+            "{}: of {rows} rows that the ledger counts in {counted} ({since}), {there} are there; nothing is at {named}{more}",
+            line.tp
+        );
+        let finding = Finding::failed("missing", says).of(Some(&line.tp.topic), line.tp.partition);
+        findings.add_many(finding.at(counted), rows - there);
+    };
     let above = since.map_or(0, |since| since.sequence_number);
+    // Where offsets were repaired, ranges overlap, and only together tell how many rows there are.
+    let mut repaired = Vec::new();
     each(ledger, above, up_to, |entry| {
         let number = entry.snapshot.sequence_number;
-        for range in entry.ranges.iter().filter(|_| entry.kind == Kind::Append) {
-            let whole = answers.claim(entry.kind, number, range) == Some(range.range)
-                && !answers.is_repaired(number, range);
-            let inside = range.range.intersection(lines.window) == Some(range.range);
-            let line = lines.told_apart(rows_tell_topics).find(|line| {
-                line.job == range.job && line.tp.partition == range.partition && line.topic_id == range.topic_id
-            });
-            let Some(line) = line.filter(|_| whole && inside) else {
-                continue;
-            };
-            let rows = cardinality(line.seen(), range.range);
-            if rows >= range.counts.rows {
+        for range in &entry.ranges {
+            if matches!(entry.kind, Kind::Withdraw | Kind::Repair) || answers.is_repaired(number, range) {
+                repaired.push(Recorded {
+                    ranges: vec![range.clone()],
+                    ..entry.clone()
+                });
                 continue;
             }
-            let empty = without_row(line, letters, range.range);
-            let more = if empty.ranges().len() > NAMED { " and others" } else { "" };
-            let named: RangeSet = empty.ranges().iter().take(NAMED).copied().collect();
-            let says = format!(
-                "{}: of {} rows that the ledger counts in {} (snapshot {}), {rows} are there; nothing is at {named}{more}",
-                line.tp, range.counts.rows, range.range, entry.snapshot.snapshot_id
-            );
-            findings.add_many(
-                Finding::failed("missing", says)
-                    .of(Some(&line.tp.topic), line.tp.partition)
-                    .at(range.range),
-                range.counts.rows - rows,
-            );
+            let is_whole =
+                entry.kind == Kind::Append && answers.claim(entry.kind, number, range) == Some(range.range);
+            let line = lines.told_apart(rows_tell_topics).find(|line| {
+                line.job == range.job
+                    && line.tp.partition == range.partition
+                    && line.topic_id == range.topic_id
+            });
+            if let Some(line) = line.filter(|_| is_whole) {
+                let by = format!("snapshot {}", entry.snapshot.snapshot_id);
+                judge(line, range.range, range.counts.rows, &by);
+            }
         }
     })
     .await?;
+    for line in lines.told_apart(rows_tell_topics) {
+        let log = (&line.job, line.tp.partition, &line.topic_id);
+        for piece in Piece::of(&repaired, answers, log) {
+            if let Some(counts) = piece.counts {
+                judge(line, piece.range, counts.rows, "with what was repaired");
+            }
+        }
+    }
     Ok(findings)
 }
 

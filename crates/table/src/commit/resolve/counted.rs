@@ -1,45 +1,62 @@
 //! What a table's counts have of some offsets: by the ledger, where that tells it, and by what is there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use futures::TryStreamExt;
 use iceberg::scan::FileScanTask;
+use roaring::RoaringTreemap;
 use tabletopic_offsets::{
-    Answers, Counts, JobId, Kind, OffsetRange, Piece, RangeSet, TableState, There, TopicPartition, Withdrawn,
-    withdrawn,
+    Answers, Counts, JobId, Kind, Lack, OffsetRange, PartitionState, Piece, RangeSet, TableState, There,
+    TopicPartition, Weighed,
 };
 
+use super::places::{LetterPlaces, LettersOf, Places, letters};
 use crate::commit::{Base, CommitError, TagState, Tagged};
 use crate::follower::ledger::Ledger;
-use crate::follower::letters::{Addresses, Letters};
 use crate::lake::Lake;
 use crate::rows::{self, Deleted, Held, Offsets, within};
 
-/// Offsets of one topic partition, and the pieces of the ledger that they have a part of.
+/// What is found of the offsets that are repaired, by topic partition number.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Found {
+    /// What the table's counts have of them.
+    pub counts: BTreeMap<i32, Counts>,
+    /// Those that have a row or a dead letter.
+    pub places: Places,
+    /// Not all is there as it was counted.
+    pub lacks: bool,
+}
+
+/// Offsets of one topic partition, and the pieces of the ledger that they have a part of, lowest offsets first.
 #[derive(Debug, Clone)]
-struct Weighed {
+struct Asked {
     range: OffsetRange,
     pieces: Vec<Piece>,
 }
 
-/// Runs of offsets that are counted apart, by topic partition number.
+/// Runs of offsets that are counted apart, lowest first: those of all pieces and of the range, each whole within them or outside.
 type Runs = BTreeMap<i32, Vec<OffsetRange>>;
 
-/// What was counted, by topic partition number and run.
-type Sums = BTreeMap<(i32, usize), Counts>;
+/// What a file has of the runs.
+#[derive(Debug, Clone, Default)]
+struct OfFile {
+    /// By topic partition number and run.
+    rows: BTreeMap<(i32, usize), Held>,
+    places: Places,
+}
 
 /// Looks up what the counts of a table have of offsets of one job. What is the same on the next base is not looked up again.
 #[derive(Debug, Default)]
 pub(super) struct Counting {
     /// Up to a sequence number.
-    weighed: Option<(i64, BTreeMap<i32, Weighed>)>,
+    asked: Option<(i64, BTreeMap<i32, Asked>)>,
     runs: Runs,
-    files: HashMap<Deleted, Sums>,
+    files: HashMap<Deleted, OfFile>,
+    /// All rows of each file, by topic partition number.
+    totals: HashMap<Deleted, BTreeMap<i32, Held>>,
 }
 
 impl Counting {
-    /// What the counts have of `ranges`, by topic partition number.
-    ///
     /// # Errors
     /// The counts do not tell it, which `refused` gets; those of reading ledger, dead letters and files.
     pub async fn of(
@@ -49,165 +66,205 @@ impl Counting {
         tagged: &Tagged<TableState>,
         (job, ranges): (&JobId, &BTreeMap<i32, OffsetRange>),
         refused: &(dyn Fn(String) -> CommitError + Sync),
-    ) -> Result<BTreeMap<i32, Counts>, CommitError> {
-        let weighed = self.weigh(lake, base, tagged, job, ranges).await?;
-        let runs = runs(&weighed);
-        if runs != self.runs {
-            (self.runs, self.files) = (runs, HashMap::new());
-        }
-        let mut sums = self.rows(lake, base).await?;
-        self.letters(lake, base, tagged, job, &mut sums).await?;
-
-        let mut counts = BTreeMap::new();
-        let mut unsummed = Vec::new();
-        for (partition, Weighed { range, pieces }) in weighed {
-            let of = |wanted: &dyn Fn(OffsetRange) -> bool| self.sum(&sums, partition, wanted);
-            let is_in = |outer: OffsetRange, run: OffsetRange| outer.intersection(run).is_some();
-            let beside = of(&|run| is_in(range, run) && !pieces.iter().any(|piece| is_in(piece.range, run)));
-            let there = pieces.iter().map(|piece| {
-                let whole = of(&|run| is_in(piece.range, run));
-                let inside = of(&|run| is_in(piece.range, run) && is_in(range, run));
-                (piece.clone(), There { whole, inside })
-            });
-            let there: Vec<(Piece, There)> = there.collect();
-            let name = tagged.state.job(job).map(|job| job.topic_partition(partition));
-            let name = name.unwrap_or_else(|| TopicPartition::new(job.as_str(), partition));
-            let found =
-                withdrawn(&name, range, &there, beside).map_err(|error| refused(error.to_string()))?;
-            counts.insert(partition, found.counts);
-            if found.unsummed > 0 {
-                let is_damaged = |run| found.damaged.iter().any(|piece| is_in(*piece, run));
-                let damaged = of(&is_damaged);
-                unsummed.push((partition, name, found, damaged));
+    ) -> Result<Found, CommitError> {
+        let asked = self.ask(lake, base, tagged, job, ranges).await?;
+        let rows = self.rows(lake, base).await?;
+        let of_job = LettersOf::new(&tagged.state, job);
+        let letters = letters(lake, base, of_job, &offsets(&self.runs)).await?;
+        let mut found = Found::default();
+        for (partition, asked) in &asked {
+            let Some(state) = tagged.state.partition(job, *partition) else {
+                continue;
+            };
+            let name = tagged.state.job(job).map(|job| job.topic_partition(*partition));
+            let name = name.unwrap_or_else(|| TopicPartition::new(job.as_str(), *partition));
+            let weighed = self.weigh(name, *partition, asked, &rows, &letters);
+            let filtered = weighed.filtered(state.counts.filtered.saturating_sub(state.inherited.filtered));
+            let counts = match weighed.is_as_counted() {
+                true => Ok(weighed.inside),
+                false => {
+                    found.lacks = true;
+                    let of_job = LettersOf::new(&tagged.state, job);
+                    weighed.with_lack(self.lack(lake, base, tagged, (*partition, state), of_job).await?)
+                }
+            };
+            let counts = counts.map_err(|error| refused(error.to_string()))?;
+            let filtered = filtered.map_err(|error| refused(error.to_string()))?;
+            found.counts.insert(*partition, Counts { filtered, ..counts });
+            let places = found.places.entry(*partition).or_default();
+            for all in [&rows.places, &letters.all] {
+                *places |= all.get(partition).cloned().unwrap_or_default();
             }
+            places.remove_range(..asked.range.start as u64);
+            places.remove_range(asked.range.end as u64..);
         }
-        if let (false, Some(head)) = (unsummed.is_empty(), base.head()) {
-            let all = rows::held(lake, &base.table, head.snapshot_id()).await?;
-            for (partition, name, found, damaged) in unsummed {
-                let is = all.get(&partition).copied().unwrap_or_default();
-                let sum = sum_of_unsummed(&tagged.state, partition, is, damaged, &found);
-                let sum = sum.map_err(|why| refused(format!("{name}: {why}")))?;
-                let counts = counts.entry(partition).or_default();
-                counts.offset_sum = counts.offset_sum.wrapping_add(sum);
-            }
-        }
-        Ok(counts)
-    }
-
-    fn sum(&self, sums: &Sums, partition: i32, wanted: &dyn Fn(OffsetRange) -> bool) -> Counts {
-        let runs = self.runs.get(&partition).into_iter().flatten().enumerate();
-        let mut sum = Counts::default();
-        for (at, _) in runs.filter(|(_, run)| wanted(**run)) {
-            sum.add(sums.get(&(partition, at)).copied().unwrap_or_default());
-        }
-        sum
+        Ok(found)
     }
 
     /// The pieces, as long as nothing but new offsets came to the ledger since they were read.
-    async fn weigh(
+    async fn ask(
         &mut self,
         lake: &Lake,
         base: &Base<TableState>,
         tagged: &Tagged<TableState>,
         job: &JobId,
         ranges: &BTreeMap<i32, OffsetRange>,
-    ) -> Result<BTreeMap<i32, Weighed>, CommitError> {
-        if let Some((up_to, weighed)) = &self.weighed
+    ) -> Result<BTreeMap<i32, Asked>, CommitError> {
+        if let Some((up_to, asked)) = &self.asked
             && only_goes_on(base, *up_to)
         {
-            return Ok(weighed.clone());
+            return Ok(asked.clone());
         }
-        let weighed = weigh(lake, base, tagged, job, ranges).await?;
-        self.weighed = Some((tagged.snapshot.sequence_number(), weighed.clone()));
-        Ok(weighed)
+        let asked = ask(lake, base, tagged, job, ranges).await?;
+        let runs = runs(&asked);
+        if runs != self.runs {
+            (self.runs, self.files) = (runs, HashMap::new());
+        }
+        self.asked = Some((tagged.snapshot.sequence_number(), asked.clone()));
+        Ok(asked)
     }
 
-    async fn rows(&mut self, lake: &Lake, base: &Base<TableState>) -> Result<Sums, CommitError> {
-        let mut sums = Sums::new();
-        let Some(head) = base.head() else {
-            return Ok(sums);
-        };
-        let scan = rows::iceberg_table(lake, &base.table)?
-            .scan()
-            .snapshot_id(head.snapshot_id())
-            .select(["_kafka_partition", "_kafka_offset"])
-            .with_filter(within(&offsets(&self.runs), "_kafka_partition", "_kafka_offset"))
-            .build()?;
-        let mut tasks = scan.plan_files().await?;
-        while let Some(task) = tasks.try_next().await? {
+    /// What all files together have of the runs.
+    async fn rows(&mut self, lake: &Lake, base: &Base<TableState>) -> Result<OfFile, CommitError> {
+        let mut sum = OfFile::default();
+        let filter = within(&offsets(&self.runs), "_kafka_partition", "_kafka_offset");
+        for task in tasks(lake, base, Some(filter)).await? {
             let file = Deleted::of(&task);
-            let counted = match self.files.get(&file) {
-                Some(counted) => counted.clone(),
-                None => {
-                    let counted = of_file(lake, task, &self.runs).await?;
-                    self.files.insert(file, counted.clone());
-                    counted
-                }
-            };
-            for (at, counts) in counted {
-                sums.entry(at).or_default().add(counts);
+            if !self.files.contains_key(&file) {
+                let counted = of_file(lake, task, &self.runs).await?;
+                self.files.insert(file.clone(), counted);
+            }
+            let OfFile { rows, places } = &self.files[&file];
+            for (at, held) in rows {
+                sum.rows.entry(*at).or_default().merge(*held);
+            }
+            for (partition, offsets) in places {
+                *sum.places.entry(*partition).or_default() |= offsets;
             }
         }
-        Ok(sums)
+        Ok(sum)
     }
 
-    async fn letters(
+    fn weigh(
         &self,
+        topic_partition: TopicPartition,
+        partition: i32,
+        Asked { range, pieces }: &Asked,
+        rows: &OfFile,
+        letters: &LetterPlaces,
+    ) -> Weighed {
+        let none = RoaringTreemap::new();
+        let places = rows.places.get(&partition).unwrap_or(&none);
+        let runs = self.runs.get(&partition).map_or(&[][..], Vec::as_slice);
+        let there = |of: OffsetRange| {
+            let first = runs.partition_point(|run| run.end <= of.start);
+            let inside = runs[first..]
+                .iter()
+                .enumerate()
+                .take_while(|(_, run)| run.start < of.end);
+            let mut held = Held::default();
+            for (at, _) in inside {
+                held.merge(
+                    rows.rows
+                        .get(&(partition, first + at))
+                        .copied()
+                        .unwrap_or_default(),
+                );
+            }
+            There {
+                doubled: held.rows != cardinality(places, of),
+                counts: Counts {
+                    dead_letters: letters.count(partition, of),
+                    ..Counts::of_rows(held.rows, held.offset_sum)
+                },
+            }
+        };
+        Weighed {
+            topic_partition,
+            range: *range,
+            inside: there(*range).counts,
+            pieces: pieces
+                .iter()
+                .map(|piece| (piece.clone(), there(piece.range)))
+                .collect(),
+        }
+    }
+
+    /// What all counts of a partition number have more than is there: rows do not always tell whose they are.
+    async fn lack(
+        &mut self,
         lake: &Lake,
         base: &Base<TableState>,
         tagged: &Tagged<TableState>,
-        job: &JobId,
-        sums: &mut Sums,
-    ) -> Result<(), CommitError> {
-        let topic_id = tagged
-            .state
-            .job(job)
-            .and_then(|job| job.identity.topic_id.as_deref());
-        let letters = Letters::open(lake, base).await?;
-        let filter = within(&offsets(&self.runs), "partition", "offset");
-        let mut reading = letters.read(&[], filter).await?;
-        while let Some(batch) = reading.next().await? {
-            let ours = Addresses::of(&batch)
-                .iter()
-                .filter(|letter| letter.job == job.as_str() && letter.topic_id == topic_id);
-            for letter in ours {
-                if let Some(at) = place(&self.runs, letter.partition, letter.offset) {
-                    sums.entry(at).or_default().dead_letters += 1;
-                }
+        (partition, of_job): (i32, &PartitionState),
+        letters_of: LettersOf<'_>,
+    ) -> Result<Lack, CommitError> {
+        let state = &tagged.state;
+        let mut counted = Counts::default();
+        let of_number = state
+            .jobs
+            .values()
+            .filter_map(|job| job.partitions.get(&partition));
+        of_number.for_each(|state| counted.add(state.counts));
+        let retired = state.retired.get(&partition).copied().unwrap_or_default();
+        let mut is = Held {
+            rows: retired.rows,
+            offset_sum: retired.offset_sum,
+        };
+        for task in tasks(lake, base, None).await? {
+            let file = Deleted::of(&task);
+            if !self.totals.contains_key(&file) {
+                let totals = totals(lake, task).await?;
+                self.totals.insert(file.clone(), totals);
             }
+            is.merge(self.totals[&file].get(&partition).copied().unwrap_or_default());
         }
-        Ok(())
+        let all = OffsetRange::new(0, i64::MAX);
+        let wanted = Offsets::from([(partition, [all].into_iter().collect())]);
+        let letters = letters(lake, base, letters_of, &wanted)
+            .await?
+            .count(partition, all);
+        let counted_letters = of_job
+            .counts
+            .dead_letters
+            .saturating_sub(of_job.inherited.dead_letters);
+        Ok(Lack {
+            rows: i128::from(counted.rows) - i128::from(is.rows),
+            offset_sum: counted.offset_sum.wrapping_sub(is.offset_sum),
+            dead_letters: i128::from(counted_letters) - i128::from(letters),
+        })
     }
 }
 
 /// Whether all that our snapshots did since one of this sequence number was to go on: then the ledger says of older offsets
 /// what it said then.
 fn only_goes_on(base: &Base<TableState>, since: i64) -> bool {
+    let ours = |summary: &HashMap<String, String>| summary.contains_key(TableState::MARK);
     let mut is_there = false;
     for snapshot in base.metadata().snapshots() {
         let summary = &snapshot.summary().additional_properties;
-        if snapshot.sequence_number() < since || !summary.contains_key(TableState::MARK) {
-            continue;
-        }
-        is_there |= snapshot.sequence_number() == since;
-        let goes_on = match <TableState as TagState>::decode(summary).map(|state| state.kind) {
-            Ok(Kind::Append | Kind::Anchor | Kind::Schema | Kind::Maintenance) => true,
-            _ => snapshot.sequence_number() == since,
-        };
-        if !goes_on {
-            return false;
+        match snapshot.sequence_number().cmp(&since) {
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Equal => is_there = true,
+            std::cmp::Ordering::Greater if !ours(summary) => {}
+            std::cmp::Ordering::Greater => {
+                match <TableState as TagState>::decode(summary).map(|state| state.kind) {
+                    Ok(Kind::Append | Kind::Anchor | Kind::Schema | Kind::Maintenance) => {}
+                    _ => return false,
+                }
+            }
         }
     }
     is_there
 }
 
-async fn weigh(
+async fn ask(
     lake: &Lake,
     base: &Base<TableState>,
     tagged: &Tagged<TableState>,
     job: &JobId,
     ranges: &BTreeMap<i32, OffsetRange>,
-) -> Result<BTreeMap<i32, Weighed>, CommitError> {
+) -> Result<BTreeMap<i32, Asked>, CommitError> {
     let ledger = Ledger::open(lake, base, tagged).await?;
     let up_to = tagged.snapshot.sequence_number();
     let answers = Answers::of(&ledger.of_kinds(&Answers::KINDS).await?, up_to);
@@ -215,7 +272,7 @@ async fn weigh(
         .state
         .job(job)
         .and_then(|job| job.identity.topic_id.clone());
-    let mut weighed = BTreeMap::new();
+    let mut asked = BTreeMap::new();
     for (partition, range) in ranges {
         let mut reach = *range;
         let pieces = loop {
@@ -233,26 +290,33 @@ async fn weigh(
         let concerned = pieces
             .into_iter()
             .filter(|piece| piece.range.intersection(*range).is_some());
-        let weighs = Weighed {
-            range: *range,
-            pieces: concerned.collect(),
-        };
-        weighed.insert(*partition, weighs);
+        let pieces = concerned.collect();
+        asked.insert(
+            *partition,
+            Asked {
+                range: *range,
+                pieces,
+            },
+        );
     }
-    Ok(weighed)
+    Ok(asked)
 }
 
-/// What is counted apart: the parts of all pieces inside and outside of the ranges, and what no piece has.
-fn runs(weighed: &BTreeMap<i32, Weighed>) -> Runs {
-    let of_partition = |(partition, Weighed { range, pieces }): (&i32, &Weighed)| {
-        let all = || pieces.iter().map(|piece| piece.range).chain([*range]);
-        let ends: BTreeSet<i64> = all().flat_map(|range| [range.start, range.end]).collect();
-        let ends: Vec<i64> = ends.into_iter().collect();
+fn runs(asked: &BTreeMap<i32, Asked>) -> Runs {
+    let of_partition = |(partition, Asked { range, pieces }): (&i32, &Asked)| {
+        let mut ends: Vec<i64> = pieces
+            .iter()
+            .map(|piece| piece.range)
+            .chain([*range])
+            .flat_map(|range| [range.start, range.end])
+            .collect();
+        ends.sort_unstable();
+        ends.dedup();
+        // Pieces have a part of the range, each: between two ends there is always one of them, or the range.
         let runs = ends.windows(2).map(|pair| OffsetRange::new(pair[0], pair[1]));
-        let wanted = |run: &OffsetRange| all().any(|range| range.intersection(*run).is_some());
-        (*partition, runs.filter(wanted).collect())
+        (*partition, runs.collect())
     };
-    weighed.iter().map(of_partition).collect()
+    asked.iter().map(of_partition).collect()
 }
 
 fn offsets(runs: &Runs) -> Offsets {
@@ -263,72 +327,71 @@ fn offsets(runs: &Runs) -> Offsets {
     runs.iter().map(of_partition).collect()
 }
 
-fn place(runs: &Runs, partition: i32, offset: i64) -> Option<(i32, usize)> {
-    let runs = runs.get(&partition)?;
-    let at = runs.partition_point(|run| run.end <= offset);
-    let run = runs.get(at)?;
-    run.contains(offset).then_some((partition, at))
+fn cardinality(places: &RoaringTreemap, range: OffsetRange) -> u64 {
+    places.range_cardinality(range.start as u64..range.end as u64)
 }
 
-async fn of_file(lake: &Lake, task: FileScanTask, runs: &Runs) -> Result<Sums, CommitError> {
-    let path = task.data_file_path.clone();
-    // The filter chose the file; all of its rows are counted.
-    let all = FileScanTask {
+/// The files of `main` that may have rows which meet a filter; all of them without one.
+async fn tasks(
+    lake: &Lake,
+    base: &Base<TableState>,
+    filter: Option<iceberg::expr::Predicate>,
+) -> Result<Vec<FileScanTask>, CommitError> {
+    let Some(head) = base.head() else {
+        return Ok(Vec::new());
+    };
+    let table = rows::iceberg_table(lake, &base.table)?;
+    let scan = table
+        .scan()
+        .snapshot_id(head.snapshot_id())
+        .select(["_kafka_partition", "_kafka_offset"]);
+    let scan = match filter {
+        Some(filter) => scan.with_filter(filter),
+        None => scan,
+    };
+    let files = scan.build()?.plan_files().await?;
+    // The filter chooses files; all of their rows are counted.
+    let all = files.map_ok(|task| FileScanTask {
         predicate: None,
         ..task
-    };
-    let mut sums = Sums::new();
-    let mut batches = rows::read(lake, all)?;
-    while let Some(batch) = batches.try_next().await? {
-        rows::visit_batch(&path, &batch, &mut |partition, offset| {
-            if let Some(at) = place(runs, partition, offset) {
-                sums.entry(at).or_default().add(Counts::of_rows(1, offset as u64));
-            }
-        })?;
-    }
-    Ok(sums)
+    });
+    Ok(all.try_collect().await?)
 }
 
-/// The sum of offsets of the rows that were counted in damaged pieces: what all counts have, less what is there of the rest.
-///
-/// # Errors
-/// The rest is not there as it was counted, either.
-fn sum_of_unsummed(
-    state: &TableState,
-    partition: i32,
-    is: Held,
-    damaged: Counts,
-    found: &Withdrawn,
-) -> Result<u64, String> {
-    let of_number = state
-        .jobs
-        .values()
-        .filter_map(|job| job.partitions.get(&partition));
-    let mut counted = Counts::default();
-    of_number.for_each(|state| counted.add(state.counts));
-    let retired = state.retired.get(&partition).copied().unwrap_or_default();
-    let rest = Held {
-        rows: (is.rows + retired.rows).saturating_sub(damaged.rows),
-        offset_sum: is
-            .offset_sum
-            .wrapping_add(retired.offset_sum)
-            .wrapping_sub(damaged.offset_sum),
-    };
-    // Those of damaged pieces whose number is right are in the sum already.
-    match counted.rows.checked_sub(rest.rows) {
-        Some(rows) if rows == found.unsummed + found.summed_damaged.rows => Ok(counted
-            .offset_sum
-            .wrapping_sub(rest.offset_sum)
-            .wrapping_sub(found.summed_damaged.offset_sum)),
-        _ if retired.rows > 0 => Err(
-            "rows of these offsets are missing, and retention has removed rows of this partition, so that nobody knows which \
-             of them it was. Name offsets of newer rows"
-                .to_owned(),
-        ),
-        _ => Err(
-            "rows are missing, or too many, outside of these offsets as well; `tabletopic verify` says where. Name all of \
-             them at once"
-                .to_owned(),
-        ),
+async fn of_file(lake: &Lake, task: FileScanTask, runs: &Runs) -> Result<OfFile, CommitError> {
+    let mut found = OfFile::default();
+    visit(lake, task, &mut |partition, offset| {
+        let Some(of_partition) = runs.get(&partition) else {
+            return;
+        };
+        let at = of_partition.partition_point(|run| run.end <= offset);
+        if of_partition.get(at).is_some_and(|run| run.contains(offset)) {
+            found.rows.entry((partition, at)).or_default().add(offset);
+            found.places.entry(partition).or_default().insert(offset as u64);
+        }
+    })
+    .await?;
+    Ok(found)
+}
+
+async fn totals(lake: &Lake, task: FileScanTask) -> Result<BTreeMap<i32, Held>, CommitError> {
+    let mut totals = BTreeMap::<i32, Held>::new();
+    visit(lake, task, &mut |partition, offset| {
+        totals.entry(partition).or_default().add(offset);
+    })
+    .await?;
+    Ok(totals)
+}
+
+async fn visit(
+    lake: &Lake,
+    task: FileScanTask,
+    row: &mut (dyn FnMut(i32, i64) + Send),
+) -> Result<(), CommitError> {
+    let path = task.data_file_path.clone();
+    let mut batches = rows::read(lake, task)?;
+    while let Some(batch) = batches.try_next().await? {
+        rows::visit_batch(&path, &batch, &mut |partition, offset| row(partition, offset))?;
     }
+    Ok(())
 }

@@ -6,6 +6,7 @@ mod adopt_topic;
 mod counted;
 mod declare_lost;
 mod of_offsets;
+mod places;
 mod prefix;
 mod promote;
 mod repair;

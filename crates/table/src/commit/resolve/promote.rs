@@ -14,6 +14,9 @@ use crate::lake::Lake;
 use crate::snapshot::build::FileChange;
 use crate::snapshot::live::{FileId, LiveFile};
 
+/// Dead-letter files that may wait for the dead-letter table at once: with their statistics, some hundred KiB.
+const MOST_LETTER_FILES: usize = 256;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Promote<'a> {
@@ -73,7 +76,13 @@ impl Plan<TableState> for Promote<'_> {
         let Some(files) = self.files(base, &replay, of_replay, under.spec_id).await? else {
             return Ok(None);
         };
-        let (_, letters) = replayed.letters(base, &replay, read).await?;
+        let (beside, letters) = replayed.letters(base, &replay, read).await?;
+        if letters.len() > MOST_LETTER_FILES {
+            let table = &beside.table.ident;
+            let why =
+                format!("run `tabletopic compact {table}` first: its dead letters are in too many files");
+            return Err(self.refused(base, &why));
+        }
 
         let mut state = tagged.state.next(Kind::Promote);
         state

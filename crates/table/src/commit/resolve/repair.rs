@@ -10,14 +10,16 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use iceberg::TableIdent;
 use iceberg::spec::{DataFile, Operation, TableMetadata};
+use roaring::RoaringTreemap;
 use tabletopic_clock::Millis;
 use tabletopic_offsets::{
-    Counts, JobId, JobState, Kind, OffsetRange, PendingFile, PendingRange, RangeSet, Repaired, TableState,
-    TopicPartition, replayed,
+    CommandError, Counts, JobId, JobState, Kind, OffsetRange, PendingFile, PendingRange, RangeSet, Repaired,
+    TableState, TopicPartition, replayed,
 };
 
 use super::counted::Counting;
 use super::of_offsets::{drained_letters, others_have};
+use super::places::{LettersOf, Places, letters, of_rows};
 use super::replayed::{Replayed, fields};
 use crate::commit::append::never_anchored;
 use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt, TagState, Tagged};
@@ -28,8 +30,11 @@ use crate::snapshot::build::FileChange;
 use crate::snapshot::live::FileId;
 use crate::without::{self, Found, Known, Rewrite};
 
-/// Files that no snapshot names may be taken for orphans one day; long before that they are written again.
-const OLD_MS: Millis = 60 * 60 * 1000;
+/// Files that no snapshot names may be taken for orphans after a day; before that they are written again.
+const OLD_MS: Millis = 12 * 60 * 60 * 1000;
+
+/// Ranges of offsets that an error names.
+const NAMED: usize = 5;
 
 /// What a repair does to one topic partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +58,12 @@ pub struct Repair<'a> {
     counting: Counting,
     known: Known,
     written: Written,
+    /// The offsets that have a row or a dead letter in the replay, once they have been read.
+    read: Option<Places>,
     /// Of the newest plan.
     pub swaps: Vec<Swap>,
+    /// Whether what the table has is not what was counted, by the newest plan.
+    pub lacks: bool,
 }
 
 impl<'a> Repair<'a> {
@@ -77,7 +86,9 @@ impl<'a> Repair<'a> {
             counting: Counting::default(),
             known: Known::new(),
             written: Written::default(),
+            read: None,
             swaps: Vec::new(),
+            lacks: false,
         }
     }
 }
@@ -108,13 +119,12 @@ pub fn refuse_unread(
             .get(partition)
             .map_or_else(RangeSet::new, |state| state.progress.offsets());
         if !progress.covers(*range) {
-            let has = match progress.is_empty() {
-                true => "nothing of this partition".to_owned(),
-                false => progress.to_string(),
+            let error = CommandError::NotRead {
+                topic_partition: name,
+                range: *range,
+                progress,
             };
-            return Err(refused(format!(
-                "{name}: offsets {range} are not all in it; it has {has}"
-            )));
+            return Err(refused(error.to_string()));
         }
         if others_have(state, job, *partition, *range) {
             return Err(refused(format!(
@@ -129,6 +139,8 @@ pub fn refuse_unread(
 /// What a repair of one base swaps.
 struct Swapped {
     state: TableState,
+    /// The table's dead letters.
+    beside: Base<FollowerState>,
     /// The replay, and its dead letters.
     replay: Base<TableState>,
     letters: Base<FollowerState>,
@@ -145,12 +157,11 @@ impl Plan<TableState> for Repair<'_> {
         let lake = self.replayed.lake;
         let Swapped {
             mut state,
+            beside,
             replay,
             letters,
             found,
         } = self.swapped(base, at).await?;
-        self.written.forget_old(at.timestamp_ms);
-        let beside = drained_letters(lake, base, &mut state).await?;
         for rewrite in all_of(lake, &letters).await? {
             for (_, file) in self.written.of(lake, beside.metadata(), rewrite).await? {
                 state.outbox.dead_letters.push(PendingFile {
@@ -228,17 +239,34 @@ impl Repair<'_> {
         let replayed = self.replayed.clone();
         let refused = |why: String| replayed.refused(base, &why);
         let wanted = (&self.job, &self.ranges);
-        let withdrawn = self.counting.of(lake, base, tagged, wanted, &refused).await?;
-        let repaired = reads.into_iter().map(|(partition, read)| Repaired {
-            job: self.job.clone(),
-            partition,
-            range: self.ranges[&partition],
-            withdrawn: withdrawn.get(&partition).copied().unwrap_or_default(),
-            read,
-        });
-        let repaired: Vec<Repaired> = repaired.collect();
+        let counted = self.counting.of(lake, base, tagged, wanted, &refused).await?;
+        self.lacks = counted.lacks;
+        let places = match &self.read {
+            Some(places) => places,
+            None => self.read.insert(places(lake, &replay, &self.job).await?),
+        };
+        let mut repaired = Vec::new();
+        for (partition, read) in reads {
+            let has = places.get(&partition).cloned().unwrap_or_default();
+            let had = counted.places.get(&partition).cloned().unwrap_or_default();
+            let gone = had - &has;
+            if gone.len() > read.filtered {
+                return Err(refused(gone_from_source(partition, &gone)));
+            }
+            let range = self.ranges[&partition];
+            let lost = tagged.state.partition(&self.job, partition);
+            let lost = lost.map(|state| state.lost.clone()).unwrap_or_default();
+            repaired.push(Repaired {
+                job: self.job.clone(),
+                partition,
+                range,
+                withdrawn: counted.counts.get(&partition).copied().unwrap_or_default(),
+                read,
+                still_lost: without_places(lost.intersection(&[range].into_iter().collect()), &has),
+            });
+        }
         let mut state = tagged.state.next(Kind::Repair);
-        drained_letters(lake, base, &mut state).await?;
+        let beside = drained_letters(lake, base, &mut state).await?;
         state
             .repair(&repaired, at.snapshot_ref(), at.timestamp_ms)
             .map_err(|error| refused(error.to_string()))?;
@@ -255,6 +283,7 @@ impl Repair<'_> {
         };
         Ok(Swapped {
             state,
+            beside,
             replay,
             letters,
             found,
@@ -318,7 +347,8 @@ impl Repair<'_> {
             None => Ok(()),
             Some(id) => {
                 let why = format!(
-                    "its records have a column `{}` that the table does not have. Leave it out by `columns.drop`, or replay                      the table whole and promote that",
+                    "its records have a column `{}` that the table does not have. Leave it out by `columns.drop`, or replay \
+                     the table whole and promote that",
                     columns.name_by_field_id(*id).unwrap_or("?")
                 );
                 Err(self.replayed.refused(base, &why))
@@ -352,6 +382,57 @@ impl Repair<'_> {
     }
 }
 
+/// The offsets that have a row or a dead letter in the replay.
+async fn places(lake: &Lake, replay: &Base<TableState>, job: &JobId) -> Result<Places, CommitError> {
+    let mut places = of_rows(lake, replay).await?;
+    if let Some(state) = replay.state() {
+        let of_job = state.job(job).into_iter().flat_map(|job| &job.partitions);
+        let all: Offsets = of_job
+            .map(|(partition, state)| (*partition, state.progress.offsets()))
+            .collect();
+        let letters = letters(lake, replay, LettersOf::new(state, job), &all).await?;
+        for (partition, offsets) in letters.all {
+            *places.entry(partition).or_default() |= offsets;
+        }
+    }
+    Ok(places)
+}
+
+/// Swapped, these would be in no table any more.
+fn gone_from_source(partition: i32, gone: &RoaringTreemap) -> String {
+    let mut named = RangeSet::new();
+    for offset in gone {
+        named.insert(OffsetRange::new(offset as i64, offset as i64 + 1));
+        if named.ranges().len() > NAMED {
+            break;
+        }
+    }
+    let more = if named.ranges().len() > NAMED {
+        " and others"
+    } else {
+        ""
+    };
+    let named: RangeSet = named.ranges().iter().take(NAMED).copied().collect();
+    format!(
+        "{} records of partition {partition} that the table has are not in what was read again, such as those at {named}{more}: \
+         the topic has been compacted, or the history lacks them. Name other offsets",
+        gone.len()
+    )
+}
+
+/// What of a set has no place.
+fn without_places(mut set: RangeSet, places: &RoaringTreemap) -> RangeSet {
+    let ranges: Vec<OffsetRange> = set.ranges().to_vec();
+    for range in ranges {
+        let mut inside = places.iter();
+        inside.advance_to(range.start as u64);
+        for offset in inside.take_while(|offset| *offset < range.end as u64) {
+            set.remove(OffsetRange::new(offset as i64, offset as i64 + 1));
+        }
+    }
+    set
+}
+
 /// What the state says that was swapped.
 fn swaps(state: &TableState, job: &JobId) -> Vec<Swap> {
     let pairs = state.replaced.iter().zip(&state.added);
@@ -379,18 +460,11 @@ async fn all_of<S: TagState>(lake: &Lake, base: &Base<S>) -> Result<Vec<Rewrite>
 /// Files that were written for an earlier base.
 #[derive(Debug, Default)]
 struct Written {
-    /// When the first of them was, in milliseconds since the Unix epoch.
-    since: Option<Millis>,
-    files: HashMap<Deleted, Vec<(i32, DataFile)>>,
+    /// With when they were written, in milliseconds since the Unix epoch.
+    files: HashMap<Deleted, (Millis, Vec<(i32, DataFile)>)>,
 }
 
 impl Written {
-    fn forget_old(&mut self, now: Millis) {
-        if now - *self.since.get_or_insert(now) > OLD_MS {
-            (self.since, self.files) = (Some(now), HashMap::new());
-        }
-    }
-
     /// What takes the place of a file, written into a table's folder.
     async fn of(
         &mut self,
@@ -398,12 +472,14 @@ impl Written {
         table: &TableMetadata,
         rewrite: Rewrite,
     ) -> Result<Vec<(i32, DataFile)>, CommitError> {
-        let file = rewrite.as_deleted();
-        if let Some(written) = self.files.get(&file) {
+        let (file, now) = (rewrite.as_deleted(), lake.clock.now());
+        if let Some((at, written)) = self.files.get(&file)
+            && now - at < OLD_MS
+        {
             return Ok(written.clone());
         }
         let written = without::write(lake, table, &[rewrite]).await?;
-        self.files.insert(file, written.clone());
+        self.files.insert(file, (now, written.clone()));
         Ok(written)
     }
 }

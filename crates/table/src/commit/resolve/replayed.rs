@@ -14,9 +14,6 @@ use crate::lake::Lake;
 use crate::schema::promotes;
 use crate::snapshot::live::{self, LiveFile};
 
-/// Dead-letter files that may wait for the dead-letter table at once: with their statistics, some hundred KiB.
-const MOST_LETTER_FILES: usize = 256;
-
 /// A replay as it was looked at.
 #[derive(Debug, Clone)]
 pub(super) struct Replayed<'a> {
@@ -142,10 +139,10 @@ impl Replayed<'_> {
         if files
             .iter()
             .any(|live| live.file.content_type() != DataContentType::Data)
-            || files.len() > MOST_LETTER_FILES
         {
-            let why =
-                format!("run `tabletopic compact {table}` first: its dead letters are in too many files");
+            let why = format!(
+                "others have deleted some of its dead letters; run `tabletopic compact {table}` first"
+            );
             return Err(self.refused(base, &why));
         }
         let held: u64 = files.iter().map(|live| live.file.record_count()).sum();

@@ -131,11 +131,14 @@ fn has_letters_of_before(base: &Base<TableState>, since: Option<SnapshotRef>, ol
     });
     later.any(|(at, state)| match state.kind {
         Kind::Promote => now || letters(&state) || letters(older),
-        // What it takes and puts waits at least until the snapshot is there.
+        // Its ledger rows wait at least until the snapshot is there.
         Kind::Repair => {
-            let outbox = &state.outbox;
-            outbox.removals.iter().any(|removal| removal.snapshot == at)
-                || outbox.dead_letters.iter().any(|file| file.snapshot == at)
+            let mut told = state
+                .outbox
+                .ledger
+                .iter()
+                .filter(|entry| entry.stamp.snapshot == at);
+            told.any(|entry| entry.ranges.iter().any(|range| range.counts.dead_letters > 0))
         }
         _ => false,
     })
