@@ -247,3 +247,23 @@ fn a_captured_file_is_replayed_with_no_broker() {
     assert_eq!(replayed["ended"], "whole", "{replayed:#}");
     is_same(&feed, "ci.orders");
 }
+
+#[test]
+fn a_topic_without_a_record_in_reach_leaves_an_empty_table_like_its_original() {
+    let feed = Feed::new("replay-empty", 1);
+    feed.edit(
+        "[topic.commit]",
+        "partition_by = [\"day(created_at)\"]\n\n[topic.commit]",
+    );
+    feed.produce(100, &[]);
+    feed.catch_up();
+    let none = feed.done(&["replay", "--into", "none", "--from", "0:100", "--to", "0:100"]);
+    assert_eq!(none["tables"][0]["rows"], json!(0), "{none:#}");
+    let columns = |table: &str| {
+        let asked = format!(
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = '{table}' AND table_name = 'orders' ORDER BY 1"
+        );
+        feed.done(&["sql", "-c", &asked])
+    };
+    assert_eq!(columns("none"), columns("shop"));
+}

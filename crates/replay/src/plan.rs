@@ -12,6 +12,7 @@ use tabletopic_ingest::{Job, Start};
 use tabletopic_offsets::{Offset, OffsetRange, TableState, TopicPartition};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::Base;
+use tabletopic_table::follower::create;
 
 use crate::ReplayError;
 use crate::bounded::{BoundedBroker, BoundedSources, Bounds, Rate};
@@ -175,21 +176,43 @@ impl Plan {
             }
         }
         let bounds = Arc::new(self.bounds()?);
-        let catalog = Isolated::new(
-            parts.lake.catalog.clone(),
-            self.into.clone(),
-            self.originals.clone(),
-        );
+        let mut originals = self.originals.clone();
+        let unread = self.unread();
+        for table in &unread {
+            if let Some(original) = originals.get_mut(&table.name) {
+                original.columns = Columns::OfOriginal;
+            }
+        }
+        let catalog = Isolated::new(parts.lake.catalog.clone(), self.into.clone(), originals);
+        let lake = Lake {
+            catalog: Arc::new(catalog),
+            ..parts.lake
+        };
+        for table in unread {
+            let original = self.originals.get(&table.name);
+            if let Some(original) = original.and_then(|original| original.table.as_ref()) {
+                let columns = original.metadata.current_schema().as_ref().clone();
+                create::table(&lake, table, columns, None).await?;
+            }
+        }
         Ok(Parts {
-            lake: Lake {
-                catalog: Arc::new(catalog),
-                ..parts.lake
-            },
+            lake,
             broker: Arc::new(BoundedBroker::new(parts.broker, bounds.clone())),
             sources: Arc::new(BoundedSources::new(parts.sources, bounds, rate)),
             patterns: None,
             ..parts
         })
+    }
+
+    /// The tables that nothing is read for: there is no record to tell their columns by.
+    fn unread(&self) -> BTreeSet<&TableIdent> {
+        let mut tables = self.tables();
+        for planned in &self.jobs {
+            if planned.begun || planned.ranges.values().any(|range| !range.is_empty()) {
+                tables.remove(&planned.job.table);
+            }
+        }
+        tables
     }
 
     /// The tables that are made.

@@ -369,7 +369,8 @@ fn paths_read_as_iceberg_writes_them() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// The parts hold every row once, and each where iceberg's transform of its own values says.
+    /// The parts hold every row once, and each where iceberg's transform of its own values says; a day is counted here, because
+    /// the crate rounds the last second of each day before 1970 up.
     #[test]
     fn every_row_lands_in_its_partition(
         rows in prop::collection::vec(
@@ -398,7 +399,11 @@ proptest! {
                 let (at, country) = &rows[*id as usize];
                 let datums =
                     [at.map(Datum::timestamptz_micros), Some(Datum::long(*id)), country.as_deref().map(Datum::string)];
+                let day = |at: i64| Literal::int(i32::try_from(at.div_euclid(86_400_000_000)).unwrap());
                 let expected: Struct = spec.fields().iter().zip(datums).map(|(field, datum)| {
+                    if field.transform == Transform::Day {
+                        return at.map(day);
+                    }
                     let function = create_transform_function(&field.transform).unwrap();
                     datum.and_then(|datum| function.transform_literal(&datum).unwrap()).map(Literal::from)
                 }).collect();
