@@ -124,6 +124,28 @@ impl TableState {
         *self = next;
         Ok(given_up)
     }
+
+    /// After [`rewind_to`](Self::rewind_to) over a promote or a repair, which had put other dead letters in the place of those of
+    /// then: `letters` are those of then, all of them, and whatever there is of now leaves, by the snapshot `at`, made at `now_ms`.
+    pub fn put_letters_back(&mut self, letters: Vec<PendingFile>, at: SnapshotRef, now_ms: i64) {
+        for (id, job) in &self.jobs {
+            for (partition, state) in &job.partitions {
+                let offsets = state.progress.offsets();
+                if offsets.is_empty() {
+                    continue;
+                }
+                self.outbox.removals.push(PendingRemoval {
+                    snapshot: at,
+                    job: id.clone(),
+                    topic_id: job.identity.topic_id.clone(),
+                    partition: *partition,
+                    offsets,
+                    time_ms: now_ms,
+                });
+            }
+        }
+        self.outbox.dead_letters = letters;
+    }
 }
 
 impl PartitionState {

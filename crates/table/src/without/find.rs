@@ -13,8 +13,8 @@ use crate::lake::Lake;
 use crate::rows::{self, Deleted, Held, Offsets, within};
 use crate::snapshot::live;
 
-pub(super) const PARTITION: &str = "_kafka_partition";
-pub(super) const OFFSET: &str = "_kafka_offset";
+/// The columns of a row that say where its record is from.
+pub const PLACE: [&str; 2] = ["_kafka_partition", "_kafka_offset"];
 
 /// What a snapshot holds of the offsets.
 #[derive(Debug, Clone, Default)]
@@ -49,8 +49,8 @@ pub async fn find(
     let scan = rows::iceberg_table(lake, table)?
         .scan()
         .snapshot_id(snapshot_id)
-        .select([PARTITION, OFFSET])
-        .with_filter(within(offsets, PARTITION, OFFSET))
+        .select(PLACE)
+        .with_filter(within(offsets, PLACE[0], PLACE[1]))
         .build()?;
     let mut tasks: Vec<FileScanTask> = scan.plan_files().await?.try_collect().await?;
     // They come in the order in which manifests were read.
@@ -83,21 +83,26 @@ pub async fn find(
             found.whole.insert(all.data_file_path);
         }
     }
-    found.mixed = with_specs(lake, table, snapshot_id, mixed, offsets).await?;
+    found.mixed = with_specs(lake, table, snapshot_id, mixed, (offsets, PLACE)).await?;
     Ok(found)
 }
 
-/// All files of a snapshot, to be written again as they are.
+/// All files of a snapshot, to be written again without these offsets, which the columns `place` tell.
 ///
 /// # Errors
 /// Those of reading manifests.
-pub async fn all(lake: &Lake, table: &LoadedTable, snapshot_id: i64) -> Result<Vec<Rewrite>, CommitError> {
+pub async fn all(
+    lake: &Lake,
+    table: &LoadedTable,
+    snapshot_id: i64,
+    (gone, place): (&Offsets, [&'static str; 2]),
+) -> Result<Vec<Rewrite>, CommitError> {
     let scan = rows::iceberg_table(lake, table)?
         .scan()
         .snapshot_id(snapshot_id)
         .build()?;
     let tasks: Vec<FileScanTask> = scan.plan_files().await?.try_collect().await?;
-    with_specs(lake, table, snapshot_id, tasks, &Offsets::new()).await
+    with_specs(lake, table, snapshot_id, tasks, (gone, place)).await
 }
 
 /// The rows of a file that go, and whether it has others.
@@ -128,7 +133,7 @@ async fn with_specs(
     table: &LoadedTable,
     snapshot_id: i64,
     tasks: Vec<FileScanTask>,
-    offsets: &Offsets,
+    (offsets, place): (&Offsets, [&'static str; 2]),
 ) -> Result<Vec<Rewrite>, CommitError> {
     let mut waiting: BTreeMap<String, FileScanTask> = tasks
         .into_iter()
@@ -148,6 +153,7 @@ async fn with_specs(
                     file: file.file,
                     spec_id: file.spec_id,
                     gone: gone.clone(),
+                    place,
                 });
             }
         }

@@ -3,5 +3,5 @@
 mod find;
 mod rewrite;
 
-pub use find::{Found, Known, all, find};
+pub use find::{Found, Known, PLACE, all, find};
 pub use rewrite::{Rewrite, write};

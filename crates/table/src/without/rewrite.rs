@@ -11,7 +11,6 @@ use futures::TryStreamExt;
 use iceberg::scan::FileScanTask;
 use iceberg::spec::{DataFile, DataFileFormat, TableMetadata};
 
-use super::find::{OFFSET, PARTITION};
 use crate::commit::CommitError;
 use crate::file::{Encodings, FileError, FileNames, FileSchema, FileSettings, FileWriter};
 use crate::lake::Lake;
@@ -26,6 +25,8 @@ pub struct Rewrite {
     /// What it was written under.
     pub(super) spec_id: i32,
     pub(super) gone: Arc<Offsets>,
+    /// The columns that tell a row's topic partition number and offset.
+    pub(super) place: [&'static str; 2],
 }
 
 impl Rewrite {
@@ -93,7 +94,7 @@ pub async fn write(
             },
         )?;
         while let Some(batch) = batches.try_next().await? {
-            let kept = kept(&batch, &rewrite.gone, output.schema.arrow()).map_err(|error| failed(&error))?;
+            let kept = kept(&batch, rewrite, output.schema.arrow()).map_err(|error| failed(&error))?;
             output.write(&kept).await.map_err(|error| error.or(failed))?;
         }
         output.close().await.map_err(|error| error.or(failed))?;
@@ -103,7 +104,7 @@ pub async fn write(
 }
 
 /// The rows that stay, in the layout of the files to be.
-fn kept(batch: &RecordBatch, gone: &Offsets, schema: &ArrowSchemaRef) -> Result<RecordBatch, ArrowError> {
+fn kept(batch: &RecordBatch, rewrite: &Rewrite, schema: &ArrowSchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = schema
         .fields()
         .iter()
@@ -113,6 +114,11 @@ fn kept(batch: &RecordBatch, gone: &Offsets, schema: &ArrowSchemaRef) -> Result<
             cast(column, field.data_type())
         });
     let batch = RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)?;
+    let Rewrite {
+        gone,
+        place: [partition, offset],
+        ..
+    } = rewrite;
     if gone.is_empty() {
         return Ok(batch);
     }
@@ -122,7 +128,7 @@ fn kept(batch: &RecordBatch, gone: &Offsets, schema: &ArrowSchemaRef) -> Result<
         // Anybody may have widened it.
         cast(column, &DataType::Int64)
     };
-    let (partitions, offsets) = (column(PARTITION)?, column(OFFSET)?);
+    let (partitions, offsets) = (column(partition)?, column(offset)?);
     let places = partitions
         .as_primitive::<Int64Type>()
         .iter()

@@ -5,6 +5,7 @@ mod abandoned;
 mod adopt_topic;
 mod counted;
 mod declare_lost;
+mod letters_then;
 mod of_offsets;
 mod places;
 mod prefix;

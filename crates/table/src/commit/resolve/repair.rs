@@ -452,7 +452,15 @@ fn swaps(state: &TableState, job: &JobId) -> Vec<Swap> {
 /// All files of a table, to be written into another.
 async fn all_of<S: TagState>(lake: &Lake, base: &Base<S>) -> Result<Vec<Rewrite>, CommitError> {
     match base.head() {
-        Some(head) => without::all(lake, &base.table, head.snapshot_id()).await,
+        Some(head) => {
+            without::all(
+                lake,
+                &base.table,
+                head.snapshot_id(),
+                (&Offsets::new(), without::PLACE),
+            )
+            .await
+        }
         None => Ok(Vec::new()),
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use tabletopic_offsets::{Held, Kind, SnapshotRef, TableState};
 
+use super::letters_then::letters_then;
 use super::{abandoned, held, held_beyond, nearest, prefix, snapshot_ref};
 use crate::commit::append::never_anchored;
 use crate::commit::{
@@ -61,12 +62,13 @@ impl Plan<TableState> for Rewind<'_> {
             }
         };
         let reason = self.reason.clone();
-        Ok(Some(rewound(self.lake, base, at, (since, older), &held, reason)?))
+        let change = rewound(self.lake, base, at, (since, older), &held, reason).await?;
+        Ok(Some(change))
     }
 }
 
 /// Progress goes back to `older`, the state of our snapshot `since`; `base` is the table as it is rolled back.
-pub(super) fn rewound(
+pub(super) async fn rewound(
     lake: &Lake,
     base: &Base<TableState>,
     at: SnapshotAt,
@@ -77,22 +79,21 @@ pub(super) fn rewound(
     let Some(tagged) = &base.tagged else {
         return Err(never_anchored(base));
     };
-    if has_letters_of_before(base, since, &older) {
-        let detail = "a replay was promoted after that snapshot, or offsets were repaired, and took the place of dead letters of \
-                      then, which can't be put back. Replay the topic by the mapping of then, and promote that";
-        return Err(Halt::Resolve {
-            table: base.table.ident.clone(),
-            detail: detail.to_owned(),
-        }
-        .into());
-    }
     let mut state = tagged.state.next(Kind::Rewind);
+    let letters = letters_then(lake, base, (since, &older), at).await?;
+    if letters.is_some() {
+        // All of then come back, and none of now stays.
+        state.outbox.dead_letters.clear();
+    }
     state
         .rewind_to(&older, held, at.snapshot_ref(), at.timestamp_ms)
         .map_err(|error| Halt::Resolve {
             table: base.table.ident.clone(),
             detail: error.to_string(),
         })?;
+    if let Some(letters) = letters {
+        state.put_letters_back(letters, at.snapshot_ref(), at.timestamp_ms);
+    }
     let note = Note {
         actor: lake.actor.to_string(),
         reason,
@@ -110,36 +111,4 @@ async fn is_standing(lake: &Lake, base: &Base<TableState>) -> Result<bool, Commi
         Err(CommitError::Halt(_)) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Whether a promote after `since` took dead letters away that `older` counts, or put others in the place of what it counts; or a
-/// repair did.
-fn has_letters_of_before(base: &Base<TableState>, since: Option<SnapshotRef>, older: &TableState) -> bool {
-    let letters = |state: &TableState| {
-        let partitions = state.jobs.values().flat_map(|job| job.partitions.values());
-        partitions.map(|state| state.counts.dead_letters).sum::<u64>() > 0
-    };
-    let since = since.map_or(0, |since| since.sequence_number);
-    let now = base.state().is_some_and(&letters);
-    let later = base
-        .metadata()
-        .snapshots()
-        .filter(|snapshot| snapshot.sequence_number() > since);
-    let mut later = later.filter_map(|snapshot| {
-        let state = <TableState as TagState>::decode(&snapshot.summary().additional_properties);
-        Some((snapshot_ref(snapshot), state.ok()?))
-    });
-    later.any(|(at, state)| match state.kind {
-        Kind::Promote => now || letters(&state) || letters(older),
-        // Its ledger rows wait at least until the snapshot is there.
-        Kind::Repair => {
-            let mut told = state
-                .outbox
-                .ledger
-                .iter()
-                .filter(|entry| entry.stamp.snapshot == at);
-            told.any(|entry| entry.ranges.iter().any(|range| range.counts.dead_letters > 0))
-        }
-        _ => false,
-    })
 }

@@ -71,7 +71,7 @@ impl Plan<TableState> for Rollback<'_> {
             (error, _) => error,
         })?;
         let reason = self.reason.clone();
-        let change = rewound(self.lake, base, at, (Some(since), older), &held, reason)?;
+        let change = rewound(self.lake, base, at, (Some(since), older), &held, reason).await?;
         Ok(Some(Change {
             schema: columns_then(base),
             ..change

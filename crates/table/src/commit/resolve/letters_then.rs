@@ -1,0 +1,163 @@
+//! The dead letters that a table had at one of its snapshots, where others have taken their place since.
+
+use iceberg::spec::SnapshotRef as IcebergSnapshotRef;
+use tabletopic_offsets::{
+    Follower, JobState, Kind, Offset, OffsetRange, PartitionState, PendingFile, PendingRange, RangeSet,
+    SnapshotRef, TableState,
+};
+
+use super::{only_topic, snapshot_ref};
+use crate::commit::{Base, CommitError, Halt, SnapshotAt, TagState};
+use crate::follower::{FollowerState, entry, ident};
+use crate::lake::Lake;
+use crate::rows::Offsets;
+use crate::without;
+
+/// The columns of a dead letter that say where its record is from.
+const PLACE: [&str; 2] = ["partition", "offset"];
+
+/// The files that put the letters of `older`, the state of our snapshot `since`, back; `None` where nothing has taken their
+/// place. They are written anew from what the dead-letter table held before that: without what was set aside after `since`.
+///
+/// # Errors
+/// The dead-letter table does not have them any more; those of reading and writing.
+pub(super) async fn letters_then(
+    lake: &Lake,
+    base: &Base<TableState>,
+    (since, older): (Option<SnapshotRef>, &TableState),
+    at: SnapshotAt,
+) -> Result<Option<Vec<PendingFile>>, CommitError> {
+    let number = since.map_or(0, |since| since.sequence_number);
+    let Some(swapped) = swapped_after(base, number) else {
+        return Ok(None);
+    };
+    let wanted = letters(older);
+    if wanted == 0 {
+        return Ok(Some(Vec::new()));
+    }
+    let refused = |why: &str| {
+        let detail = format!(
+            "a replay was promoted after that snapshot, or offsets were repaired, and took the place of dead letters of then, \
+             which can't be put back: {why}. Replay the topic by the mapping of then, and promote that"
+        );
+        CommitError::from(Halt::Resolve {
+            table: base.table.ident.clone(),
+            detail,
+        })
+    };
+    let job = only_topic(older).map_err(&refused)?;
+    let table = ident(&base.table.ident, Follower::DeadLetters);
+    let beside = Base::<FollowerState>::read(lake.catalog.load(&table).await?)?;
+    let uuid = base.metadata().uuid().to_string();
+    let Some((snapshot_id, drained)) = newest_before(&beside, &uuid, swapped) else {
+        return Err(refused("the dead-letter table has no snapshot of then any more"));
+    };
+    let waits = |file: &PendingFile| file.snapshot.sequence_number > drained;
+    if older.outbox.dead_letters.iter().any(waits) {
+        return Err(refused("they had not come to the dead-letter table"));
+    }
+    let gone = outside(base.state(), older);
+    let rewrites = without::all(lake, &beside.table, snapshot_id, (&gone, PLACE)).await?;
+    let written = without::write(lake, beside.metadata(), &rewrites).await?;
+    let found: u64 = written.iter().map(|(_, file)| file.record_count()).sum();
+    if found != wanted {
+        return Err(refused(
+            "the dead-letter table did not hold just those that were counted",
+        ));
+    }
+    let partitions = older.job(job).into_iter().flat_map(|job| &job.partitions);
+    let ranges: Vec<PendingRange> = partitions
+        .flat_map(|(partition, state)| {
+            let ranges = state.progress.ranges().iter();
+            ranges.map(|range| PendingRange {
+                job: job.clone(),
+                partition: *partition,
+                range: *range,
+            })
+        })
+        .collect();
+    let files = written.iter().map(|(_, file)| {
+        Ok(PendingFile {
+            snapshot: at.snapshot_ref(),
+            entry: entry::write(file)?,
+            ranges: ranges.clone(),
+            time_ms: at.timestamp_ms,
+        })
+    });
+    files.collect::<Result<_, CommitError>>().map(Some)
+}
+
+fn letters(state: &TableState) -> u64 {
+    let partitions = state.jobs.values().flat_map(|job| job.partitions.values());
+    partitions.map(|state| state.counts.dead_letters).sum()
+}
+
+/// The first snapshot after a sequence number that put other dead letters in the place of those that there were: its own
+/// number.
+fn swapped_after(base: &Base<TableState>, since: i64) -> Option<i64> {
+    let swaps = |snapshot: &&IcebergSnapshotRef| {
+        let state = <TableState as TagState>::decode(&snapshot.summary().additional_properties);
+        let Ok(state) = state else {
+            return false;
+        };
+        match state.kind {
+            Kind::Promote => true,
+            // Its ledger rows wait at least until the snapshot is there.
+            Kind::Repair => {
+                let at = snapshot_ref(snapshot);
+                let mut told = state
+                    .outbox
+                    .ledger
+                    .iter()
+                    .filter(|entry| entry.stamp.snapshot == at);
+                told.any(|entry| entry.ranges.iter().any(|range| range.counts.dead_letters > 0))
+            }
+            _ => false,
+        }
+    };
+    let later = base
+        .metadata()
+        .snapshots()
+        .filter(|snapshot| snapshot.sequence_number() > since);
+    later
+        .filter(swaps)
+        .map(|snapshot| snapshot.sequence_number())
+        .min()
+}
+
+/// The newest snapshot of the dead-letter table that has nothing of the main table's snapshot `swapped`, and up to which
+/// sequence number of the main table it has all.
+fn newest_before(beside: &Base<FollowerState>, main: &str, swapped: i64) -> Option<(i64, i64)> {
+    let of = |snapshot: &IcebergSnapshotRef| {
+        let state = <FollowerState as TagState>::decode(&snapshot.summary().additional_properties).ok()?;
+        let drained = state.drained.snapshot.sequence_number;
+        let is_before = drained < swapped && state.drained.table_uuid == main;
+        is_before.then_some((snapshot.sequence_number(), snapshot.snapshot_id(), drained))
+    };
+    let newest = beside.metadata().snapshots().filter_map(of).max()?;
+    Some((newest.1, newest.2))
+}
+
+/// All offsets that `older` does not have as done, of the partitions that the table has by now.
+fn outside(now: Option<&TableState>, older: &TableState) -> Offsets {
+    let partitions = |state: &TableState| -> Vec<(i32, RangeSet)> {
+        let of_job = |job: &JobState| {
+            let done = |(partition, state): (&i32, &PartitionState)| (*partition, state.progress.offsets());
+            job.partitions.iter().map(done).collect::<Vec<_>>()
+        };
+        state.jobs.values().flat_map(of_job).collect()
+    };
+    let mut outside = Offsets::new();
+    let all = now.map(partitions).unwrap_or_default();
+    for (partition, _) in all.into_iter().chain(partitions(older)) {
+        outside.insert(
+            partition,
+            [OffsetRange::new(0, Offset::MAX)].into_iter().collect(),
+        );
+    }
+    for (partition, done) in partitions(older) {
+        let rest = outside.remove(&partition).unwrap_or_default();
+        outside.insert(partition, rest.difference(&done));
+    }
+    outside
+}
