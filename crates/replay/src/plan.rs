@@ -7,14 +7,15 @@ use iceberg::{NamespaceIdent, TableIdent};
 use tabletopic_catalog::{CatalogError, LoadedTable};
 use tabletopic_clock::Millis;
 use tabletopic_ingest::ask_broker::{AskBroker, every_log, patiently};
+use tabletopic_ingest::rate::Rate;
 use tabletopic_ingest::run::Parts;
-use tabletopic_ingest::{Job, Start};
+use tabletopic_ingest::{Backfill, Job, Start};
 use tabletopic_offsets::{Offset, OffsetRange, TableState, TopicPartition};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::Base;
 
 use crate::ReplayError;
-use crate::bounded::{BoundedBroker, BoundedSources, Bounds, Rate};
+use crate::bounded::{BoundedBroker, BoundedSources, Bounds};
 use crate::bounds::bounds;
 use crate::found::Found;
 use crate::isolated::{Isolated, Original};
@@ -143,6 +144,7 @@ pub async fn plan(
             job: Arc::new(Job {
                 table: table.clone(),
                 start: Start::Earliest,
+                backfill: Backfill::First,
                 partitions: None,
                 ..Job::clone(job)
             }),
@@ -185,6 +187,8 @@ impl Plan {
             },
             broker: Arc::new(BoundedBroker::new(parts.broker, bounds.clone())),
             sources: Arc::new(BoundedSources::new(parts.sources, bounds, rate)),
+            // Its tables are read from one end to the other.
+            backfill: None,
             patterns: None,
             ..parts
         })
