@@ -451,7 +451,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "format = \"json\"",
         "format = \"json\"\nzzz = 1",
-        "14: topic.zzz: `zzz` is no such key; write one of name, pattern, table, job, start, partitions, format, ddl, \
+        "14: topic.zzz: `zzz` is no such key; write one of name, pattern, table, job, start, backfill, partitions, format, ddl, \
          event_time, timestamp_unit, nanos, partition_by, retain, on_bad_record, kafka_columns, unwrap, where, otherwise, columns, json, protobuf, schema, key, \
          limits, commit",
     ),
@@ -800,7 +800,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "format = \"json\"",
         "format = \"json\"\nstart = \"latest\"\nbackfill = \"behind\"",
-        "14: topic.backfill: with start = \"latest\" nothing is behind; remove it, or write where history begins, such as \
+        "15: topic.backfill: with start = \"latest\" nothing is behind; remove it, or write where history begins, such as \
          start = \"earliest\"",
     ),
     (
