@@ -1,6 +1,7 @@
 -- How far each topic partition has come, and when.
 --
--- A row, for each job and topic partition: the table holds everything below `progress`; the last snapshot that moved it
+-- A row, for each job and topic partition: the table holds everything below `progress`, but for history that a backfill has
+-- yet to fill; the last snapshot that moved it
 -- is of `last_commit`, `seconds_since_commit` ago; its newest record was made at `newest_record`, and was in the table
 -- `seconds_to_commit` after that.
 -- Who needs it: whoever is asked whether the table is current. It reports, and judges nothing: a partition without new

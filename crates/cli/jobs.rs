@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use iceberg::spec::NestedFieldRef;
 use tabletopic_decode::{DecodeSettings, Format, Key, Part, Recursive, WriterSchemas, parse_ddl};
-use tabletopic_ingest::{Job, Matched, Patterns, Start};
+use tabletopic_ingest::{Backfill, Job, Matched, Patterns, Start};
 use tabletopic_offsets::JobId;
 use tabletopic_source::Broker;
 use tabletopic_table::file::FileSettings;
@@ -94,6 +94,10 @@ fn job(topic: &Topic, registered: &WriterSchemas) -> anyhow::Result<Job> {
             config::Start::Earliest => Start::Earliest,
             config::Start::Latest => Start::Latest,
             config::Start::Timestamp(at) => Start::Timestamp(at),
+        },
+        backfill: match topic.backfill {
+            config::Backfill::First => Backfill::First,
+            config::Backfill::Behind => Backfill::Behind,
         },
         partitions: topic.partitions.clone(),
         files: FileSettings {

@@ -98,8 +98,16 @@ impl Progress {
 
 fn line(rate: f64, lag: Option<i64>, observed: &Observed) -> String {
     let lag = lag.map_or("lag unknown".to_owned(), |lag| format!("lag {lag}"));
-    let last = observed
-        .tables()
+    let tables = observed.tables();
+    let jobs = tables.values().flat_map(|table| table.state.jobs.values());
+    let backfills = jobs
+        .flat_map(|job| job.partitions.values())
+        .filter_map(|partition| partition.progress.backfill());
+    let history = match backfills.map(|left| left.len()).sum::<u64>() {
+        0 => String::new(),
+        left => format!(", {left} of history to fill"),
+    };
+    let last = tables
         .into_values()
         .filter_map(|table| table.last_commit)
         .max_by_key(|commit| commit.at);
@@ -114,7 +122,7 @@ fn line(rate: f64, lag: Option<i64>, observed: &Observed) -> String {
         0 => String::new(),
         halts => format!(", {halts} halted"),
     };
-    format!("{rate:.0} records/s, {lag}, {last}{halted}")
+    format!("{rate:.0} records/s, {lag}{history}, {last}{halted}")
 }
 
 /// Offsets between what the tables hold and the ends of their topics, where these are known.

@@ -12,6 +12,7 @@ mod admin;
 mod apicurio;
 mod avro;
 mod azure;
+mod behind;
 mod brokers;
 mod capture;
 mod catalog;

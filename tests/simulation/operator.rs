@@ -56,7 +56,9 @@ async fn operate_on(world: &mut World, job: &Arc<Job>) -> Result<bool, String> {
     for (scope, message) in world.halts() {
         // Those of followers are mended by those who broke them.
         let of_job = match &scope {
-            Scope::Partition { job: halted, .. } | Scope::Topic { job: halted } => *halted == job.id,
+            Scope::Partition { job: halted, .. }
+            | Scope::Backfill { job: halted, .. }
+            | Scope::Topic { job: halted } => *halted == job.id,
             Scope::Table { table } => *table == job.table,
         };
         if !of_job {

@@ -7,7 +7,7 @@ use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use iceberg::TableIdent;
 use iceberg::spec::ManifestList;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use tabletopic_ingest::Job;
+use tabletopic_ingest::{Backfill, Job};
 use tabletopic_offsets::{Follower, TableState};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::TAG;
@@ -46,7 +46,7 @@ async fn has_all(world: &World, job: &Job) -> bool {
             let end = world.log(&world.topic_partition(partition)).end;
             job.partitions
                 .get(&partition)
-                .is_some_and(|held| held.progress.live_end() == end)
+                .is_some_and(|held| held.progress.live_end() == end && held.progress.backfill().is_none())
         })
 }
 
@@ -335,7 +335,11 @@ fn ledger_is_contiguous(
         }
     }
     ranges.sort_by_key(|range| (range.sequence_number, range.partition, range.start));
-    let mut ends = BTreeMap::<i32, (i64, i64)>::new();
+    let lanes = match job.backfill {
+        Backfill::First => 1,
+        Backfill::Behind => 2,
+    };
+    let mut ends = BTreeMap::<i32, Vec<(i64, i64)>>::new();
     let mut total = 0;
     for range in &ranges {
         let given_up = abandoned
@@ -350,16 +354,21 @@ fn ledger_is_contiguous(
         if !matches!(range.kind.as_str(), "append" | "declare-lost") {
             continue;
         }
-        let last = ends.insert(range.partition, (range.end, range.sequence_number));
-        if let Some((end, at)) = last {
-            let restarted = restarts.range(at..=range.sequence_number).next().is_some();
-            if end != range.start && !restarted {
-                return Err(format!(
-                    "the ledger of partition {} goes on at {} (snapshot {}) after {end}",
-                    range.partition, range.start, range.sequence_number
-                ));
-            }
+        let of_partition = ends.entry(range.partition).or_default();
+        let grown = (range.end, range.sequence_number);
+        if let Some(lane) = of_partition.iter_mut().find(|(end, _)| *end == range.start) {
+            *lane = grown;
+            continue;
         }
+        let restarted = |(_, at): &(i64, i64)| restarts.range(*at..=range.sequence_number).next().is_some();
+        of_partition.retain(|lane| !restarted(lane));
+        if of_partition.len() == lanes {
+            return Err(format!(
+                "the ledger of partition {} goes on at {} (snapshot {}) after {of_partition:?}",
+                range.partition, range.start, range.sequence_number
+            ));
+        }
+        of_partition.push(grown);
     }
     let there: usize = main.iter().map(RecordBatch::num_rows).sum();
     if total != there as i64 {
@@ -371,7 +380,8 @@ fn ledger_is_contiguous(
         let live_end = state
             .partition(&job.id, partition)
             .map(|held| held.progress.live_end());
-        let last = ends.get(&partition).map(|(end, _)| *end);
+        let of_partition = ends.get(&partition).into_iter().flatten();
+        let last = of_partition.map(|(end, _)| *end).max();
         if last.is_some() && restarts.is_empty() && last != live_end {
             return Err(format!(
                 "the ledger of partition {partition} ends at {last:?}, progress at {live_end:?}"

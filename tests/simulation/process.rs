@@ -1,13 +1,14 @@
-//! One process of the service: the real driver with its worker, and the real committers, on a bad network.
+//! One process of the service: the real drivers with their workers, and the real committers, on a bad network.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
+use tabletopic_ingest::Lane;
 use tabletopic_ingest::ask_broker::Here;
 use tabletopic_ingest::committer::{Committer, REQUESTS, Request};
-use tabletopic_ingest::job::Job;
+use tabletopic_ingest::job::{Backfill, Job};
 use tabletopic_ingest::memory_budget::{MemoryBudget, Untold};
 use tabletopic_ingest::observe::{Meter, Metrics, Observed};
 use tabletopic_ingest::prepare::create_table;
@@ -48,11 +49,12 @@ enum Life {
     /// Creates what is missing.
     Preparing(JoinHandle<()>),
     Running {
-        driver: Box<Driver>,
+        /// One, and another that fills history if that is read behind what is new.
+        drivers: Vec<Driver>,
         committers: Vec<JoinHandle<()>>,
         leaving: bool,
     },
-    /// The driver has left; the committers finish.
+    /// The drivers have left; the committers finish.
     Ending(Vec<JoinHandle<()>>),
     Over,
 }
@@ -118,19 +120,21 @@ impl Process {
             }
             Life::Preparing(_) | Life::Over => {}
             Life::Running {
-                driver,
+                drivers,
                 committers,
                 leaving,
             } => {
                 assert!(
                     !committers.iter().any(JoinHandle::is_finished),
-                    "{}: a committer ended before its driver",
+                    "{}: a committer ended before its drivers",
                     self.parts.name
                 );
-                driver.step();
-                assert_eq!(driver.fatal(), None);
-                if *leaving && driver.is_idle() {
-                    driver.close();
+                for driver in drivers.iter_mut() {
+                    driver.step();
+                    assert_eq!(driver.fatal(), None);
+                }
+                if *leaving && drivers.iter().all(Driver::is_idle) {
+                    drivers.iter_mut().for_each(Driver::close);
                     let Life::Running { committers, .. } = std::mem::replace(&mut self.life, Life::Over)
                     else {
                         unreachable!("it is running");
@@ -148,9 +152,9 @@ impl Process {
     /// SIGTERM.
     pub fn leave(&mut self) {
         match &mut self.life {
-            Life::Running { driver, leaving, .. } if !*leaving => {
+            Life::Running { drivers, leaving, .. } if !*leaving => {
                 *leaving = true;
-                driver.leave();
+                drivers.iter_mut().for_each(Driver::leave);
             }
             Life::Preparing(_) => self.kill(),
             Life::Running { .. } | Life::Ending(_) | Life::Over => {}
@@ -190,28 +194,38 @@ fn running(parts: &Parts, observed: &Arc<Observed>) -> Life {
         committers.push(tokio::spawn(committer.run(requests)));
         senders.insert(job.id.clone(), sender);
     }
-    let budget = MemoryBudget::new(*memory, 1, Arc::new(Untold));
-    let meter = Meter::new(0, lake.clock.clone(), observed.metrics.clone());
-    let worker = Worker::new(jobs.clone(), lake.entropy.clone(), budget.part(), meter);
-    let source = Box::new(broker.member(name.clone()).batch_records(*batch));
+    let budget = MemoryBudget::new(*memory, Arc::new(Untold));
     let uploads = Uploads::new(
         lake.file_io.clone(),
         Handle::current(),
-        budget,
+        budget.clone(),
         observed.metrics.clone(),
     );
-    let driver = Driver::new(
-        0,
-        worker,
-        source,
-        lake.clock.clone(),
-        observed.clone(),
-        uploads,
-        senders,
-    );
+    let mut readers = vec![(Lane::Live, name.clone())];
+    if jobs.iter().any(|job| job.backfill == Backfill::Behind) {
+        readers.push((Lane::Backfill, backfill_member(name)));
+    }
+    let drivers = readers.into_iter().enumerate().map(|(number, (lane, member))| {
+        let meter = Meter::new(number, lake.clock.clone(), observed.metrics.clone());
+        let worker = Worker::new(lane, jobs.clone(), lake.entropy.clone(), budget.part(), meter);
+        Driver::new(
+            number,
+            worker,
+            Box::new(broker.member(member).batch_records(*batch)),
+            lake.clock.clone(),
+            observed.clone(),
+            uploads.clone(),
+            senders.clone(),
+        )
+    });
     Life::Running {
-        driver: Box::new(driver),
+        drivers: drivers.collect(),
         committers,
         leaving: false,
     }
+}
+
+/// As whom a process fills history.
+pub fn backfill_member(process: &str) -> String {
+    format!("{process}-backfill")
 }

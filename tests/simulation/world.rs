@@ -16,7 +16,7 @@ use tabletopic_catalog::{Catalog, MemoryCatalog};
 use tabletopic_clock::{Clock, Entropy, Millis, SeededEntropy};
 use tabletopic_decode::{DecodeSettings, Format, OnBadRecord};
 use tabletopic_ingest::halts::Scope;
-use tabletopic_ingest::job::{Job, PartitionBy, Start};
+use tabletopic_ingest::job::{Backfill, Job, PartitionBy, Start};
 use tabletopic_ingest::resolve::Answer;
 use tabletopic_offsets::{Follower, JobId, TopicPartition};
 use tabletopic_source::{Broker, BrokerError, LogOffsets, MemoryBroker, TopicDescription};
@@ -27,7 +27,7 @@ use tabletopic_table::storage::{RequestCounts, file_io};
 use tabletopic_testkit::{FaultyCatalog, FaultyStore, Weather};
 use tokio::time::Instant;
 
-use crate::process::{Parts, Process};
+use crate::process::{Parts, Process, backfill_member};
 use crate::redrive::Redriver;
 use crate::schedule::Step;
 use crate::truth::Truth;
@@ -205,6 +205,17 @@ impl World {
             outage: false,
             log,
             rng,
+        }
+    }
+
+    /// The topic has history before anybody reads it, and that is read behind what is new.
+    pub fn read_history_behind(&mut self) {
+        for job in [Some(&mut self.job), self.beside.as_mut()].into_iter().flatten() {
+            Arc::make_mut(job).backfill = Backfill::Behind;
+        }
+        for partition in self.partitions() {
+            let records = self.rng.u32(..60);
+            self.produce(partition, records, false);
         }
     }
 
@@ -663,7 +674,9 @@ impl World {
                     .iter()
                     .any(|other| other.name() == owner && other.weather().is_stopped());
                 if orderly && !stopped {
-                    self.broker.revoke(&owner, &[tp]);
+                    for member in self.members(&owner) {
+                        self.broker.revoke(&member, std::slice::from_ref(&tp));
+                    }
                     if let Some(old) = self.processes.iter_mut().find(|other| other.name() == owner) {
                         old.step();
                     }
@@ -686,15 +699,29 @@ impl World {
             .position(|(robbed, of)| *robbed == name && *of == partition)
         {
             self.robbed.remove(at);
-            self.broker.lose(&name, std::slice::from_ref(&tp));
+            for member in self.members(&name) {
+                self.broker.lose(&member, std::slice::from_ref(&tp));
+            }
         }
-        self.broker.assign(&name, &[tp]);
+        for member in self.members(&name) {
+            self.broker.assign(&member, std::slice::from_ref(&tp));
+        }
         self.owners.insert(partition, name);
     }
 
     fn tell_robbed(&mut self) {
         for (name, partition) in std::mem::take(&mut self.robbed) {
-            self.broker.lose(&name, &[self.topic_partition(partition)]);
+            for member in self.members(&name) {
+                self.broker.lose(&member, &[self.topic_partition(partition)]);
+            }
+        }
+    }
+
+    /// As whom a process reads: the group of those that fill history deals out as the other one does.
+    fn members(&self, process: &str) -> Vec<String> {
+        match self.job.backfill {
+            Backfill::First => vec![process.to_owned()],
+            Backfill::Behind => vec![process.to_owned(), backfill_member(process)],
         }
     }
 }
@@ -722,6 +749,7 @@ fn job(rng: &mut fastrand::Rng) -> Job {
             false => PartitionBy::Said(Vec::new()),
         },
         start: Start::Earliest,
+        backfill: Backfill::First,
         partitions: None,
         files: FileSettings {
             max_open_files: rng.usize(1..5),

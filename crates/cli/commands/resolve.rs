@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::resolve::{Answer, Effect, Files, Resolution, resolve};
-use tabletopic_offsets::Counts;
+use tabletopic_offsets::{Counts, OffsetRange, RangeSet};
 
 use super::{confirm, environment, jobs_of, runtime};
 use crate::args::{Output, Resolve};
@@ -93,6 +93,8 @@ pub(super) fn sentence(effect: &Effect) -> String {
         after,
         lost,
         removed,
+        again,
+        ..
     } = effect;
     let moves = match before {
         Some(before) if before == after => format!("{topic_partition}: goes on at offset {after}, as before"),
@@ -100,6 +102,11 @@ pub(super) fn sentence(effect: &Effect) -> String {
         None => format!("{topic_partition}: starts at offset {after}"),
     };
     let mut sentence = moves;
+    let below: RangeSet = [OffsetRange::new(0, *after)].into_iter().collect();
+    let below = again.intersection(&below);
+    if !below.is_empty() {
+        sentence += &format!("; of what is behind that, {below} is read again");
+    }
     if *lost > 0 {
         sentence += &format!("; {lost} offsets are declared lost");
     }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use prometheus::Registry;
 use tabletopic_clock::SystemClock;
 use tabletopic_ingest::observe::{Metrics, Observed, StoreRequests};
-use tabletopic_ingest::run::{self as service, Assignment, Ended, Parts, Settings, Sources, Stop};
+use tabletopic_ingest::run::{
+    self as service, Assignment, BackfillSources, Ended, Parts, Settings, Sources, Stop,
+};
 use tabletopic_ingest::{Job, SchemaLookups};
 use tabletopic_server::CatalogServer;
 use tabletopic_source::{KafkaSettings, KafkaSource, MOST_PREFETCH, Source, SourceError};
@@ -135,6 +137,10 @@ pub(super) async fn parts(
         lake,
         broker: Arc::new(parts::broker(&config.kafka)?),
         sources: Arc::new(KafkaSources::new(config)),
+        backfill: Some(BackfillSources {
+            sources: Arc::new(KafkaSources::backfill(config)),
+            bytes_per_second: config.backfill_rate,
+        }),
         heap: Arc::new(Jemalloc::new()?),
         lookups,
         patterns: jobs.patterns(),
@@ -168,6 +174,9 @@ pub(super) fn stop_on_signals() -> anyhow::Result<watch::Receiver<Stop>> {
 /// times as much, with what the client allocates for each and what it has asked for already.
 const PREFETCH_PART: usize = 16;
 
+/// What is read at a bounded rate need not be fetched far ahead.
+const BACKFILL_PREFETCH: usize = 8 << 20;
+
 /// Makes a Kafka client for each worker.
 #[derive(Debug)]
 pub(super) struct KafkaSources(KafkaSettings);
@@ -178,6 +187,16 @@ impl KafkaSources {
         Self(KafkaSettings {
             prefetch: (budget / PREFETCH_PART / config.workers).min(MOST_PREFETCH),
             ..parts::kafka_settings(&config.kafka)
+        })
+    }
+
+    /// Of a group of its own, so that the partitions of the one are shared out whatever becomes of the other.
+    pub(super) fn backfill(config: &Config) -> Self {
+        let Self(settings) = Self::new(config);
+        Self(KafkaSettings {
+            group: format!("{}.backfill", settings.group),
+            prefetch: settings.prefetch.min(BACKFILL_PREFETCH),
+            ..settings
         })
     }
 }

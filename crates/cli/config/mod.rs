@@ -52,7 +52,7 @@ pub use maintenance::Maintenance;
 pub use pattern::{Matched, Pattern};
 pub use postgres::Postgres;
 pub use registry::Registry;
-pub use start::Start;
+pub use start::{Backfill, Start};
 pub use storage::Storage;
 pub use subject::SubjectStrategy;
 pub use table_name::TableName;
@@ -83,6 +83,8 @@ pub struct Config {
     pub memory_budget: u64,
     /// Worker threads.
     pub workers: NonZeroUsize,
+    /// Bytes a second that history is read with behind what is new.
+    pub backfill_rate: u64,
     pub maintenance: Option<Maintenance>,
     pub verify: Option<Verify>,
     pub admin: Admin,
@@ -149,6 +151,7 @@ impl Config {
             &mut problems,
         );
         let memory_budget = keep(memory_budget(&document, raw.memory), &mut problems);
+        let backfill_rate = raw.workers.backfill_rate.unwrap_or(Size::mib(20)).0;
         let workers = keep(workers(&document, raw.workers), &mut problems);
         let maintenance = keep(Maintenance::validate(raw.maintenance, &document), &mut problems);
         let verify = keep(Verify::validate(raw.verify, &document), &mut problems);
@@ -210,6 +213,7 @@ impl Config {
                 patterns: patterns.into_iter().map(|(_, pattern)| pattern).collect(),
                 memory_budget,
                 workers,
+                backfill_rate,
                 maintenance,
                 verify,
                 admin,

@@ -17,7 +17,7 @@ use super::log::{LogFormat, LogLevel};
 use super::registry::Framing;
 use super::secret::{Secret, Secrets};
 use super::shape::{RawOtherwise, RawUnwrap};
-use super::start::Start;
+use super::start::{Backfill, Start};
 use super::subject::SubjectStrategy;
 use super::table_name::TableName;
 use super::topic::{KafkaColumn, SchemaStep};
@@ -106,6 +106,7 @@ pub struct Topic {
     pub table: Option<Spanned<TableName>>,
     pub job: Option<Spanned<String>>,
     pub start: Option<Start>,
+    pub backfill: Option<Spanned<Backfill>>,
     pub partitions: Option<Spanned<Vec<i32>>>,
     pub format: Option<Format>,
     pub ddl: Option<Spanned<String>>,
@@ -221,6 +222,7 @@ pub struct Verify {
 #[serde(deny_unknown_fields, default)]
 pub struct Workers {
     pub count: Option<Spanned<NonZeroUsize>>,
+    pub backfill_rate: Option<Size>,
 }
 
 #[derive(Deserialize, Default)]

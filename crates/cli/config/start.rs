@@ -1,4 +1,4 @@
-//! Where a job begins in a topic partition that its table does not know yet.
+//! Where a job begins in a topic partition that its table does not know yet, and in which order it reads what is there.
 
 use chrono::DateTime;
 use serde::de::{Deserialize, Deserializer, Error};
@@ -12,6 +12,16 @@ pub enum Start {
     Latest,
     /// The first record whose Kafka timestamp is not before this.
     Timestamp(Millis),
+}
+
+/// When what was there before the job is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backfill {
+    /// Before what is new.
+    First,
+    /// Behind it.
+    Behind,
 }
 
 impl<'de> Deserialize<'de> for Start {

@@ -23,7 +23,7 @@ use super::pattern::Pattern;
 use super::reference::References;
 use super::registry::Registry;
 use super::retain::Retain;
-use super::start::Start;
+use super::start::{Backfill, Start};
 use super::subject::SubjectStrategy;
 use super::table_name::TableName;
 use super::units::{CommitInterval, Size};
@@ -38,6 +38,7 @@ pub struct Topic {
     /// The job's id, under which the table keeps the progress.
     pub job: String,
     pub start: Start,
+    pub backfill: Backfill,
     /// Not empty; `None` when the group shares the partitions out.
     pub partitions: Option<Vec<i32>>,
     /// A SQL file with the table's columns; then nothing is inferred.
@@ -248,12 +249,15 @@ impl Topic {
             named: partitioning(&partition_by),
             ..decode
         };
+        let start = raw.start.unwrap_or(kafka.start);
+        let backfill = backfill(document, raw.backfill, start)?;
         let name = name.into_inner();
         let topic = Self {
             pattern: regex.as_ref().map(|regex| regex.as_str().to_owned()),
             table,
             job: raw.job.map_or_else(|| name.clone(), Spanned::into_inner),
-            start: raw.start.unwrap_or(kafka.start),
+            start,
+            backfill,
             partitions,
             ddl: raw.ddl.map(|path| references.folder.join(path.get_ref())),
             schema_file: schema.file,
@@ -292,6 +296,22 @@ fn fits_shape(document: &Document<'_>, key: &Key, shape: &Shape, span: Range<usi
         return Ok(());
     };
     Err(document.problem_at(span, problem))
+}
+
+/// When what is before the live edge is read, if anything is.
+fn backfill(
+    document: &Document<'_>,
+    raw: Option<Spanned<Backfill>>,
+    start: Start,
+) -> Result<Backfill, Problem> {
+    match (raw, start) {
+        (Some(backfill), Start::Latest) if *backfill.get_ref() == Backfill::Behind => {
+            let message = "with start = \"latest\" nothing is behind; remove it, or write where history begins, such as \
+                           start = \"earliest\"";
+            Err(document.problem_at(backfill.span(), message.to_owned()))
+        }
+        (raw, _) => Ok(raw.map_or(Backfill::First, Spanned::into_inner)),
+    }
 }
 
 struct SchemaSettings {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tabletopic_offsets::{Offset, TopicPartition};
+use tabletopic_offsets::{History, Offset, OffsetRange, TopicPartition};
 use tabletopic_source::{
     Broker, BrokerError, LogOffsets, PartitionError, Position, Retention, TopicDescription,
 };
@@ -26,6 +26,10 @@ pub trait AskBroker: Debug + Send + Sync {
         &self,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Result<LogOffsets, PartitionError>>, BrokerError>;
+    async fn live_edges(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<Position, PartitionError>>, BrokerError>;
     async fn offsets_at(
         &self,
         partitions: &[TopicPartition],
@@ -111,6 +115,14 @@ impl AskBroker for OnThreads {
         self.ask(move |broker| broker.offsets(&partitions)).await
     }
 
+    async fn live_edges(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<Position, PartitionError>>, BrokerError> {
+        let partitions = partitions.to_vec();
+        self.ask(move |broker| broker.live_edges(&partitions)).await
+    }
+
     async fn offsets_at(
         &self,
         partitions: &[TopicPartition],
@@ -161,6 +173,13 @@ impl AskBroker for Here {
         partitions: &[TopicPartition],
     ) -> Result<Vec<Result<LogOffsets, PartitionError>>, BrokerError> {
         self.0.offsets(partitions)
+    }
+
+    async fn live_edges(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<Position, PartitionError>>, BrokerError> {
+        self.0.live_edges(partitions)
     }
 
     async fn offsets_at(
@@ -241,6 +260,33 @@ pub async fn starts(
         Start::Timestamp(at) => every(&asked, || broker.offsets_at(&asked, at)).await?,
     };
     Ok(partitions.iter().copied().zip(offsets).collect())
+}
+
+/// What there is of each partition of a topic from where it starts under a start policy to its end.
+///
+/// # Errors
+/// As [`every`].
+pub async fn histories(
+    broker: &dyn AskBroker,
+    topic: &Arc<str>,
+    partitions: &[i32],
+    start: Start,
+) -> Result<BTreeMap<i32, History>, BrokerError> {
+    let starts = starts(broker, topic, partitions, start).await?;
+    let asked: Vec<TopicPartition> = starts
+        .keys()
+        .map(|partition| TopicPartition::new(topic.clone(), *partition))
+        .collect();
+    let edges = every(&asked, || broker.live_edges(&asked)).await?;
+    let history = |((partition, start), edge): ((i32, Offset), Position)| {
+        let history = History {
+            // A log that was cut meanwhile has no history.
+            range: OffsetRange::new(start, edge.offset.max(start)),
+            leader_epoch: edge.leader_epoch,
+        };
+        (partition, history)
+    };
+    Ok(starts.into_iter().zip(edges).map(history).collect())
 }
 
 /// Log start and last stable offset of all of these partitions.

@@ -2,7 +2,7 @@
 //! out when its worker stops; `tabletopic status` by comparing what a table holds with what the broker has.
 
 use iceberg::TableIdent;
-use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
+use tabletopic_offsets::{Offset, OffsetRange, TopicIdentity, TopicPartition};
 use tabletopic_source::{LogOffsets, PartitionError};
 
 use crate::halts::Why;
@@ -76,4 +76,52 @@ pub fn lost_position(
         ),
         answers: vec![Answer::Truncate],
     })
+}
+
+/// What is wrong with filling what is `left` to a backfill from a log; `None` if it can be read from its start on.
+pub fn lost_history(
+    table: &TableIdent,
+    tp: &TopicPartition,
+    left: OffsetRange,
+    log: LogOffsets,
+) -> Option<Why> {
+    let gone = left.intersection(OffsetRange::new(left.start, log.start))?;
+    Some(Why {
+        message: format!(
+            "topic {} partition {}: offsets {} to {}, which the backfill had yet to read, are no longer in the log \
+             (retention was faster, or they were deleted); the log starts at {}. What is new is read all the same. To fill \
+             the rest without them, run `tabletopic resolve {table} --declare-lost`",
+            tp.topic,
+            tp.partition,
+            gone.start,
+            gone.end - 1,
+            log.start
+        ),
+        answers: vec![Answer::DeclareLost],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backfill_misses_no_more_than_what_was_left_to_it() {
+        let table = TableIdent::from_strs(["shop", "orders"]).expect("a name");
+        let tp = TopicPartition::new("orders", 3);
+        let says = |start| {
+            let log = LogOffsets { start, end: 900 };
+            let why = lost_history(&table, &tp, OffsetRange::new(50, 200), log)?;
+            why.message.split(',').next().map(str::to_owned)
+        };
+        assert_eq!(says(50), None);
+        assert_eq!(
+            says(51).as_deref(),
+            Some("topic orders partition 3: offsets 50 to 50")
+        );
+        assert_eq!(
+            says(400).as_deref(),
+            Some("topic orders partition 3: offsets 50 to 199")
+        );
+    }
 }

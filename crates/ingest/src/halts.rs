@@ -10,24 +10,54 @@ use tabletopic_clock::{Clock, Millis};
 use tabletopic_offsets::JobId;
 use tabletopic_table::commit::{CommitError, Halt};
 
+use crate::lane::Lane;
 use crate::observe::Metrics;
 use crate::resolve::Answer;
 
 /// What a halt stops. Everything else goes on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
-    Partition { job: JobId, partition: i32 },
-    Topic { job: JobId },
-    Table { table: TableIdent },
+    Partition {
+        job: JobId,
+        partition: i32,
+    },
+    /// What is read behind the live edge of a partition.
+    Backfill {
+        job: JobId,
+        partition: i32,
+    },
+    Topic {
+        job: JobId,
+    },
+    Table {
+        table: TableIdent,
+    },
 }
 
 impl Scope {
-    /// `partition`, `job` or `table`.
+    /// `partition`, `backfill`, `job` or `table`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Partition { .. } => "partition",
+            Self::Backfill { .. } => "backfill",
             Self::Topic { .. } => "job",
             Self::Table { .. } => "table",
+        }
+    }
+
+    /// What stands still when the reader of one lane does.
+    pub(crate) fn of_reader(job: JobId, partition: i32, lane: Lane) -> Self {
+        match lane {
+            Lane::Live => Self::Partition { job, partition },
+            Lane::Backfill => Self::Backfill { job, partition },
+        }
+    }
+
+    /// Whether it is about this job, or one of its partitions.
+    pub(crate) fn is_of_job(&self, wanted: &JobId) -> bool {
+        match self {
+            Self::Partition { job, .. } | Self::Backfill { job, .. } | Self::Topic { job } => job == wanted,
+            Self::Table { .. } => false,
         }
     }
 }
@@ -36,6 +66,9 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Partition { job, partition } => write!(f, "job {job}, partition {partition}"),
+            Self::Backfill { job, partition } => {
+                write!(f, "job {job}, partition {partition}, backfill")
+            }
             Self::Topic { job } => write!(f, "job {job}"),
             Self::Table { table } => write!(f, "table {table}"),
         }
@@ -176,7 +209,7 @@ impl Halts {
     }
 
     fn count(&self, halts: &BTreeMap<Scope, Halted>) {
-        for kind in ["partition", "job", "table"] {
+        for kind in ["partition", "backfill", "job", "table"] {
             let number = halts.keys().filter(|scope| scope.kind() == kind).count();
             self.metrics.halts.with_label_values(&[kind]).set(number as i64);
         }

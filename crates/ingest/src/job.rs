@@ -24,6 +24,7 @@ pub struct Job {
     pub ddl: Option<Vec<NestedFieldRef>>,
     pub partition_by: PartitionBy,
     pub start: Start,
+    pub backfill: Backfill,
     /// What this process reads under a static assignment; `None` is all partitions.
     pub partitions: Option<Vec<i32>>,
     pub files: FileSettings,
@@ -64,4 +65,13 @@ pub enum Start {
     Latest,
     /// The first record at or after this time.
     Timestamp(Millis),
+}
+
+/// When what was in a topic before its job began is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backfill {
+    /// In its order: what is new is read when all before it was.
+    First,
+    /// Behind what is new, which is read from the beginning on.
+    Behind,
 }

@@ -46,7 +46,8 @@ const GIVE_BACK_EVERY: Duration = Duration::from_millis(50);
 pub struct MemoryBudget {
     /// Bytes.
     bound: usize,
-    workers: usize,
+    /// Who has a part in it.
+    workers: AtomicUsize,
     heap: Arc<dyn Heap>,
     /// Bytes of open files and rows that wait for one.
     open: AtomicUsize,
@@ -56,10 +57,10 @@ pub struct MemoryBudget {
 
 impl MemoryBudget {
     /// `bound` is in bytes.
-    pub fn new(bound: usize, workers: usize, heap: Arc<dyn Heap>) -> Arc<Self> {
+    pub fn new(bound: usize, heap: Arc<dyn Heap>) -> Arc<Self> {
         Arc::new(Self {
             bound,
-            workers: workers.max(1),
+            workers: AtomicUsize::new(0),
             heap,
             open: AtomicUsize::new(0),
             closed: AtomicUsize::new(0),
@@ -68,6 +69,7 @@ impl MemoryBudget {
 
     /// A worker's part of it, empty at first.
     pub fn part(self: &Arc<Self>) -> Part {
+        self.workers.fetch_add(1, Ordering::Relaxed);
         Part {
             budget: self.clone(),
             held: 0,
@@ -98,6 +100,10 @@ impl MemoryBudget {
             self.closed.load(Ordering::Relaxed),
         );
         open > self.bound / 8 && self.allocated().saturating_sub(closed) > self.bound / 8 * 5
+    }
+
+    fn share_of(&self, bytes: usize) -> usize {
+        bytes / self.workers.load(Ordering::Relaxed).max(1)
     }
 
     fn allocated(&self) -> usize {
@@ -147,20 +153,21 @@ impl Part {
 
     /// Whether this worker is to let go of something.
     pub fn is_too_much(&self) -> bool {
-        let equal = self.budget.open.load(Ordering::Relaxed) / self.budget.workers;
+        let equal = self.budget.share_of(self.budget.open.load(Ordering::Relaxed));
         self.held > 0 && self.held >= equal && self.budget.is_overdrawn()
     }
 
     /// Bytes above which units of a worker are cut, of what nothing else frees: dead letters cannot be closed alone, and take
     /// their place again while they are encoded; files that are stored are remembered until they are committed.
     pub fn most_until_cut(&self) -> usize {
-        self.budget.bound / self.budget.workers / 8
+        self.budget.share_of(self.budget.bound / 8)
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
         self.holds(0);
+        self.budget.workers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -181,7 +188,7 @@ mod tests {
 
     #[test]
     fn who_holds_more_than_a_share_of_an_overdrawn_account_lets_go() {
-        let budget = MemoryBudget::new(160, 2, Arc::new(Untold));
+        let budget = MemoryBudget::new(160, Arc::new(Untold));
         let (mut busy, mut quiet) = (budget.part(), budget.part());
         busy.holds(100);
         assert!(!busy.is_too_much(), "all of it, while nobody else needs any");
@@ -200,7 +207,7 @@ mod tests {
     #[test]
     fn what_nobody_counts_takes_its_part() {
         let heap = Arc::new(Told::default());
-        let budget = MemoryBudget::new(160, 1, heap.clone());
+        let budget = MemoryBudget::new(160, heap.clone());
         let mut worker = budget.part();
         worker.holds(60);
         heap.0.store(100, Ordering::Relaxed);
@@ -214,7 +221,7 @@ mod tests {
     #[test]
     fn closed_files_pause_reading_and_close_no_others() {
         let heap = Arc::new(Told::default());
-        let budget = MemoryBudget::new(160, 1, heap.clone());
+        let budget = MemoryBudget::new(160, heap.clone());
         let mut worker = budget.part();
         worker.holds(60);
         heap.0.store(140, Ordering::Relaxed);

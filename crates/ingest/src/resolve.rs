@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use iceberg::TableIdent;
 use tabletopic_offsets::{
-    Counts, Gap, JobId, JobState, Offset, OffsetRange, PartitionState, TableState, TopicIdentity,
+    Counts, Gap, JobId, JobState, Offset, PartitionState, Progress, RangeSet, TableState, TopicIdentity,
     TopicPartition,
 };
 use tabletopic_table::Lake;
@@ -94,6 +94,10 @@ pub struct Effect {
     pub lost: u64,
     /// What this removes: rows, dead letters, declared losses.
     pub removed: Counts,
+    /// Offsets that the table had as done, and that are read again.
+    pub again: RangeSet,
+    /// As it is then.
+    pub progress: Progress,
 }
 
 /// What an answer does to data files.
@@ -312,7 +316,7 @@ async fn each<T>(
     }
 }
 
-/// What lies between progress and the log's start.
+/// What progress does not have below the log's start.
 async fn gaps(broker: &dyn AskBroker, job: &Job, base: &Base<TableState>) -> Result<Vec<Gap>, ResolveError> {
     let state = same_topic(broker, job, base).await?;
     let partitions: Vec<TopicPartition> = state
@@ -326,13 +330,14 @@ async fn gaps(broker: &dyn AskBroker, job: &Job, base: &Base<TableState>) -> Res
         .iter()
         .zip(logs)
         .filter_map(|((partition, held), log)| {
-            let range = OffsetRange::new(held.progress.live_end(), log?.start);
-            (range.start < range.end).then(|| Gap {
+            let gaps = held.progress.gaps_below(log?.start);
+            Some(gaps.into_iter().map(move |range| Gap {
                 job: job.id.clone(),
                 partition: *partition,
                 range,
-            })
+            }))
         })
+        .flatten()
         .collect();
     if gaps.is_empty() {
         return Err(nothing(
@@ -422,12 +427,17 @@ fn effects(id: &JobId, job: &JobState, before: Option<&TableState>, after: &Tabl
     let effect = |number: &i32, partition: &PartitionState| {
         let old = before.and_then(|before| before.partition(id, *number));
         let lost_before = old.map_or(0, |old| old.counts.lost);
+        let same_topic = |before: &JobState| before.identity.agrees(&job.identity);
+        let is_same = before.and_then(|before| before.job(id)).is_some_and(same_topic);
+        let had = old.filter(|_| is_same).map(|old| old.progress.offsets());
         Effect {
             topic_partition: job.topic_partition(*number),
             before: old.map(|old| old.progress.live_end()),
             after: partition.progress.live_end(),
             lost: partition.counts.lost.saturating_sub(lost_before),
             removed: after.taken_back(id, *number),
+            again: had.unwrap_or_default().difference(&partition.progress.offsets()),
+            progress: partition.progress.clone(),
         }
     };
     let partitions = job.partitions.iter();

@@ -21,7 +21,7 @@ use tabletopic_ingest::observe::{
     ToRetention,
 };
 use tabletopic_ingest::run::{Ended, Parts, Stop, run};
-use tabletopic_ingest::{Job, Matched, PartitionBy, Start};
+use tabletopic_ingest::{Backfill, Job, Matched, PartitionBy, Start};
 use tabletopic_offsets::{JobId, TopicPartition};
 use tabletopic_source::{MemoryBroker, MemoryRecord, Retention};
 use tabletopic_table::Lake;
@@ -60,6 +60,7 @@ impl Feed {
             ddl: Some(parse_ddl("CREATE TABLE orders (n BIGINT)").unwrap()),
             partition_by: PartitionBy::Said(Vec::new()),
             start: Start::Earliest,
+            backfill: Backfill::First,
             partitions: None,
             files: FileSettings::default(),
             commit_interval: Duration::from_secs(60),
@@ -98,6 +99,7 @@ impl Feed {
             lake: self.lake.clone(),
             broker: Arc::new(self.broker.clone()),
             sources: Arc::new(InMemorySources::new(self.broker.clone())),
+            backfill: None,
             heap: Arc::new(Untold),
             lookups: None,
             patterns: None,
@@ -278,6 +280,7 @@ async fn a_process_and_the_tables_alone_tell_the_same() {
         seconds_to_retention: None,
         to_retention: ToRetention::Never,
         halted: false,
+        backfill: None,
         last_commit: second.last_commit.clone(),
         error: None,
     };

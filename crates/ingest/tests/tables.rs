@@ -14,7 +14,7 @@ use tabletopic_decode::{DecodeSettings, Format, WriterSchemas};
 use tabletopic_ingest::memory_budget::Untold;
 use tabletopic_ingest::observe::{Metrics, Observed};
 use tabletopic_ingest::run::{Ended, Parts, Stop, run};
-use tabletopic_ingest::{Job, PartitionBy, SchemaLookups, Start};
+use tabletopic_ingest::{Backfill, Job, PartitionBy, SchemaLookups, Start};
 use tabletopic_offsets::{JobId, TopicPartition};
 use tabletopic_records::SchemaId;
 use tabletopic_registry::{Answer, Outage, RegisteredSchema, Registry, Versioned};
@@ -65,6 +65,7 @@ fn job(topic: &str, writers: &WriterSchemas) -> Arc<Job> {
         ddl: None,
         partition_by: PartitionBy::Said(Vec::new()),
         start: Start::Earliest,
+        backfill: Backfill::First,
         partitions: None,
         files: FileSettings::default(),
         commit_interval: Duration::from_secs(60),
@@ -97,6 +98,7 @@ async fn few_samples_are_in_memory_while_the_registry_is_waited_for() {
         lake: lake.clone(),
         broker: Arc::new(broker.clone()),
         sources: Arc::new(InMemorySources::new(broker)),
+        backfill: None,
         heap: Arc::new(Untold),
         lookups: Some(Arc::new(lookups)),
         patterns: None,

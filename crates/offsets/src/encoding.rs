@@ -193,6 +193,8 @@ fn encode_job(writer: &mut Writer, id: &JobId, job: &JobState) {
     );
     let epochs = each().filter_map(|(p, s)| Some((p, s.leader_epoch?)));
     writer.put_text(key("epochs"), text::runs(epochs));
+    let epochs = each().filter_map(|(p, s)| Some((p, s.backfill_epoch?)));
+    writer.put_text(key("backfill-epochs"), text::runs(epochs));
     let counts = |of: fn(&PartitionState) -> Counts| {
         each()
             .map(move |(p, s)| (p, of(s)))
@@ -253,7 +255,11 @@ fn decode_job(reader: &mut Reader<'_>, id: &JobId) -> Result<JobState, StateErro
         }
         Ok(())
     };
-    set("epochs", reader.epochs(&key("epochs"))?)?;
+    set("epochs", reader.epochs(&key("epochs"), Field::Epoch)?)?;
+    set(
+        "backfill-epochs",
+        reader.epochs(&key("backfill-epochs"), Field::BackfillEpoch)?,
+    )?;
     set(
         "counts",
         reader.fields(&key("counts"), |v| text::parse_counts(v).map(Field::Counts))?,
@@ -295,6 +301,7 @@ fn decode_job(reader: &mut Reader<'_>, id: &JobId) -> Result<JobState, StateErro
 /// One value of a partition, on its way into the partition's state.
 enum Field {
     Epoch(i32),
+    BackfillEpoch(i32),
     Counts(Counts),
     Inherited(Counts),
     Lost(RangeSet),
@@ -305,6 +312,7 @@ impl Field {
     fn put_into(self, state: &mut PartitionState) {
         match self {
             Field::Epoch(epoch) => state.leader_epoch = Some(epoch),
+            Field::BackfillEpoch(epoch) => state.backfill_epoch = Some(epoch),
             Field::Counts(counts) => state.counts = counts,
             Field::Inherited(counts) => state.inherited = counts,
             Field::Lost(set) => state.lost = set,
@@ -465,14 +473,14 @@ impl<'a> Reader<'a> {
         self.map(key, parse)
     }
 
-    fn epochs(&mut self, key: &str) -> Result<Vec<(i32, Field)>, StateError> {
+    fn epochs(&mut self, key: &str, of: fn(i32) -> Field) -> Result<Vec<(i32, Field)>, StateError> {
         let Some(value) = self.take(key) else {
             return Ok(Vec::new());
         };
         let runs = text::parse_runs(value).ok_or_else(|| malformed(key, value, "cannot be read"))?;
         Ok(runs
             .into_iter()
-            .map(|(partition, epoch)| (partition, Field::Epoch(epoch)))
+            .map(|(partition, epoch)| (partition, of(epoch)))
             .collect())
     }
 

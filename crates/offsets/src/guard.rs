@@ -165,9 +165,11 @@ fn grow(state: &mut PartitionState, unit: &UnitRange) -> Result<(), FenceReason>
     }
     state.abandoned.remove(unit.range);
     state.counts.add(unit.counts);
-    // The epoch belongs to the live edge; a backfill behind it reads older ones.
-    if state.progress.live_end() == unit.range.end && unit.leader_epoch.is_some() {
-        state.leader_epoch = unit.leader_epoch;
-    }
+    let known = match unit.range.end == state.progress.live_end() {
+        true => state.leader_epoch,
+        false => state.backfill_epoch,
+    };
+    // A broker that tells none takes none away.
+    state.note_epoch(unit.range.end, unit.leader_epoch.or(known));
     Ok(())
 }

@@ -2,9 +2,11 @@
 //! and how that knowledge is written into a snapshot. Pure: no I/O, no Kafka, no Iceberg types.
 //!
 //! `range`, `ranges` and `progress` are the sets of offsets; `state` is what every snapshot of ours
-//! carries, `claims` which rows it accounts for, `answers` which ranges of the ledger still count; `guard` decides on units; `command` holds the operator's answers to a halt; `outbox` and
-//! `ledger` hold what has yet to reach the follower tables; `encoding` is the text in the summary.
+//! carries, `anchor` where it begins, `claims` which rows it accounts for, `answers` which ranges of the ledger still count; `guard`
+//! decides on units; `command` holds the operator's answers to a halt; `outbox` and `ledger` hold what has yet to reach the
+//! follower tables; `encoding` is the text in the summary.
 
+mod anchor;
 mod answers;
 mod claims;
 mod command;
@@ -20,6 +22,7 @@ mod range;
 mod ranges;
 mod state;
 
+pub use anchor::{AnchorError, History};
 pub use answers::Answers;
 pub use claims::Claims;
 pub use command::{
@@ -39,4 +42,4 @@ pub use outbox::{
 pub use progress::{Progress, ReadLimit, Refusal};
 pub use range::{Offset, OffsetRange};
 pub use ranges::RangeSet;
-pub use state::{AddedRange, AnchorError, JobState, Kind, PartitionState, PastTopic, TableState};
+pub use state::{AddedRange, JobState, Kind, PartitionState, PastTopic, TableState};

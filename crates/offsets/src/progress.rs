@@ -65,6 +65,21 @@ impl Progress {
         self.0[self.0.len() - 1].end
     }
 
+    /// The end of the highest range that has an offset; the anchor where none has.
+    pub fn highest_end(&self) -> Offset {
+        let read = self.0.iter().rev().find(|range| !range.is_empty());
+        read.map_or(self.anchor(), |range| range.end)
+    }
+
+    /// What a backfill reads next: from the end of the first range to the start of the second. `None` where there is
+    /// one range, which is the live one.
+    pub fn backfill(&self) -> Option<OffsetRange> {
+        match self.0.as_slice() {
+            [first, second, ..] => Some(OffsetRange::new(first.end, second.start)),
+            _ => None,
+        }
+    }
+
     pub fn len_offsets(&self) -> u64 {
         self.0.iter().map(OffsetRange::len).sum()
     }
@@ -136,11 +151,15 @@ impl Progress {
         }
     }
 
-    /// What is not accounted for between the anchor and `offset`: with `offset` the log's start, the
-    /// gap that retention has made.
-    pub fn missing_below(&self, offset: Offset) -> RangeSet {
-        let wanted: RangeSet = [OffsetRange::new(self.anchor(), offset)].into_iter().collect();
-        wanted.difference(&self.offsets())
+    /// What is not accounted for between the anchor and `offset`: with `offset` the log's start, the gaps that retention
+    /// has made. Lowest first, each from the end of one range to the start of the next: progress can grow by one after the
+    /// other.
+    pub fn gaps_below(&self, offset: Offset) -> Vec<OffsetRange> {
+        let next = self.0.iter().skip(1).map(|range| range.start);
+        let gaps = self.0.iter().zip(next.chain([Offset::MAX]));
+        gaps.map(|(range, next)| OffsetRange::new(range.end, next.min(offset)))
+            .filter(|gap| !gap.is_empty())
+            .collect()
     }
 
     /// Gives up everything at or above `cut`. A cut below the anchor moves the anchor down, because

@@ -36,8 +36,10 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionState {
     pub progress: Progress,
-    /// The leader epoch at the position that was committed last.
+    /// The leader epoch at [`Progress::live_end`].
     pub leader_epoch: Option<i32>,
+    /// The same where a backfill goes on; nothing where there is none.
+    pub backfill_epoch: Option<i32>,
     /// Cumulative since the first anchor, over all topic ids that this partition had.
     pub counts: Counts,
     /// The part of `counts` that earlier topic ids made, before the topic was adopted.
@@ -65,11 +67,27 @@ impl PartitionState {
         Self {
             progress: Progress::anchored(at),
             leader_epoch: None,
+            backfill_epoch: None,
             counts: Counts::default(),
             inherited: Counts::default(),
             lost: RangeSet::new(),
             abandoned: RangeSet::new(),
             past: Vec::new(),
+        }
+    }
+}
+
+impl PartitionState {
+    /// Notes what is known of the leader epoch at `end`, the end of a range by which progress has just grown.
+    pub(crate) fn note_epoch(&mut self, end: Offset, epoch: Option<i32>) {
+        match self.progress.backfill() {
+            Some(left) if left.start == end => self.backfill_epoch = epoch,
+            None => self.backfill_epoch = None,
+            Some(_) => {}
+        }
+        // Where a backfill met what is new, the epoch there is still that of the live range.
+        if self.progress.live_end() == end {
+            self.leader_epoch = epoch;
         }
     }
 }
@@ -130,34 +148,6 @@ pub struct TableState {
     pub outbox: Outbox,
 }
 
-/// Why a job could not be anchored. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AnchorError {
-    #[error(
-        "job {job}: topic {identity} feeds this table already, as job {fed_by}; two jobs of one topic would \
-         double its rows. Give it the id {fed_by} again, or another table"
-    )]
-    TopicAlreadyFed {
-        job: JobId,
-        identity: TopicIdentity,
-        fed_by: JobId,
-    },
-    #[error(
-        "job {job} reads {found} now, but the table was fed by {expected}. If the topic was created again on \
-         purpose, answer with `resolve --adopt-topic`"
-    )]
-    OtherTopic {
-        job: JobId,
-        expected: Box<TopicIdentity>,
-        found: Box<TopicIdentity>,
-    },
-    #[error("{topic_partition}: {start} is no offset to start at")]
-    NegativeStart {
-        topic_partition: TopicPartition,
-        start: Offset,
-    },
-}
-
 impl TableState {
     /// The state of a table that has no snapshot of ours.
     pub fn empty() -> Self {
@@ -202,62 +192,6 @@ impl TableState {
                 sum.add(added.counts);
                 sum
             })
-    }
-
-    /// Writes down where partitions start that the table does not know yet, and ids that it did not
-    /// know; partitions that it knows keep their progress. True when there is something to commit.
-    pub fn anchor(
-        &mut self,
-        job: &JobId,
-        identity: &TopicIdentity,
-        starts: &BTreeMap<i32, Offset>,
-    ) -> Result<bool, AnchorError> {
-        if let Some((partition, start)) = starts.iter().find(|(_, start)| **start < 0) {
-            let topic_partition = TopicPartition {
-                topic: identity.topic.clone(),
-                partition: *partition,
-            };
-            return Err(AnchorError::NegativeStart {
-                topic_partition,
-                start: *start,
-            });
-        }
-        if let Some(fed_by) = self.other_feeder(job, identity) {
-            return Err(AnchorError::TopicAlreadyFed {
-                job: job.clone(),
-                identity: identity.clone(),
-                fed_by,
-            });
-        }
-        if let Some(known) = self
-            .jobs
-            .get(job)
-            .filter(|known| !known.identity.agrees(identity))
-        {
-            let (expected, found) = (Box::new(known.identity.clone()), Box::new(identity.clone()));
-            return Err(AnchorError::OtherTopic {
-                job: job.clone(),
-                expected,
-                found,
-            });
-        }
-        let mut changed = !self.jobs.contains_key(job);
-        let state = self.jobs.entry(job.clone()).or_insert_with(|| JobState {
-            identity: identity.clone(),
-            generation: Generation::default(),
-            partitions: BTreeMap::new(),
-        });
-        changed |= state.identity.learn(identity);
-        let mut anchored = Vec::new();
-        for (partition, start) in starts {
-            state.partitions.entry(*partition).or_insert_with(|| {
-                anchored.push(AddedRange::anchor(job, *partition, *start));
-                PartitionState::anchored(*start)
-            });
-        }
-        changed |= !anchored.is_empty();
-        anchored.into_iter().for_each(|added| self.note_added(added));
-        Ok(changed)
     }
 
     /// Another job that feeds the same topic into this table.

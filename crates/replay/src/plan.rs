@@ -7,15 +7,16 @@ use iceberg::{NamespaceIdent, TableIdent};
 use tabletopic_catalog::{CatalogError, LoadedTable};
 use tabletopic_clock::Millis;
 use tabletopic_ingest::ask_broker::{AskBroker, every_log, patiently};
+use tabletopic_ingest::rate::Rate;
 use tabletopic_ingest::run::Parts;
-use tabletopic_ingest::{Job, Start};
+use tabletopic_ingest::{Backfill, Job, Start};
 use tabletopic_offsets::{Offset, OffsetRange, TableState, TopicPartition};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::Base;
 use tabletopic_table::follower::create;
 
 use crate::ReplayError;
-use crate::bounded::{BoundedBroker, BoundedSources, Bounds, Rate};
+use crate::bounded::{BoundedBroker, BoundedSources, Bounds};
 use crate::bounds::bounds;
 use crate::found::Found;
 use crate::isolated::{Columns, Isolated, Original};
@@ -146,6 +147,7 @@ pub async fn plan(
             job: Arc::new(Job {
                 table: table.clone(),
                 start: Start::Earliest,
+                backfill: Backfill::First,
                 partitions: None,
                 ..Job::clone(job)
             }),
@@ -199,6 +201,8 @@ impl Plan {
             lake,
             broker: Arc::new(BoundedBroker::new(parts.broker, bounds.clone())),
             sources: Arc::new(BoundedSources::new(parts.sources, bounds, rate)),
+            // Its tables are read from one end to the other.
+            backfill: None,
             patterns: None,
             ..parts
         })

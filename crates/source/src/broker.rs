@@ -67,6 +67,16 @@ pub trait Broker: Debug + Send + Sync {
         partitions: &[TopicPartition],
     ) -> Result<Vec<Result<LogOffsets, PartitionError>>, BrokerError>;
 
+    /// The last stable offset of each partition as a position to read on from: with the leader epoch, where it is told, by
+    /// which a log that is cut below it shows.
+    fn live_edges(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<Position, PartitionError>>, BrokerError> {
+        let logs = self.offsets(partitions)?.into_iter();
+        Ok(logs.map(|log| Ok(Position::new(log?.end, None))).collect())
+    }
+
     /// The first offset of each partition whose record is at or after `timestamp` (milliseconds
     /// since the Unix epoch), or its last stable offset if there is none.
     fn offsets_at(

@@ -299,6 +299,18 @@ pub(crate) fn positions<C: ConsumerContext>(
     })
 }
 
+/// The leader epoch that an answer has of a topic partition.
+pub(crate) fn leader_epoch(answered: &TopicPartitionList, tp: &TopicPartition) -> Option<i32> {
+    let topic = CString::new(tp.topic.as_bytes()).ok()?;
+    // SAFETY: a valid list and string; the element is the list's own, which is still borrowed.
+    let epoch = unsafe {
+        let element = rd::rd_kafka_topic_partition_list_find(answered.ptr(), topic.as_ptr(), tp.partition);
+        let element = element.as_ref()?;
+        rd::rd_kafka_topic_partition_get_leader_epoch(element)
+    };
+    (epoch >= 0).then_some(epoch)
+}
+
 /// The broker that a mock cluster names as its controller. It numbers its brokers from 1, so that none has this id.
 const MOCK_CONTROLLER: i32 = 0;
 

@@ -255,6 +255,8 @@ fn a_topic_that_ends_in_an_abort_marker_is_read_to_its_last_stable_offset() {
     let mut reader = Reader::of(&tp, from(0));
     let end = broker().offsets(std::slice::from_ref(&tp)).unwrap();
     assert_eq!(end, [Ok(LogOffsets { start: 0, end: 9 })]);
+    let edge = broker().live_edges(std::slice::from_ref(&tp)).unwrap();
+    assert_eq!(edge, [Ok(Position::new(9, Some(0)))]);
     reader.until_at(&tp, 9);
     assert_eq!(reader.offsets(&tp), [0, 1, 2]);
     assert_eq!(reader.positions[&tp].offset, 9);

@@ -1,6 +1,7 @@
 //! Processes that die, leave, freeze and meet: whatever happens to them, every record is in the table once.
 
 mod ending;
+mod history;
 mod kills;
 mod rebalances;
 mod starts;

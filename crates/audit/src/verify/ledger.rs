@@ -235,6 +235,13 @@ impl<'a> Walk<'a> {
                     self.findings
                         .add(finding_at("beyond-progress", says, &tp, *beyond));
                 }
+                if let Some(left) = of_partition.progress.backfill() {
+                    let says = format!(
+                        "{tp}: {left} is history that is still to be filled: nothing is claimed of it"
+                    );
+                    let note = Finding::note("to-fill", says);
+                    self.findings.add(note.of(Some(&tp.topic), tp.partition).at(left));
+                }
                 let sum = self
                     .sums
                     .get(&(id.clone(), *partition))

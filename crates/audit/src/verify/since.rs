@@ -1,7 +1,7 @@
 //! A snapshot whose own verdict the new one rests on: what is older than it is not judged again.
 
 use tabletopic_catalog::LoadedTable;
-use tabletopic_offsets::{JobId, RangeSet, TableState};
+use tabletopic_offsets::{JobId, Progress, RangeSet, TableState};
 use tabletopic_table::commit::{CommitError, TagState, Tagged};
 
 use super::error::VerifyError;
@@ -56,9 +56,13 @@ impl Since {
             return true;
         };
         let (low, high) = file.partitions.unwrap_or((0, i64::from(i32::MAX)));
-        let jobs = self.state.jobs.values().flat_map(|job| &job.partitions);
-        let ends = jobs.filter(|(number, _)| (low..=high).contains(&i64::from(**number)));
-        let end = ends.map(|(_, state)| state.progress.live_end()).max();
-        end.is_none_or(|end| offsets.end > end)
+        let partitions = self.state.jobs.values().flat_map(|job| &job.partitions);
+        let progress: Vec<&Progress> = partitions
+            .filter(|(number, _)| (low..=high).contains(&i64::from(**number)))
+            .map(|(_, state)| &state.progress)
+            .collect();
+        let mut left = progress.iter().filter_map(|progress| progress.backfill());
+        let end = progress.iter().map(|progress| progress.live_end()).max();
+        end.is_none_or(|end| offsets.end > end) || left.any(|left| left.intersection(offsets).is_some())
     }
 }

@@ -13,9 +13,9 @@ use iceberg::{NamespaceIdent, TableIdent};
 use serde_json::{Value, json};
 use tabletopic_clock::{Clock, Millis, SystemClock};
 use tabletopic_ingest::ask_broker::OnThreads;
+use tabletopic_ingest::rate::Rate;
 use tabletopic_ingest::run::{self as service, Assignment, Ended, Settings};
 use tabletopic_ingest::{Job, Matched};
-use tabletopic_replay::bounded::Rate;
 use tabletopic_replay::{Asked, Columns, Discarded, Found, Plan, Point, Wanted, discard, look, plan};
 use tabletopic_table::Lake;
 

@@ -111,6 +111,18 @@ fn partitions(f: &mut fmt::Formatter<'_>, report: &Report, job: &JobReport) -> f
             "  and {more} more partitions, which need less; --output json has them all"
         )?;
     }
+    let filling = job
+        .partitions
+        .iter()
+        .filter(|partition| partition.backfill.is_some());
+    if let Some(partitions @ 1..) = Some(filling.count()) {
+        writeln!(
+            f,
+            "  history: {} offsets of {partitions} of {} partitions are still to be filled behind what is new",
+            job.backfill_left(),
+            job.partitions.len()
+        )?;
+    }
     match &job.retention_error {
         Some(error) => writeln!(
             f,
@@ -204,6 +216,7 @@ mod tests {
             seconds_to_retention: left,
             to_retention: left.map_or(ToRetention::CaughtUp, |_| ToRetention::ByTime),
             halted: false,
+            backfill: None,
             last_commit: None,
             error: None,
         }

@@ -299,6 +299,7 @@ format = "json"
 ddl = "sql/orders.sql"
 event_time = "created_at"
 timestamp_unit = "us"
+backfill = "behind"
 partition_by = ["hour(created_at)", "bucket(16, id)"]
 retain = "90d"
 on_bad_record = "null-field"
@@ -316,6 +317,7 @@ budget = "2GiB"
 
 [workers]
 count = 3
+backfill_rate = "5MiB"
 
 [admin]
 listen = "[::]:9000"
@@ -348,7 +350,7 @@ level = "debug"
         Warehouse::Folder("/lake/warehouse".into())
     );
     assert_eq!(config.memory_budget, 2 * 1024 * 1024 * 1024);
-    assert_eq!(config.workers.get(), 3);
+    assert_eq!((config.workers.get(), config.backfill_rate), (3, 5 << 20));
     assert_eq!(
         config.admin.listen,
         Some(Listen::At("[::]:9000".parse().unwrap()))
@@ -375,6 +377,7 @@ level = "debug"
             },
             job: "orders-eu".to_owned(),
             start: Start::Timestamp(1_769_817_600_000),
+            backfill: Backfill::Behind,
             partitions: Some(vec![1, 3]),
             ddl: Some("/etc/tabletopic/sql/orders.sql".into()),
             schema_file: None,
@@ -448,7 +451,7 @@ const REFUSALS: &[(&str, &str, &str)] = &[
     (
         "format = \"json\"",
         "format = \"json\"\nzzz = 1",
-        "14: topic.zzz: `zzz` is no such key; write one of name, pattern, table, job, start, partitions, format, ddl, \
+        "14: topic.zzz: `zzz` is no such key; write one of name, pattern, table, job, start, backfill, partitions, format, ddl, \
          event_time, timestamp_unit, nanos, partition_by, retain, on_bad_record, kafka_columns, unwrap, where, otherwise, columns, json, protobuf, schema, key, \
          limits, commit",
     ),
@@ -793,6 +796,12 @@ const REFUSALS: &[(&str, &str, &str)] = &[
         "format = \"json\"",
         "format = \"json\"\n[memory]\nbudget = \"5TiB\"",
         "15: memory.budget: the budget has to be between 16MiB and 4TiB; write for example \"1024MiB\"",
+    ),
+    (
+        "format = \"json\"",
+        "format = \"json\"\nstart = \"latest\"\nbackfill = \"behind\"",
+        "15: topic.backfill: with start = \"latest\" nothing is behind; remove it, or write where history begins, such as \
+         start = \"earliest\"",
     ),
     (
         "format = \"json\"",

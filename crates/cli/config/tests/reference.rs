@@ -103,7 +103,7 @@ fn the_defaults_of_the_page_written_out_change_nothing() {
             written.push_str(&format!("{key} = {value}\n"));
         }
     }
-    assert_eq!(defaults, 47, "{written}");
+    assert_eq!(defaults, 49, "{written}");
     assert_eq!(parse(&written).unwrap(), parse(SMALLEST).unwrap(), "{written}");
 }
 

@@ -11,7 +11,7 @@ use tabletopic_decode::{DecodeSettings, Format, KafkaColumns};
 use tabletopic_ingest::memory_budget::Untold;
 use tabletopic_ingest::observe::{Metrics, Observed};
 use tabletopic_ingest::run::{Assignment, Ended, Parts, Settings, Sources, Stop, run};
-use tabletopic_ingest::{Job, PartitionBy, Start};
+use tabletopic_ingest::{Backfill, Job, PartitionBy, Start};
 use tabletopic_offsets::{JobId, TopicPartition};
 use tabletopic_source::{Broker, MemoryBroker, MemoryRecord, Source, SourceError};
 use tabletopic_table::Lake;
@@ -66,6 +66,7 @@ pub fn job(name: &str) -> Arc<Job> {
         ddl: None,
         partition_by: PartitionBy::Said(Vec::new()),
         start: Start::Earliest,
+        backfill: Backfill::First,
         partitions: None,
         files: FileSettings {
             row_group_size: 2_000,
@@ -91,6 +92,7 @@ pub async fn ingest(
         lake: lake.clone(),
         broker,
         sources,
+        backfill: None,
         heap: Arc::new(Untold),
         lookups: None,
         patterns: None,

@@ -1,12 +1,13 @@
 //! A partition stopped: finds out why, and says which command goes on from there.
 
-use tabletopic_offsets::{JobId, Offset, TopicPartition};
+use tabletopic_offsets::{JobId, OffsetRange, TopicPartition};
 use tabletopic_source::{PartitionError, Position};
 
 use super::{Committer, From};
 use crate::ask_broker::log_offsets;
-use crate::diagnose::refused_position;
+use crate::diagnose::{lost_history, refused_position};
 use crate::halts::Scope;
+use crate::lane::Lane;
 use crate::worker::Reply;
 
 impl Committer {
@@ -29,7 +30,7 @@ impl Committer {
                     job: job.clone(),
                     partition: Some(*partition),
                 });
-                self.diagnose(from, job.clone(), *partition, position.offset, &error)
+                self.diagnose(from, job.clone(), *partition, *position, &error)
                     .await;
             }
         }
@@ -40,7 +41,7 @@ impl Committer {
         from: &From,
         job: JobId,
         partition: i32,
-        position: Offset,
+        position: Position,
         error: &PartitionError,
     ) {
         let Some(settings) = self.jobs.get(&job).cloned() else {
@@ -58,10 +59,16 @@ impl Committer {
         let tp = TopicPartition::new(settings.topic.clone(), partition);
         let logs = log_offsets(self.broker.as_ref(), std::slice::from_ref(&tp)).await;
         let log = logs.ok().and_then(|logs| logs.into_iter().next().flatten());
-        self.refused.insert((job.clone(), partition), position);
-        let why = refused_position(&self.table, &tp, position, error, log);
-        self.observed
-            .halts
-            .raise(Scope::Partition { job, partition }, why);
+        self.refused.insert((job.clone(), partition, from.lane), position);
+        let lost = match from.lane {
+            Lane::Live => None,
+            Lane::Backfill => log.and_then(|log| {
+                let left = self.observed.backfill(&self.table, &job, partition)?;
+                lost_history(&self.table, &tp, OffsetRange::new(position.offset, left.end), log)
+            }),
+        };
+        let why = lost.unwrap_or_else(|| refused_position(&self.table, &tp, position.offset, error, log));
+        let scope = Scope::of_reader(job, partition, from.lane);
+        self.observed.halts.raise(scope, why);
     }
 }

@@ -5,20 +5,22 @@ use std::sync::Arc;
 
 use tabletopic_catalog::{CatalogError, LoadedTable};
 use tabletopic_decode::FormerNames;
-use tabletopic_offsets::{Follower, Generation, JobId, Offset, TableState, TopicIdentity};
-use tabletopic_source::Position;
+use tabletopic_offsets::{Follower, Generation, History, JobId, Offset, TableState, TopicIdentity};
+use tabletopic_source::BrokerError;
 use tabletopic_table::commit::{
-    Anchor, Base, ChangePartitions, CommitError, Halt, LogWaiting, Look, commit, load_patiently,
+    Anchor, AnchorBehind, Base, ChangePartitions, CommitError, Committed, Halt, LogWaiting, Look, commit,
+    load_patiently,
 };
 use tabletopic_table::file::{FileNames, FileSchema};
 use tabletopic_table::follower::{create, ident};
 use tokio::time::Instant;
 
 use super::{Committer, log_line};
-use crate::ask_broker::{patiently, starts};
+use crate::ask_broker::{histories, patiently, starts};
 use crate::diagnose;
 use crate::halts::Scope;
-use crate::job::{Job, PartitionBy};
+use crate::job::{Backfill, Job, PartitionBy};
+use crate::lane::Lane;
 use crate::worker::{Grant, TableVersion};
 
 impl Committer {
@@ -26,6 +28,7 @@ impl Committer {
     pub(super) async fn grant(
         &mut self,
         job: &JobId,
+        lane: Lane,
         partitions: &[i32],
     ) -> Result<Option<Grant>, CommitError> {
         let Some(job) = self.jobs.get(job).cloned() else {
@@ -51,20 +54,15 @@ impl Committer {
             };
             if fed_from.agrees(&now) {
                 // Adopted since the broker was asked first.
-                return Box::pin(self.grant(&job.id, partitions)).await;
+                return Box::pin(self.grant(&job.id, lane, partitions)).await;
             }
             self.other_topic(&job.id, &fed_from, &now, generation);
             return Ok(None);
         }
-        let positions = state
+        let stretches = state
             .partitions
             .iter()
-            .map(|(number, partition)| {
-                (
-                    *number,
-                    Position::new(partition.progress.live_end(), partition.leader_epoch),
-                )
-            })
+            .filter_map(|(number, partition)| Some((*number, lane.next(partition)?)))
             .collect();
         let version = self.version(&base.table).await?;
         self.standstill = None;
@@ -72,7 +70,7 @@ impl Committer {
             version,
             identity: state.identity.clone(),
             generation: state.generation,
-            positions,
+            stretches,
         }))
     }
 
@@ -147,42 +145,69 @@ impl Committer {
         if unknown.is_empty() || known.is_some_and(|known| !known.identity.agrees(identity)) {
             return Ok(base);
         }
-        let starts: BTreeMap<i32, Offset> = match known.is_some_and(|known| !known.partitions.is_empty()) {
-            true => unknown.iter().map(|partition| (*partition, 0)).collect(),
-            false => self.first_starts(job, identity).await?,
-        };
-        let mut anchor = Anchor {
-            lake: &self.lake,
-            job: &job.id,
-            identity,
-            starts: &starts,
-        };
+        let no_start = |error: BrokerError| self.no_start(identity, &error);
+        let is_first = known.is_none_or(|known| known.partitions.is_empty());
         let began = Instant::now();
-        let anchored = commit(&self.lake, &self.table, &mut anchor, &LogWaiting).await?;
+        let anchored = match (is_first, job.backfill) {
+            (true, Backfill::Behind) => {
+                let mut anchor = AnchorBehind {
+                    lake: &self.lake,
+                    job: &job.id,
+                    identity,
+                    history: &self.first_histories(job).await.map_err(no_start)?,
+                };
+                commit(&self.lake, &self.table, &mut anchor, &LogWaiting).await?
+            }
+            (true, Backfill::First) => {
+                let starts = self.first_starts(job).await.map_err(no_start)?;
+                self.anchor(job, identity, &starts).await?
+            }
+            (false, _) => {
+                let starts = unknown.iter().map(|partition| (*partition, 0)).collect();
+                self.anchor(job, identity, &starts).await?
+            }
+        };
         log_line::committed(&self.table, &anchored, began.elapsed());
         Ok(anchored.base)
     }
 
-    /// The starts of all partitions that the topic has now, assigned to us or not: the policy is evaluated once.
-    async fn first_starts(
+    async fn anchor(
         &self,
         job: &Job,
         identity: &TopicIdentity,
-    ) -> Result<BTreeMap<i32, Offset>, CommitError> {
-        let refused = |error: tabletopic_source::BrokerError| {
-            CommitError::Halt(Halt::StartUnknown {
-                table: self.table.clone(),
-                topic: identity.to_string(),
-                detail: error.to_string(),
-            })
+        starts: &BTreeMap<i32, Offset>,
+    ) -> Result<Committed<TableState>, CommitError> {
+        let mut anchor = Anchor {
+            lake: &self.lake,
+            job: &job.id,
+            identity,
+            starts,
         };
-        let described = patiently(|| self.broker.describe(&job.topic))
-            .await
-            .map_err(refused)?;
-        let partitions = described.map(|topic| topic.partitions).unwrap_or_default();
-        starts(self.broker.as_ref(), &job.topic, &partitions, job.start)
-            .await
-            .map_err(refused)
+        commit(&self.lake, &self.table, &mut anchor, &LogWaiting).await
+    }
+
+    async fn first_starts(&self, job: &Job) -> Result<BTreeMap<i32, Offset>, BrokerError> {
+        let partitions = self.first_partitions(job).await?;
+        starts(self.broker.as_ref(), &job.topic, &partitions, job.start).await
+    }
+
+    async fn first_histories(&self, job: &Job) -> Result<BTreeMap<i32, History>, BrokerError> {
+        let partitions = self.first_partitions(job).await?;
+        histories(self.broker.as_ref(), &job.topic, &partitions, job.start).await
+    }
+
+    /// All partitions that the topic has now, assigned to us or not: where they begin is evaluated once.
+    async fn first_partitions(&self, job: &Job) -> Result<Vec<i32>, BrokerError> {
+        let described = patiently(|| self.broker.describe(&job.topic)).await?;
+        Ok(described.map(|topic| topic.partitions).unwrap_or_default())
+    }
+
+    fn no_start(&self, identity: &TopicIdentity, error: &BrokerError) -> CommitError {
+        CommitError::Halt(Halt::StartUnknown {
+            table: self.table.clone(),
+            topic: identity.to_string(),
+            detail: error.to_string(),
+        })
     }
 
     /// What a worker needs to know to write for the table as it is now.

@@ -21,7 +21,8 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use iceberg::TableIdent;
-use tabletopic_offsets::{Follower, FollowerPosition, Generation, JobId, Offset};
+use tabletopic_offsets::{Follower, FollowerPosition, Generation, JobId};
+use tabletopic_source::Position;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{ChangeSchema, CommitError, Halt, LogWaiting, commit};
 use tokio::sync::mpsc::Receiver;
@@ -30,6 +31,7 @@ use tokio::time::Instant;
 use crate::ask_broker::AskBroker;
 use crate::halts::Scope;
 use crate::job::Job;
+use crate::lane::Lane;
 use crate::observe::Observed;
 use crate::worker::{Message, Reply};
 
@@ -62,8 +64,8 @@ pub struct Committer {
     generations: BTreeMap<JobId, Generation>,
     /// Jobs whose `partition_by` the table has had since this process started: others may have changed it again.
     partitioned: BTreeSet<JobId>,
-    /// Positions that the broker refused, whose partitions stand still.
-    refused: BTreeMap<(JobId, i32), Offset>,
+    /// Positions that the broker refused, whose readers stand still.
+    refused: BTreeMap<(JobId, i32, Lane), Position>,
     followers: Vec<(Follower, FollowerPosition)>,
     standstill: Option<Standstill>,
     /// Where the table's metadata was when there was last nothing to do.
@@ -220,11 +222,12 @@ impl Committer {
             }
             Request::Halt {
                 job,
+                lane,
                 partition,
                 message,
             } => {
                 let scope = match partition {
-                    Some(partition) => Scope::Partition { job, partition },
+                    Some(partition) => Scope::of_reader(job, partition, lane),
                     None => Scope::Topic { job },
                 };
                 self.observed.halts.raise(scope, message);
@@ -242,12 +245,12 @@ impl Committer {
                 .observed
                 .halts
                 .has(|scope| *scope == Scope::Topic { job: job.clone() });
-        match self.grant(&job, partitions).await {
+        match self.grant(&job, from.lane, partitions).await {
             // What stopped everybody is over, so everybody asks again.
             Ok(Some(_)) if stood_still => self.resume(),
             Ok(Some(grant)) => {
                 self.generations.insert(job.clone(), grant.generation);
-                self.lift(&job, partitions);
+                self.lift(&job, from.lane, partitions);
                 from.answer(Reply::Granted { job, grant });
             }
             Ok(None) => from.answer(Reply::Halted { job, partition: None }),
@@ -310,10 +313,16 @@ impl Committer {
         self.standstill.is_some()
     }
 
-    /// A job goes on with these partitions: whatever stopped it, or them, is over. Others may still stand still.
-    fn lift(&self, lifted: &JobId, partitions: &[i32]) {
+    /// A job goes on with these partitions: whatever stopped it, or them, is over. Others may still stand still, and so
+    /// may their readers in the other lane.
+    fn lift(&self, lifted: &JobId, lane: Lane, partitions: &[i32]) {
         self.observed.halts.lift(|scope| match scope {
-            Scope::Partition { job, partition } => job == lifted && partitions.contains(partition),
+            Scope::Partition { job, partition } => {
+                lane == Lane::Live && job == lifted && partitions.contains(partition)
+            }
+            Scope::Backfill { job, partition } => {
+                lane == Lane::Backfill && job == lifted && partitions.contains(partition)
+            }
             Scope::Topic { job } => job == lifted,
             Scope::Table { table } => *table == self.table,
         });

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
-use tabletopic_offsets::{JobId, Offset, RecordAt};
+use tabletopic_offsets::{JobId, RecordAt};
 use tabletopic_source::{PartitionError, Position};
 use tabletopic_table::commit::Unit;
 use tabletopic_table::schema::SchemaChange;
 use tokio::task::JoinHandle;
 
 use crate::job::Job;
+use crate::lane::Lane;
 use crate::worker::{Message, Reply};
 
 /// Which worker asks, and where its answers go. Workers read their answers between batches.
 #[derive(Debug, Clone)]
 pub struct From {
     pub worker: usize,
+    pub lane: Lane,
     /// Of the job that the request is about.
     pub incarnation: u64,
     pub replies: Sender<Message>,
@@ -63,11 +65,12 @@ pub enum Request {
         from: From,
         job: JobId,
         partition: i32,
-        position: Offset,
+        position: Position,
         error: PartitionError,
     },
     Halt {
         job: JobId,
+        lane: Lane,
         partition: Option<i32>,
         message: String,
     },

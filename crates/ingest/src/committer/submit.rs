@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::{Committer, From, log_line, tell};
-use crate::halts::Scope;
+use crate::lane::Lane;
 use crate::observe::{Added, newest_record};
 use crate::worker::Reply;
 
@@ -172,11 +172,11 @@ impl Committer {
         let passed = self
             .refused
             .iter()
-            .filter(|((id, partition), position)| {
+            .filter(|((id, partition, lane), position)| {
                 let held = state.partition(id, *partition);
-                held.is_some_and(|held| held.progress.live_end() > **position)
+                held.is_some_and(|held| lane.has_passed(held, **position))
             })
-            .map(|((id, _), _)| id.clone());
+            .map(|((id, ..), _)| id.clone());
         let superseded: BTreeSet<JobId> = answered.chain(passed).collect();
         for id in superseded {
             self.restart(&id);
@@ -186,10 +186,8 @@ impl Committer {
     /// Has every worker of a job ask again.
     pub(super) fn restart(&mut self, id: &JobId) {
         self.generations.remove(id);
-        self.refused.retain(|(job, _), _| job != id);
-        self.observed
-            .halts
-            .lift(|scope| matches!(scope, Scope::Partition { job, .. } | Scope::Topic { job } if job == id));
+        self.refused.retain(|(job, ..), _| job != id);
+        self.observed.halts.lift(|scope| scope.is_of_job(id));
         for ((_, job), worker) in self.workers.iter().filter(|((_, job), _)| job == id) {
             tell(worker, Reply::Restart { job: job.clone() });
         }
@@ -201,7 +199,7 @@ fn added(waiting: &[Submitted], fates: &[Fate]) -> Added {
     let passed = waiting.iter().zip(fates);
     let passed = passed.filter(|(_, fate)| matches!(fate, Fate::Committed));
     let mut added = Added::default();
-    for (Submitted { unit, .. }, _) in passed {
+    for (Submitted { from, unit, .. }, _) in passed {
         added.rows += unit.ranges.iter().map(|range| range.counts.rows).sum::<u64>();
         added.filtered += unit.ranges.iter().map(|range| range.counts.filtered).sum::<u64>();
         added.files += unit.files.len() as u64;
@@ -213,8 +211,11 @@ fn added(waiting: &[Submitted], fates: &[Fate]) -> Added {
         for (reason, number) in unit.dead_letters.iter().flat_map(|letters| &letters.reasons) {
             *added.dead_letters.entry(reason).or_default() += number;
         }
-        let newest = newest_record(unit.files.iter(), &unit.schema);
-        added.newest_record = added.newest_record.max(newest);
+        // History says nothing of how fresh the table is.
+        if from.lane == Lane::Live {
+            let newest = newest_record(unit.files.iter(), &unit.schema);
+            added.newest_record = added.newest_record.max(newest);
+        }
     }
     added
 }

@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(30);
 impl Committer {
     /// What the table says was seen just now. A broker that can't answer is asked at a later look.
     pub(super) async fn look_at_topics(&mut self) {
-        let mut asked: BTreeSet<JobId> = self.refused.keys().map(|(id, _)| id.clone()).collect();
+        let mut asked: BTreeSet<JobId> = self.refused.keys().map(|(id, ..)| id.clone()).collect();
         if self.topics_seen.elapsed() >= EVERY {
             self.topics_seen = Instant::now();
             asked.extend(self.generations.keys().filter(|id| self.goes_on(id)).cloned());
@@ -52,10 +52,11 @@ impl Committer {
         if held.agrees(&found.identity) {
             return;
         }
-        self.refused.retain(|(refused, _), _| refused != id);
-        self.observed
-            .halts
-            .lift(|scope| matches!(scope, Scope::Partition { job, .. } if job == id));
+        self.refused.retain(|(refused, ..), _| refused != id);
+        self.observed.halts.lift(|scope| match scope {
+            Scope::Partition { job, .. } | Scope::Backfill { job, .. } => job == id,
+            Scope::Topic { .. } | Scope::Table { .. } => false,
+        });
         self.other_topic(id, &held, &found.identity, generation);
         self.stop(id);
     }

@@ -11,8 +11,8 @@ use tabletopic_source::{PartitionError, Retention};
 use super::commits::{Commit, Commits, Moved};
 use super::observed::{Observed, TableSeen};
 use super::report::{
-    CommitRangeReport, CommitReport, HaltReport, JobReport, LastCommitReport, PartitionReport, RangeReport,
-    Report, RetentionReport, Source, Standing, TableReport,
+    BackfillReport, CommitRangeReport, CommitReport, HaltReport, JobReport, LastCommitReport,
+    PartitionReport, RangeReport, Report, RetentionReport, Source, Standing, TableReport,
 };
 use super::retention::{lag_records, lag_seconds, seconds, to_retention};
 use super::{Heard, PartitionHeard, PartitionOf, ToRetention};
@@ -44,7 +44,10 @@ impl Observed {
             let partitions = partitions.iter().flat_map(|state| &state.partitions);
             let retention = heard.retention.get(&job.topic);
             let of_partition = |(number, state): (&i32, &PartitionState)| {
-                let stands = halted(&|scope| stops(scope, job, *number));
+                let stands = Stands {
+                    live: halted(&|scope| stops(scope, job, *number)),
+                    backfill: halted(&|scope| stops_backfill(scope, job, *number)),
+                };
                 let moved = commits.moved(&job.table, &job.id, *number);
                 let of = (job.id.clone(), TopicPartition::new(job.topic.clone(), *number));
                 partition_report(state, &of, &heard, stands, moved, now)
@@ -73,7 +76,9 @@ impl Observed {
 
     fn halt_report(&self, jobs: &[Arc<Job>], source: Source, scope: &Scope, halted: &Halted) -> HaltReport {
         let (id, table, partition) = match scope {
-            Scope::Partition { job, partition } => (Some(job), None, Some(*partition)),
+            Scope::Partition { job, partition } | Scope::Backfill { job, partition } => {
+                (Some(job), None, Some(*partition))
+            }
             Scope::Topic { job } => (Some(job), None, None),
             Scope::Table { table } => (None, Some(table), None),
         };
@@ -100,8 +105,28 @@ fn stops(scope: &Scope, job: &Job, number: i32) -> bool {
             job: halted,
             partition,
         } => *halted == job.id && *partition == number,
+        // What is new goes on.
+        Scope::Backfill { .. } => false,
         Scope::Topic { job: halted } => *halted == job.id,
         Scope::Table { table } => *table == job.table,
+    }
+}
+
+/// What of a partition stands still.
+#[derive(Clone, Copy)]
+struct Stands {
+    live: bool,
+    backfill: bool,
+}
+
+fn stops_backfill(scope: &Scope, job: &Job, number: i32) -> bool {
+    match scope {
+        Scope::Backfill {
+            job: halted,
+            partition,
+        } => *halted == job.id && *partition == number,
+        Scope::Partition { .. } => false,
+        Scope::Topic { .. } | Scope::Table { .. } => stops(scope, job, number),
     }
 }
 
@@ -179,7 +204,7 @@ fn partition_report(
     state: &PartitionState,
     of: &PartitionOf,
     heard: &Heard,
-    halted: bool,
+    stands: Stands,
     moved: Option<Moved>,
     now: Millis,
 ) -> PartitionReport {
@@ -212,7 +237,13 @@ fn partition_report(
         lag_seconds: known.and_then(|known| lag_seconds(next, known.log, known.unread_at, now)),
         seconds_to_retention: left,
         to_retention,
-        halted,
+        halted: stands.live,
+        backfill: state.progress.backfill().map(|left| BackfillReport {
+            next_offset: left.start,
+            until: left.end,
+            left: left.len(),
+            halted: stands.backfill,
+        }),
         last_commit: moved.map(|moved| LastCommitReport {
             snapshot_id: moved.snapshot_id.to_string(),
             at: moved.at,

@@ -1,6 +1,8 @@
 //! How old the newest record of a table is, by its Kafka timestamp: from the bounds that data files carry anyway.
 
-use iceberg::spec::{DataFile, PrimitiveLiteral, Schema};
+use std::cmp::Reverse;
+
+use iceberg::spec::{DataFile, PrimitiveLiteral, Schema, SnapshotRef};
 use tabletopic_catalog::LoadedTable;
 use tabletopic_clock::Millis;
 use tabletopic_decode::kafka_columns::KafkaColumn;
@@ -19,7 +21,19 @@ pub fn newest_record<'a>(files: impl Iterator<Item = &'a DataFile>, schema: &Sch
     bounds.max()
 }
 
-/// The same of the last snapshot of ours that added rows, from its manifests.
+/// Whether a snapshot of ours read what was new then. History says nothing of how fresh a table is.
+fn has_moved_live_edge(snapshot: &SnapshotRef) -> bool {
+    let summary = &snapshot.summary().additional_properties;
+    let Ok(state) = <TableState as TagState>::decode(summary) else {
+        return false;
+    };
+    state.added.iter().any(|added| {
+        let held = state.partition(&added.job, added.partition);
+        held.is_some_and(|held| held.progress.live_end() == added.range.end)
+    })
+}
+
+/// The same of the last snapshot of ours that added rows which were new, from its manifests.
 ///
 /// # Errors
 /// Those of reading manifests.
@@ -29,7 +43,10 @@ pub(super) async fn of_last_commit(lake: &Lake, table: &LoadedTable) -> Result<O
         let summary = &snapshot.summary().additional_properties;
         summary.contains_key(<TableState as TagState>::MARK) && summary.contains_key("added-records")
     });
-    let Some(last) = ours.max_by_key(|snapshot| snapshot.sequence_number()) else {
+    let mut ours: Vec<&SnapshotRef> = ours.collect();
+    ours.sort_by_key(|snapshot| Reverse(snapshot.sequence_number()));
+    let of_new = ours.iter().find(|snapshot| has_moved_live_edge(snapshot));
+    let Some(last) = of_new.or(ours.first()) else {
         return Ok(None);
     };
     let mut added = Vec::new();

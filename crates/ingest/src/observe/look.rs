@@ -18,9 +18,10 @@ use super::observed::Observed;
 use super::report::{Report, Source};
 use super::{Heard, Metrics, freshness};
 use crate::ask_broker::AskBroker;
-use crate::diagnose::{lost_position, other_topic};
+use crate::diagnose::{lost_history, lost_position, other_topic};
 use crate::halts::{Scope, Why};
 use crate::job::Job;
+use crate::lane::Lane;
 use crate::patterns::Matched;
 
 /// Why there is no report.
@@ -114,16 +115,19 @@ async fn look_at_topic(job: &Job, broker: &dyn AskBroker, heard: &Heard, observe
         // The round of questions has told that they can't be reached.
         Ok(Err(_)) | Err(_) => return,
     }
-    for number in state.partitions.keys() {
+    for (number, partition) in &state.partitions {
         let tp = state.topic_partition(*number);
         let Some(Ok(found)) = heard.partitions.get(&(job.id.clone(), tp.clone())) else {
             continue;
         };
+        let id = || job.id.clone();
         if let Some(why) = lost_position(&job.table, &tp, found.next, found.log) {
-            let scope = Scope::Partition {
-                job: job.id.clone(),
-                partition: *number,
-            };
+            let scope = Scope::of_reader(id(), *number, Lane::Live);
+            observed.halts.note(scope, why);
+        }
+        let left = partition.progress.backfill();
+        if let Some(why) = left.and_then(|left| lost_history(&job.table, &tp, left, found.log)) {
+            let scope = Scope::of_reader(id(), *number, Lane::Backfill);
             observed.halts.note(scope, why);
         }
     }

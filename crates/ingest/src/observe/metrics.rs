@@ -47,6 +47,7 @@ pub struct Metrics {
     pub verify_findings: IntGaugeVec,
     pub verify_last_proven: GaugeVec,
     pub lag_records: IntGaugeVec,
+    pub backfill_left: IntGaugeVec,
     pub lag_seconds: GaugeVec,
     pub time_to_retention: GaugeVec,
     pub freshness: GaugeVec,
@@ -177,6 +178,11 @@ impl Metrics {
             lag_records: made.int_gauge(
                 "tabletopic_lag_records",
                 "Offsets between what the table holds and the last stable offset of the topic partition.",
+                &OF_PARTITION,
+            )?,
+            backfill_left: made.int_gauge(
+                "tabletopic_backfill_left_offsets",
+                "Offsets of history that a backfill has yet to fill behind the live edge; absent where there are none.",
                 &OF_PARTITION,
             )?,
             lag_seconds: made.gauge(

@@ -32,8 +32,9 @@ pub use metrics::Metrics;
 pub(crate) use observed::Added;
 pub use observed::{LastCommit, Observed, TableSeen};
 pub use report::{
-    CommitRangeReport, CommitReport, HaltReport, JobReport, LastCommitReport, PartitionReport, RangeReport,
-    Report, RetentionReport, SchemaAwaitedReport, Source, Standing, TableReport, VerifiedReport,
+    BackfillReport, CommitRangeReport, CommitReport, HaltReport, JobReport, LastCommitReport,
+    PartitionReport, RangeReport, Report, RetentionReport, SchemaAwaitedReport, Source, Standing,
+    TableReport, VerifiedReport,
 };
 pub use retention::{ToRetention, lag_seconds, to_retention};
 pub use store_requests::StoreRequests;

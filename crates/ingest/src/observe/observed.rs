@@ -1,14 +1,14 @@
 //! What a process knows of itself and of its tables. Shared by all threads; written once per batch or commit, never
 //! per record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use iceberg::TableIdent;
 use tabletopic_clock::{Clock, Millis};
-use tabletopic_offsets::{Generation, JobId, Offset, TableState, TopicIdentity, TopicPartition};
+use tabletopic_offsets::{Generation, JobId, Offset, OffsetRange, TableState, TopicIdentity, TopicPartition};
 use tabletopic_records::SchemaId;
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Base, CommitError};
@@ -303,6 +303,32 @@ impl Observed {
         Some((held.identity.clone(), held.generation))
     }
 
+    /// What is left to a backfill of a partition, as the table was last seen.
+    pub(crate) fn backfill(&self, table: &TableIdent, job: &JobId, partition: i32) -> Option<OffsetRange> {
+        let tables = lock(&self.tables);
+        tables
+            .get(table)?
+            .state
+            .partition(job, partition)?
+            .progress
+            .backfill()
+    }
+
+    /// The jobs of topics of which something is left to a backfill, for one of them at least: a topic is read once for all
+    /// of its jobs.
+    pub(crate) fn backfills(&self) -> Vec<Arc<Job>> {
+        let tables = lock(&self.tables);
+        let is_left = |job: &&Arc<Job>| {
+            let state = tables.get(&job.table).and_then(|table| table.state.job(&job.id));
+            let mut partitions = state.iter().flat_map(|state| state.partitions.values());
+            partitions.any(|partition| partition.progress.backfill().is_some())
+        };
+        let mut jobs = self.jobs();
+        let topics: BTreeSet<Arc<str>> = jobs.iter().filter(is_left).map(|job| job.topic.clone()).collect();
+        jobs.retain(|job| topics.contains(&job.topic));
+        jobs
+    }
+
     pub(super) fn tables_now(&self) -> MutexGuard<'_, BTreeMap<TableIdent, TableSeen>> {
         lock(&self.tables)
     }
@@ -369,6 +395,13 @@ impl Observed {
                 match partition.lag_records {
                     Some(lag) => metrics.lag_records.with_label_values(&labels).set(lag as i64),
                     None => drop(metrics.lag_records.remove_label_values(&labels)),
+                }
+                match &partition.backfill {
+                    Some(backfill) => metrics
+                        .backfill_left
+                        .with_label_values(&labels)
+                        .set(backfill.left as i64),
+                    None => drop(metrics.backfill_left.remove_label_values(&labels)),
                 }
                 match partition.lag_seconds {
                     Some(lag) => metrics.lag_seconds.with_label_values(&labels).set(lag),

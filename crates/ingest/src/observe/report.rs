@@ -41,7 +41,7 @@ pub enum Source {
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HaltReport {
-    /// `partition`, `job` or `table`: how much stands still.
+    /// `partition`, `backfill` (what is read behind the live edge of a partition), `job` or `table`: how much stands still.
     pub scope: &'static str,
     pub table: Option<String>,
     pub job: Option<String>,
@@ -125,6 +125,14 @@ pub struct JobReport {
     pub partitions: Vec<PartitionReport>,
 }
 
+impl JobReport {
+    /// Offsets that a backfill has yet to fill.
+    pub fn backfill_left(&self) -> u64 {
+        let backfills = self.partitions.iter().filter_map(|partition| partition.backfill);
+        backfills.map(|backfill| backfill.left).sum()
+    }
+}
+
 /// The topic's own configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct RetentionReport {
@@ -154,9 +162,23 @@ pub struct PartitionReport {
     pub seconds_to_retention: Option<f64>,
     pub to_retention: ToRetention,
     pub halted: bool,
+    /// What is read behind the live edge; `null`: there is nothing to fill (any more).
+    pub backfill: Option<BackfillReport>,
     pub last_commit: Option<LastCommitReport>,
     /// Why the broker said nothing of it.
     pub error: Option<String>,
+}
+
+/// A part of the log between two ranges that the table accounts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct BackfillReport {
+    /// Where reading goes on.
+    pub next_offset: Offset,
+    /// Where the live range began, which it is to meet.
+    pub until: Offset,
+    /// Offsets, control records included.
+    pub left: u64,
+    pub halted: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

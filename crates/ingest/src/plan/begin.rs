@@ -9,7 +9,7 @@ use tabletopic_table::Lake;
 use tabletopic_table::commit::{Base, CommitError, check_standing};
 
 use crate::ask_broker::AskBroker;
-use crate::diagnose::{lost_position, other_topic};
+use crate::diagnose::{lost_history, lost_position, other_topic};
 use crate::job::{Job, Start};
 use crate::prepare::PrepareError;
 use crate::run::RunError;
@@ -77,7 +77,13 @@ pub async fn begin(
             beginning.halts.push(why.message);
             continue;
         }
-        beginning.unread += log.end.abs_diff(position);
+        let left = known
+            .partitions
+            .get(&partition)
+            .and_then(|known| known.progress.backfill());
+        let lost = left.and_then(|left| lost_history(&job.table, &tp, left, log));
+        beginning.halts.extend(lost.map(|why| why.message));
+        beginning.unread += left.map_or(0, |left| left.len()) + log.end.abs_diff(position);
         beginning.ranges.insert(partition, (position, log.end));
     }
     Ok(beginning)

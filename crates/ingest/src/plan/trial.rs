@@ -238,7 +238,7 @@ mod tests {
     use tabletopic_table::file::FileSettings;
 
     use super::*;
-    use crate::job::{PartitionBy, Start};
+    use crate::job::{Backfill, PartitionBy, Start};
 
     fn job() -> Job {
         Job {
@@ -250,6 +250,7 @@ mod tests {
             ddl: None,
             partition_by: PartitionBy::Said(Vec::new()),
             start: Start::Earliest,
+            backfill: Backfill::First,
             partitions: None,
             files: FileSettings::default(),
             commit_interval: Duration::from_secs(60),

@@ -12,6 +12,7 @@ use tabletopic_table::commit::resolve::{LogCut, Truncate, states};
 use super::{ResolveError, nothing, same_topic};
 use crate::ask_broker::{AskBroker, log_offsets, patiently};
 use crate::job::Job;
+use crate::lane::Lane;
 
 /// The plan that answers logs which were cut.
 ///
@@ -45,25 +46,29 @@ async fn find(
     base: &Base<TableState>,
     state: &JobState,
 ) -> Result<BTreeMap<i32, LogCut>, ResolveError> {
-    let positions: Vec<(TopicPartition, Position)> = state
-        .partitions
-        .keys()
-        .filter_map(|partition| Some((state.topic_partition(*partition), position(state, *partition)?)))
-        .collect();
+    let of = |partition: &i32| {
+        let tp = state.topic_partition(*partition);
+        let positions = positions(state, *partition);
+        positions.into_iter().map(move |position| (tp.clone(), position))
+    };
+    let positions: Vec<(TopicPartition, Position)> = state.partitions.keys().flat_map(of).collect();
     let answers = patiently(|| broker.validate(&positions)).await?;
     let partitions: Vec<TopicPartition> = positions.iter().map(|(tp, _)| tp.clone()).collect();
     let logs = log_offsets(broker, &partitions).await?;
-    let mut cuts = BTreeMap::new();
+    let mut cuts = BTreeMap::<i32, LogCut>::new();
     for (((tp, position), answer), log) in positions.into_iter().zip(answers).zip(logs) {
         match (answer, log) {
             (Ok(()), _) => continue,
             // Retention took what comes next, and says nothing about what was read.
             (Err(PartitionError::OutOfRange { .. }), Some(log)) if position.offset < log.start => continue,
             (Err(PartitionError::Truncated { .. } | PartitionError::OutOfRange { .. }), Some(log)) => {
-                let cut = parts_at(broker, job, base, &tp, log.start).await?;
+                let cut = parts_at(broker, job, base, (&tp, position), log.start).await?;
                 // A transaction that was cut is open again: how it ends is not known yet.
                 let offset = cut.offset.min(log.end);
-                cuts.insert(tp.partition, LogCut { offset, ..cut });
+                let lower = cuts.get(&tp.partition).is_none_or(|other| offset < other.offset);
+                if lower {
+                    cuts.insert(tp.partition, LogCut { offset, ..cut });
+                }
             }
             (Err(error), _) => return Err(topic(job, error)),
         }
@@ -71,7 +76,7 @@ async fn find(
     Ok(cuts)
 }
 
-/// Where the log parts from what the table read of it.
+/// Where the log parts from what the table read of it below a position.
 ///
 /// The end of the leader epoch at our position is it, if the leader has records of that very epoch. If not, the log
 /// parted earlier. What our snapshots say, newest first, narrows it down: a position that still stands is a cut that
@@ -81,17 +86,17 @@ async fn parts_at(
     broker: &dyn AskBroker,
     job: &Job,
     base: &Base<TableState>,
-    tp: &TopicPartition,
+    (tp, below): (&TopicPartition, Position),
     log_start: Offset,
 ) -> Result<LogCut, ResolveError> {
     let now = base.state().and_then(|state| state.job(&job.id));
     let of_topic = |state: TableState| {
         let of_job = state.jobs.get(&job.id)?;
         let same_topic = now?.identity.agrees(&of_job.identity);
-        position(of_job, tp.partition).filter(|_| same_topic)
+        same_topic.then(|| positions(of_job, tp.partition))
     };
-    let mut lowest = Offset::MAX;
-    for position in states(base).filter_map(of_topic) {
+    let mut lowest = below.offset + 1;
+    for position in states(base).filter_map(of_topic).flatten() {
         let Some(epoch) = position.leader_epoch.filter(|_| position.offset < lowest) else {
             continue;
         };
@@ -128,10 +133,14 @@ async fn parts_at(
     }
 }
 
-/// Where a state has a partition read on.
-fn position(state: &JobState, partition: i32) -> Option<Position> {
-    let known = state.partitions.get(&partition)?;
-    Some(Position::new(known.progress.live_end(), known.leader_epoch))
+/// Where a state has a partition read on: that of what is new first.
+fn positions(state: &JobState, partition: i32) -> Vec<Position> {
+    let Some(known) = state.partitions.get(&partition) else {
+        return Vec::new();
+    };
+    let lanes = [Lane::Live, Lane::Backfill].into_iter();
+    let stretches = lanes.filter_map(|lane| lane.next(known));
+    stretches.map(|stretch| stretch.from).collect()
 }
 
 fn topic(job: &Job, source: PartitionError) -> ResolveError {

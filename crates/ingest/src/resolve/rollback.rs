@@ -7,7 +7,7 @@ use iceberg::TableIdent;
 use iceberg::spec::SnapshotRef;
 use serde::Serialize;
 use tabletopic_clock::Millis;
-use tabletopic_offsets::{Gap, JobId, Offset, OffsetRange, TableState, TopicPartition};
+use tabletopic_offsets::{Gap, JobId, Offset, OffsetRange, Progress, TableState, TopicPartition};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::{Base, CommitError, TagState, check_standing, resolve};
 
@@ -210,7 +210,7 @@ fn target<'a>(base: &'a Base<TableState>, to: &To) -> Result<&'a SnapshotRef, Re
                 let jobs = state.jobs.values().filter(|job| of_topic(&job.identity.topic));
                 let ends: Vec<Offset> = jobs
                     .filter_map(|job| job.partitions.get(partition))
-                    .map(|partition| partition.progress.live_end())
+                    .map(|partition| partition.progress.highest_end())
                     .collect();
                 ends
             };
@@ -267,11 +267,10 @@ pub(super) async fn gone(
     base: &Base<TableState>,
     effects: &[Effect],
 ) -> Result<Vec<Gone>, ResolveError> {
-    let again = |effect: &&Effect| effect.before.is_some_and(|before| effect.after < before);
-    let again: BTreeMap<&TopicPartition, Offset> = effects
+    let again: BTreeMap<&TopicPartition, &Progress> = effects
         .iter()
-        .filter(again)
-        .map(|effect| (&effect.topic_partition, effect.after))
+        .filter(|effect| !effect.again.is_empty())
+        .map(|effect| (&effect.topic_partition, &effect.progress))
         .collect();
     let refused = |detail: String| ResolveError::Target {
         table: base.table.ident.to_string(),
@@ -311,14 +310,12 @@ pub(super) async fn gone(
                     "the broker does not tell now what it has of {topic_partition}; try again later"
                 )));
             };
-            let range = OffsetRange::new(again[&topic_partition], log.start);
-            if range.start < range.end {
-                gone.push(Gone {
-                    job: id.clone(),
-                    topic_partition,
-                    range,
-                });
-            }
+            let gaps = again[&topic_partition].gaps_below(log.start);
+            gone.extend(gaps.into_iter().map(|range| Gone {
+                job: id.clone(),
+                topic_partition: topic_partition.clone(),
+                range,
+            }));
         }
     }
     Ok(gone)

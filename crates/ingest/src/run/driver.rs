@@ -14,12 +14,18 @@ use tokio::task::JoinHandle;
 use super::upload::Uploads;
 use crate::committer::{From, Request};
 use crate::job::Job;
+use crate::lane::Lane;
 use crate::observe::{Observed, Stage};
+use crate::rate::{Rate, size};
 use crate::schema_lookups::SchemaLookups;
 use crate::worker::{Effect, Ends, Message, Reply, Worker};
 
 /// Longest wait in one poll: the answers of committers are looked at this often.
 const POLL: Duration = Duration::from_millis(100);
+
+/// Longest time that the source is not polled for, so that what was read is paid for. What is owed beyond that is waited for
+/// with everything paused, which has the client fetch again what it had fetched.
+const UNPOLLED: Duration = Duration::from_secs(1);
 
 /// Jobs that begin while workers run already.
 #[derive(Debug, Clone)]
@@ -50,6 +56,8 @@ pub struct Driver {
     lookups: Option<Arc<SchemaLookups>>,
     /// Where this run ends, if it does.
     ends: Option<Arc<Ends>>,
+    /// How fast is read, if not as fast as can be.
+    rate: Option<Rate>,
     /// Whether everything is paused because something is behind.
     held: bool,
     leaving: bool,
@@ -81,6 +89,7 @@ impl Driver {
             fatal: None,
             lookups: None,
             ends: None,
+            rate: None,
             held: false,
             leaving: false,
         }
@@ -98,6 +107,12 @@ impl Driver {
         self
     }
 
+    /// No more is read than this.
+    pub fn paced(mut self, rate: Rate) -> Self {
+        self.rate = Some(rate);
+        self
+    }
+
     /// More jobs from now on.
     pub fn begin(&mut self, Begin { jobs, subscription }: Begin) {
         for (job, committer) in jobs {
@@ -110,13 +125,13 @@ impl Driver {
     /// One round: what the source has, what the committers said, what time has come for.
     pub fn step(&mut self) {
         let mut effects = Vec::new();
-        self.hold_or_release();
-        let (worker, clock, observed, fatal) =
-            (&mut self.worker, &self.clock, &self.observed, &mut self.fatal);
-        self.source.poll(POLL, &mut |event| {
-            note(&event, observed, fatal);
-            worker.source_event(clock.now(), event, &mut effects);
-        });
+        let owed = self.rate.as_ref().map_or(Duration::ZERO, Rate::owed);
+        self.hold_or_release(owed > UNPOLLED);
+        if owed.is_zero() || self.held {
+            self.poll(&mut effects);
+        } else if let Ok(reply) = self.replies.recv_timeout(owed.min(POLL)) {
+            self.worker.reply(self.clock.now(), reply, &mut effects);
+        }
         self.worker.note(Stage::Consume);
         while let Ok(reply) = self.replies.try_recv() {
             self.worker.reply(self.clock.now(), reply, &mut effects);
@@ -129,10 +144,28 @@ impl Driver {
         self.worker.note(Stage::Encode);
     }
 
-    /// Bounded memory: while the store is behind, everything is paused; where a committer is, a job pauses by itself when
-    /// too many of its units wait. The source is polled all the same, because a group removes a member that stops polling.
-    fn hold_or_release(&mut self) {
-        let behind = self.leaving || self.uploads.is_full();
+    fn poll(&mut self, effects: &mut Vec<Effect>) {
+        let (worker, clock, observed, fatal, rate) = (
+            &mut self.worker,
+            &self.clock,
+            &self.observed,
+            &mut self.fatal,
+            &mut self.rate,
+        );
+        self.source.poll(POLL, &mut |event| {
+            note(&event, observed, fatal);
+            if let (SourceEvent::Records { records, .. }, Some(rate)) = (&event, &mut *rate) {
+                rate.read(records.iter().map(size).sum());
+            }
+            worker.source_event(clock.now(), event, effects);
+        });
+    }
+
+    /// Bounded memory: while the store is behind, or much is owed, everything is paused; where a committer is, a job pauses
+    /// by itself when too many of its units wait. The source is polled all the same, because a group removes a member that
+    /// stops polling.
+    fn hold_or_release(&mut self, owes: bool) {
+        let behind = self.leaving || owes || self.uploads.is_full();
         if behind {
             self.source.pause(&self.worker.reading());
         } else if self.held {
@@ -266,14 +299,13 @@ impl Driver {
                     partition,
                     message,
                 } => {
-                    self.send(
-                        job.clone(),
-                        Request::Halt {
-                            job,
-                            partition,
-                            message,
-                        },
-                    );
+                    let request = Request::Halt {
+                        job: job.clone(),
+                        lane: self.worker.lane(),
+                        partition,
+                        message,
+                    };
+                    self.send(job, request);
                 }
             }
         }
@@ -283,8 +315,16 @@ impl Driver {
     fn from(&self, incarnation: u64) -> From {
         From {
             worker: self.number,
+            lane: self.worker.lane(),
             incarnation,
             replies: self.answers.clone(),
+        }
+    }
+
+    fn may_send(&self, request: &Request) -> bool {
+        match self.worker.lane() {
+            Lane::Live => true,
+            Lane::Backfill => is_stored(request),
         }
     }
 
@@ -310,13 +350,22 @@ impl Driver {
             let Some(committer) = self.committers.get(&job) else {
                 continue;
             };
-            if full.contains(&job) {
+            if full.contains(&job) || !self.may_send(&request) {
+                full.insert(job.clone());
                 self.backlog.push_back((job, request));
             } else if let Err(mpsc::error::TrySendError::Full(request)) = committer.try_send(request) {
                 full.insert(job.clone());
                 self.backlog.push_back((job, request));
             }
         }
+    }
+}
+
+/// Whether the committer would not have to wait. What is new must not wait for the files of history.
+fn is_stored(request: &Request) -> bool {
+    match request {
+        Request::Submit { uploads, .. } => uploads.iter().all(JoinHandle::is_finished),
+        _ => true,
     }
 }
 

@@ -1,7 +1,8 @@
 //! The service: prepares each job's table, then runs worker threads and one committer per table until it is told to
 //! stop, or until the tables hold everything up to the ends seen at the start. Topics that appear meanwhile, and that a
-//! pattern matches, become jobs like those that were there.
+//! pattern matches, become jobs like those that were there. While a table has history to fill, one more worker does it.
 
+mod backfill;
 mod discover;
 mod driver;
 mod refresh;
@@ -55,12 +56,23 @@ pub struct Parts {
     pub lake: Lake,
     pub broker: Arc<dyn Broker>,
     pub sources: Arc<dyn Sources>,
+    /// What history is filled with; `None` for a service whose tables have none to fill.
+    pub backfill: Option<BackfillSources>,
     pub heap: Arc<dyn Heap>,
     /// Who asks the schema registry, if one is configured.
     pub lookups: Option<Arc<SchemaLookups>>,
     /// Who finds the topics that have no name in the configuration, if there are any.
     pub patterns: Option<Arc<dyn Patterns>>,
     pub observed: Arc<Observed>,
+}
+
+/// How history is read.
+#[derive(Debug, Clone)]
+pub struct BackfillSources {
+    /// Of another group than that of the workers, whose partitions it does not take part in.
+    pub sources: Arc<dyn Sources>,
+    /// Bytes of keys, values and headers that the process reads at most.
+    pub bytes_per_second: u64,
 }
 
 /// How it runs.
@@ -191,7 +203,7 @@ pub async fn run(
         .filter(|_| !settings.until_end)
         .map(|discovery| tokio::spawn(discovery.go_on(settings.topic_refresh, sender)));
 
-    let ended = until_over(&parts, &prepared, &tables, &mut running, found, stop).await;
+    let ended = until_over(&parts, &prepared, &settings, &tables, &mut running, found, stop).await;
     if let Some(discovering) = discovering {
         discovering.abort();
     }
@@ -210,7 +222,7 @@ fn stands_still(observed: &Observed) -> bool {
     observed.halts.has(|scope| match scope {
         Scope::Table { .. } => true,
         Scope::Topic { job } => !jobs.contains(job),
-        Scope::Partition { .. } => false,
+        Scope::Partition { .. } | Scope::Backfill { .. } => false,
     })
 }
 
@@ -218,6 +230,7 @@ fn stands_still(observed: &Observed) -> bool {
 async fn until_over(
     parts: &Parts,
     prepared: &Prepared,
+    settings: &Settings,
     tables: &Tables,
     running: &mut Running,
     mut found: mpsc::Receiver<Vec<Arc<Job>>>,
@@ -238,6 +251,7 @@ async fn until_over(
             // Its own result, collected by the caller, says why.
             return Err(RunError::WorkerDied);
         }
+        running.fill(&prepared.topics, settings.assignment).await?;
         if let Some(ends) = &prepared.ends
             && let Some(ended) = until_end::reached(parts, prepared, tables, ends).await
         {

@@ -11,14 +11,16 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::backfill::Backfilling;
 use super::driver::{Begin, Driver};
-use super::start::{Prepared, topics};
+use super::start::{Prepared, Topics, topics};
 use super::tables::Tables;
 use super::upload::Uploads;
-use super::{Parts, RunError, Settings};
+use super::{Assignment, Parts, RunError, Settings};
 use crate::ask_broker::AskBroker;
 use crate::committer::{Committer, REQUESTS, Request};
 use crate::job::Job;
+use crate::lane::Lane;
 use crate::memory_budget::{MemoryBudget, give_back};
 use crate::observe::Meter;
 use crate::worker::Worker;
@@ -31,15 +33,21 @@ pub struct Running {
     /// Of all jobs, those that begin later included.
     topics: Vec<Arc<str>>,
     workers: Vec<WorkerThread>,
+    /// Fills history, while there is any.
+    backfill: Option<Backfilling>,
+    /// The number of the next one. None is given twice: what is void of one says nothing of another.
+    next_worker: usize,
+    budget: Arc<MemoryBudget>,
+    uploads: Uploads,
     committers: BTreeMap<TableIdent, mpsc::Sender<Request>>,
     serving: Vec<JoinHandle<()>>,
     making: JoinSet<()>,
     leave: Arc<AtomicBool>,
 }
 
-struct WorkerThread {
-    thread: std::thread::JoinHandle<Result<(), RunError>>,
-    begins: Sender<Begin>,
+pub(super) struct WorkerThread {
+    pub thread: std::thread::JoinHandle<Result<(), RunError>>,
+    pub begins: Sender<Begin>,
 }
 
 impl Running {
@@ -52,12 +60,23 @@ impl Running {
         prepared: &Prepared,
     ) -> Self {
         let jobs = [&prepared.ready[..], &prepared.late[..]].concat();
+        let metrics = &parts.observed.metrics;
+        metrics.memory_budget.set(settings.memory_budget as i64);
+        let budget = MemoryBudget::new(settings.memory_budget, parts.heap.clone());
+        let allocated = metrics.memory.with_label_values(&["allocated"]);
+        tokio::spawn(give_back(Arc::downgrade(&budget), allocated));
+        let file_io = parts.lake.file_io.clone();
+        let uploads = Uploads::new(file_io, Handle::current(), budget.clone(), metrics.clone());
         let mut running = Self {
             parts: parts.clone(),
             broker,
             tables,
             topics: topics(&jobs),
             workers: Vec::new(),
+            backfill: None,
+            next_worker: settings.workers,
+            budget,
+            uploads,
             committers: BTreeMap::new(),
             serving: Vec::new(),
             making: JoinSet::new(),
@@ -101,6 +120,35 @@ impl Running {
             || self.serving.iter().any(JoinHandle::is_finished)
     }
 
+    /// Sees to it that history is filled where a table has some to fill. Jobs that begin later have none, or are found
+    /// later.
+    ///
+    /// # Errors
+    /// Why its worker ended before.
+    pub async fn fill(&mut self, topics: &Topics, assignment: Assignment) -> Result<(), RunError> {
+        if self.backfill.as_ref().is_some_and(Backfilling::has_ended)
+            && let Some(Backfilling { worker, .. }) = self.backfill.take()
+        {
+            joined(worker).await?;
+        }
+        let jobs = self.parts.observed.backfills();
+        if jobs.is_empty() {
+            self.backfill.iter().for_each(Backfilling::end);
+            return Ok(());
+        }
+        if self.backfill.is_none() {
+            let leave = self.leave.clone();
+            let (memory, uploads) = (self.budget.part(), self.uploads.clone());
+            self.backfill = Backfilling::start(&self.parts, self.next_worker, memory, uploads, leave);
+            self.next_worker += 1;
+        }
+        let jobs = self.with_committers(&jobs);
+        if let Some(backfill) = &mut self.backfill {
+            backfill.take_up(jobs, |jobs| topics.subscription(jobs, assignment, 0, 1));
+        }
+        Ok(())
+    }
+
     /// Commits what was read, and ends everything.
     ///
     /// # Errors
@@ -110,12 +158,10 @@ impl Running {
         // They and this hold the ways to the committers, which end when nobody can ask any more.
         drop((self.making, self.committers));
         let mut result = Ok(());
-        for WorkerThread { thread, .. } in self.workers {
-            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
-            match ended {
-                Ok(Ok(Ok(()))) => {}
-                Ok(Ok(Err(error))) => result = Err(error),
-                Ok(Err(_)) | Err(_) => result = Err(RunError::WorkerDied),
+        let backfill = self.backfill.map(|backfill| backfill.worker);
+        for worker in self.workers.into_iter().chain(backfill) {
+            if let Err(error) = joined(worker).await {
+                result = Err(error);
             }
         }
         for committer in self.serving {
@@ -149,6 +195,7 @@ impl Running {
                 Ok(()) => Request::Begin { job },
                 Err(error) => Request::Halt {
                     job: job.id.clone(),
+                    lane: Lane::Live,
                     partition: None,
                     message: format!("{error}; correct it, and restart"),
                 },
@@ -165,24 +212,23 @@ impl Running {
     }
 
     fn start_workers(&mut self, settings: &Settings, prepared: &Prepared, jobs: &[Arc<Job>]) {
-        let parts = &self.parts;
-        let metrics = &parts.observed.metrics;
-        metrics.memory_budget.set(settings.memory_budget as i64);
-        let budget = MemoryBudget::new(settings.memory_budget, settings.workers, parts.heap.clone());
-        let allocated = metrics.memory.with_label_values(&["allocated"]);
-        tokio::spawn(give_back(Arc::downgrade(&budget), allocated));
-        let file_io = parts.lake.file_io.clone();
-        let uploads = Uploads::new(file_io, Handle::current(), budget.clone(), metrics.clone());
         for number in 0..settings.workers {
-            let meter = Meter::new(number, parts.lake.clock.clone(), metrics.clone());
-            let worker = Worker::new(Vec::new(), parts.lake.entropy.clone(), budget.part(), meter);
+            let (lake, observed) = (&self.parts.lake, &self.parts.observed);
+            let meter = Meter::new(number, lake.clock.clone(), observed.metrics.clone());
+            let memory = self.budget.part();
+            let worker = Worker::new(Lane::Live, Vec::new(), lake.entropy.clone(), memory, meter);
             let begin = Begin {
                 jobs: self.with_committers(jobs),
-                subscription: prepared.topics.subscription(jobs, settings, number),
+                subscription: prepared.topics.subscription(
+                    jobs,
+                    settings.assignment,
+                    number,
+                    settings.workers,
+                ),
             };
             let (parts, uploads, ends, leave) = (
                 self.parts.clone(),
-                uploads.clone(),
+                self.uploads.clone(),
                 prepared.ends.clone(),
                 self.leave.clone(),
             );
@@ -193,15 +239,28 @@ impl Running {
                 let driver = Driver::new(number, worker, source, clock, parts.observed, uploads, committers);
                 let mut driver = driver.with_lookups(parts.lookups).until(ends);
                 driver.begin(begin);
-                drive(driver, &later, &leave)
+                drive(driver, &later, || leave.load(Ordering::SeqCst))
             });
             self.workers.push(WorkerThread { thread, begins });
         }
     }
 }
 
-fn drive(mut driver: Driver, begins: &Receiver<Begin>, leave: &AtomicBool) -> Result<(), RunError> {
-    while !leave.load(Ordering::SeqCst) {
+/// Why a worker ended, once it has.
+async fn joined(WorkerThread { thread, .. }: WorkerThread) -> Result<(), RunError> {
+    match tokio::task::spawn_blocking(move || thread.join()).await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(_)) | Err(_) => Err(RunError::WorkerDied),
+    }
+}
+
+/// Drives a worker until it is to leave, and everything that it has read is committed.
+pub(super) fn drive(
+    mut driver: Driver,
+    begins: &Receiver<Begin>,
+    is_to_leave: impl Fn() -> bool,
+) -> Result<(), RunError> {
+    while !is_to_leave() {
         begins.try_iter().for_each(|begin| driver.begin(begin));
         step(&mut driver)?;
     }

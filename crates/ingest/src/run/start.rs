@@ -33,9 +33,15 @@ impl Topics {
         self.0.get(topic).map(|topic| &topic.identity)
     }
 
-    /// What a worker subscribes to. Static partitions are dealt out in turn.
-    pub fn subscription(&self, jobs: &[Arc<Job>], settings: &Settings, worker: usize) -> Subscription {
-        match settings.assignment {
+    /// What the `worker`th of so many subscribes to. Static partitions are dealt out in turn.
+    pub fn subscription(
+        &self,
+        jobs: &[Arc<Job>],
+        assignment: Assignment,
+        worker: usize,
+        workers: usize,
+    ) -> Subscription {
+        match assignment {
             Assignment::Group => Subscription::Group(topics(jobs)),
             Assignment::Static => {
                 let wanted = jobs.iter().flat_map(|job| match &job.partitions {
@@ -47,7 +53,7 @@ impl Topics {
                 });
                 // Once each, whoever wants it.
                 let wanted: BTreeSet<TopicPartition> = wanted.collect();
-                let dealt = wanted.into_iter().skip(worker).step_by(settings.workers);
+                let dealt = wanted.into_iter().skip(worker).step_by(workers);
                 Subscription::Static(dealt.collect())
             }
         }

@@ -1,8 +1,8 @@
 //! `--until-end`: leave once the tables hold everything up to the ends seen at the start.
 //!
 //! Each process looks at the ends itself, and leaves when the *table's* progress has passed them for every
-//! partition, whoever read it. So all processes of a group leave, one without partitions too, and what a process
-//! promised holds whatever became of the others.
+//! partition, whoever read it, and no backfill is left behind them. So all processes of a group leave, one without
+//! partitions too, and what a process promised holds whatever became of the others.
 
 use std::sync::Arc;
 
@@ -15,6 +15,7 @@ use super::{Ended, Parts, RunError, Topics};
 use crate::ask_broker::{AskBroker, every_log};
 use crate::halts::Scope;
 use crate::job::Job;
+use crate::lane::Lane;
 use crate::worker::Ends;
 
 /// Looks at the ends: of every partition, or of those that the configuration names.
@@ -38,14 +39,12 @@ pub async fn reached(parts: &Parts, prepared: &Prepared, tables: &Tables, ends: 
     let mut halted = false;
     for job in prepared.ready.iter().chain(&prepared.late) {
         let wanted = ends.get(&job.id)?;
-        let halts = |partition: i32| {
+        let halts = |partition: i32, lane: Lane| {
+            let of_reader = Scope::of_reader(job.id.clone(), partition, lane);
             parts.observed.halts.has(|scope| match scope {
                 Scope::Table { table } => *table == job.table,
                 Scope::Topic { job: stopped } => *stopped == job.id,
-                Scope::Partition {
-                    job: stopped,
-                    partition: number,
-                } => *stopped == job.id && *number == partition,
+                Scope::Partition { .. } | Scope::Backfill { .. } => *scope == of_reader,
             })
         };
         let state = state(parts, job).await;
@@ -61,16 +60,18 @@ pub async fn reached(parts: &Parts, prepared: &Prepared, tables: &Tables, ends: 
             .filter(same_topic);
         for (partition, end) in wanted {
             let held = held_job.and_then(|job| job.partitions.get(partition));
-            if held.is_some_and(|held| held.progress.live_end() >= *end) {
-                continue;
+            let waits = || *end == 0 && tables.wait_for_a_record(&job.id);
+            let is_read = held.is_some_and(|held| held.progress.live_end() >= *end) || waits();
+            let is_filled = held.is_none_or(|held| held.progress.backfill().is_none());
+            for (lane, done) in [(Lane::Live, is_read), (Lane::Backfill, is_filled)] {
+                if done {
+                    continue;
+                }
+                if !halts(*partition, lane) {
+                    return None;
+                }
+                halted = true;
             }
-            if *end == 0 && tables.wait_for_a_record(&job.id) {
-                continue;
-            }
-            if !halts(*partition) {
-                return None;
-            }
-            halted = true;
         }
     }
     Some(if halted { Ended::Halted } else { Ended::ReachedEnd })

@@ -12,6 +12,8 @@ use tabletopic_table::commit::Unit;
 use tabletopic_table::file::{EncodedFile, FileNames, FileSchema};
 use tabletopic_table::schema::SchemaChange;
 
+use crate::lane::Stretch;
+
 /// One version of a table, as far as a worker writes for it.
 #[derive(Debug, Clone)]
 pub struct TableVersion {
@@ -29,7 +31,8 @@ pub struct Grant {
     pub version: Arc<TableVersion>,
     pub identity: TopicIdentity,
     pub generation: Generation,
-    pub positions: BTreeMap<i32, Position>,
+    /// What there is to read of each partition.
+    pub stretches: BTreeMap<i32, Stretch>,
 }
 
 /// From the committer of a table, handled between batches.
@@ -107,7 +110,7 @@ pub enum Effect {
         job: JobId,
         incarnation: u64,
         partition: i32,
-        position: Offset,
+        position: Position,
         error: PartitionError,
     },
     /// The partition was stopped here, by this record or by an error of ours.

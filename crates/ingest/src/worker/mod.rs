@@ -30,6 +30,7 @@ use slot::Slot;
 pub(crate) use unpartitionable::set_aside;
 
 use crate::job::Job;
+use crate::lane::Lane;
 use crate::memory_budget::Part;
 use crate::observe::{Meter, Stage};
 
@@ -44,6 +45,8 @@ const ASK_AGAIN: Millis = 2_000;
 
 /// See the module.
 pub struct Worker {
+    /// Of all that it reads.
+    lane: Lane,
     /// By topic: the source's events name topics. Several jobs of one topic share what is read of it.
     topics: BTreeMap<Arc<str>, Vec<Slot>>,
     entropy: Arc<dyn Entropy>,
@@ -52,8 +55,15 @@ pub struct Worker {
 }
 
 impl Worker {
-    pub fn new(jobs: Vec<Arc<Job>>, entropy: Arc<dyn Entropy>, memory: Part, meter: Meter) -> Self {
+    pub fn new(
+        lane: Lane,
+        jobs: Vec<Arc<Job>>,
+        entropy: Arc<dyn Entropy>,
+        memory: Part,
+        meter: Meter,
+    ) -> Self {
         let mut worker = Self {
+            lane,
             topics: BTreeMap::new(),
             entropy,
             memory,
@@ -66,7 +76,12 @@ impl Worker {
     /// Another job, whose topic the source is told to read.
     pub fn begin(&mut self, job: Arc<Job>) {
         let of_topic = self.topics.entry(job.topic.clone()).or_default();
-        of_topic.push(Slot::new(job));
+        of_topic.push(Slot::new(job, self.lane));
+    }
+
+    /// What it reads of each topic partition.
+    pub fn lane(&self) -> Lane {
+        self.lane
     }
 
     /// Handles an event of the source.
@@ -88,7 +103,7 @@ impl Worker {
                 self.keep_within_budget(effects);
                 self.meter.ended(Stage::Encode);
             }
-            SourceEvent::Positions(positions) => self.advance(now, positions),
+            SourceEvent::Positions(positions) => self.advance(now, positions, effects),
             SourceEvent::PartitionError { tp, error } => self.partition_error(&tp, error, effects),
             // Shown by the driver; there is nothing to decide.
             SourceEvent::Outage(_) | SourceEvent::Fatal(_) => {}
@@ -128,10 +143,13 @@ impl Worker {
             Reply::Committed { ends, .. } => {
                 slot.in_flight = slot.in_flight.saturating_sub(1);
                 slot.committed.extend(ends.iter().copied());
-                let ends = ends
-                    .into_iter()
-                    .map(|(partition, end)| (slot.topic_partition(partition), end));
-                effects.push(Effect::Mirror(ends.collect()));
+                // Lag tools look at what is new.
+                if slot.lane == Lane::Live {
+                    let ends = ends
+                        .into_iter()
+                        .map(|(partition, end)| (slot.topic_partition(partition), end));
+                    effects.push(Effect::Mirror(ends.collect()));
+                }
                 release(slot, effects);
                 Ok(())
             }
@@ -151,7 +169,7 @@ impl Worker {
         self.agree(effects, since);
     }
 
-    /// Cuts what has been open for the commit interval, and asks again where an answer left partitions out.
+    /// Cuts what has been open for the commit interval, or has come to its end, and asks again where an answer left partitions out.
     pub fn tick(&mut self, now: Millis, effects: &mut Vec<Effect>) {
         let since = effects.len();
         for slot in self.topics.values_mut().flatten() {
@@ -159,7 +177,8 @@ impl Worker {
             // A clock that was set back must not make the unit wait for it to catch up.
             slot.opened = slot.opened.map(|opened| opened.min(now));
             slot.ask_again = slot.ask_again.map(|at| at.min(now + ASK_AGAIN));
-            if slot.opened.is_some_and(|opened| now - opened >= interval) {
+            let due = slot.opened.is_some_and(|opened| now - opened >= interval);
+            if due || (slot.has_ended() && slot.is_dirty()) {
                 cut(slot, now, self.entropy.as_ref(), effects);
             }
             if slot.ask_again.is_some_and(|at| now >= at) {
@@ -300,13 +319,17 @@ impl Worker {
         }
     }
 
-    fn advance(&mut self, now: Millis, positions: &[(TopicPartition, Position)]) {
+    fn advance(&mut self, now: Millis, positions: &[(TopicPartition, Position)], effects: &mut Vec<Effect>) {
         for (tp, position) in positions {
             for slot in self.topics.get_mut(&tp.topic).into_iter().flatten() {
                 let Some(partition) = slot.partitions.get_mut(&tp.partition) else {
                     continue;
                 };
+                let was = partition.phase;
                 partition.advance(*position);
+                if was != partition.phase {
+                    effects.push(Effect::Pause(vec![tp.clone()]));
+                }
                 if slot.opened.is_none() && partition.is_dirty() {
                     slot.opened = Some(now);
                 }
@@ -327,7 +350,7 @@ impl Worker {
                 job: slot.job.id.clone(),
                 incarnation: slot.incarnation,
                 partition: tp.partition,
-                position: partition.position().offset,
+                position: partition.position(),
                 error: error.clone(),
             });
         }
@@ -410,10 +433,14 @@ fn granted(
         if partition.phase != Phase::Asking {
             continue;
         }
-        if let Some(position) = grant.positions.get(number) {
-            partition.begin(*position);
-            slot.committed.insert(*number, position.offset);
-            start.push((TopicPartition::new(topic.clone(), *number), *position));
+        match (grant.stretches.get(number), slot.lane) {
+            (Some(stretch), _) => {
+                partition.begin(*stretch);
+                slot.committed.insert(*number, stretch.from.offset);
+                start.push((TopicPartition::new(topic.clone(), *number), stretch.from));
+            }
+            (None, Lane::Backfill) => partition.phase = Phase::Ended,
+            (None, Lane::Live) => {}
         }
     }
     effects.push(Effect::Start(start));
@@ -431,9 +458,9 @@ fn resume_suspended(slot: &mut Slot, effects: &mut Vec<Effect>) {
     let mut start = Vec::new();
     for (number, partition) in &mut slot.partitions {
         if partition.phase == Phase::Suspended {
-            let position = partition.position();
-            partition.begin(position);
-            start.push((TopicPartition::new(topic.clone(), *number), position));
+            let left = partition.left();
+            partition.begin(left);
+            start.push((TopicPartition::new(topic.clone(), *number), left.from));
         }
     }
     effects.push(Effect::Start(start));

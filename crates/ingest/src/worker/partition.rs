@@ -4,6 +4,8 @@ use tabletopic_offsets::{Counts, Offset, OffsetRange};
 use tabletopic_records::SchemaId;
 use tabletopic_source::Position;
 
+use crate::lane::Stretch;
+
 /// What the worker may do with a partition's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -16,6 +18,8 @@ pub enum Phase {
     Suspended,
     /// Stopped at a record whose schema the registry has not told yet.
     Awaiting(SchemaId),
+    /// Nothing more is this reader's: it has come to the offsets of another one, or there were none before it.
+    Ended,
     /// Nothing more is read until somebody has looked.
     Halted,
 }
@@ -28,6 +32,8 @@ pub struct Partition {
     start: Offset,
     /// Up to here everything was read: the consumer's own position, which passes control records.
     position: Position,
+    /// The first offset that is another reader's.
+    until: Option<Offset>,
     /// The lowest offset that the next record may have.
     next: Offset,
     counts: Counts,
@@ -41,21 +47,32 @@ impl Partition {
             phase: Phase::Asking,
             start: 0,
             position: Position::new(0, None),
+            until: None,
             next: 0,
             counts: Counts::default(),
             letters: None,
         }
     }
 
-    /// Begins to read at a position, with nothing open.
-    pub fn begin(&mut self, at: Position) {
+    /// Begins to read, with nothing open.
+    pub fn begin(&mut self, stretch: Stretch) {
+        let Stretch { from, until } = stretch;
         *self = Self {
             phase: Phase::Reading,
-            start: at.offset,
-            position: at,
-            next: at.offset,
+            start: from.offset,
+            position: from,
+            until,
+            next: from.offset,
             ..Self::asking()
         };
+    }
+
+    /// What is left of it to read, from where it stands.
+    pub fn left(&self) -> Stretch {
+        Stretch {
+            from: self.position,
+            until: self.until,
+        }
     }
 
     pub fn position(&self) -> Position {
@@ -67,9 +84,10 @@ impl Partition {
         self.start
     }
 
-    /// The lowest offset that the next record may have; `None` while nothing is read.
-    pub fn next_expected(&self) -> Option<Offset> {
-        (self.phase == Phase::Reading).then_some(self.next)
+    /// The offsets that the next record may have; `None` while nothing is read.
+    pub fn expected(&self) -> Option<OffsetRange> {
+        let all = OffsetRange::new(self.next, self.until.unwrap_or(Offset::MAX));
+        (self.phase == Phase::Reading).then_some(all)
     }
 
     pub fn add_row(&mut self, offset: Offset) {
@@ -90,11 +108,19 @@ impl Partition {
         self.counts.filtered += 1;
     }
 
-    /// The consumer has moved. A position below what was read is stale.
+    /// The consumer has moved. A position below what was read is stale; one beyond the end of what is this reader's to
+    /// read stands for that end.
     pub fn advance(&mut self, to: Position) {
+        let to = Position {
+            offset: to.offset.min(self.until.unwrap_or(Offset::MAX)),
+            ..to
+        };
         if self.phase == Phase::Reading && to.offset >= self.next && to.offset >= self.position.offset {
             self.next = to.offset;
             self.position = to;
+            if self.until == Some(to.offset) {
+                self.phase = Phase::Ended;
+            }
         }
     }
 
@@ -164,8 +190,13 @@ mod tests {
     use super::*;
 
     fn reading(at: Offset) -> Partition {
+        read_until(at, None)
+    }
+
+    fn read_until(at: Offset, until: Option<Offset>) -> Partition {
         let mut partition = Partition::asking();
-        partition.begin(Position::new(at, Some(1)));
+        let from = Position::new(at, Some(1));
+        partition.begin(Stretch { from, until });
         partition
     }
 
@@ -196,7 +227,7 @@ mod tests {
     fn stale_records_and_positions_are_not_expected() {
         let mut partition = reading(10);
         partition.add_row(12);
-        assert_eq!(partition.next_expected(), Some(13));
+        assert_eq!(partition.expected(), Some(OffsetRange::new(13, Offset::MAX)));
         partition.advance(Position::new(11, None));
         assert!(
             !partition.is_dirty(),
@@ -229,13 +260,29 @@ mod tests {
         let mut partition = reading(10);
         partition.add_row(10);
         partition.await_schema(12, SchemaId::Number(7));
-        assert_eq!(partition.next_expected(), None);
+        assert_eq!(partition.expected(), None);
         partition.advance(Position::new(15, Some(1)));
         assert_eq!(partition.go_on().offset, 12);
         partition.add_row(12);
         partition.advance(Position::new(13, Some(1)));
         let cut = partition.cut().expect("it has read");
         assert_eq!((cut.range, cut.counts.rows), (OffsetRange::new(10, 13), 2));
+    }
+
+    #[test]
+    fn what_is_another_readers_is_neither_expected_nor_cut() {
+        let mut partition = read_until(10, Some(20));
+        partition.add_row(12);
+        assert_eq!(partition.expected(), Some(OffsetRange::new(13, 20)));
+        partition.advance(Position::new(14, Some(1)));
+        assert_eq!(partition.phase, Phase::Reading);
+        // The offsets up to 20 are control records; what follows them was fetched as well.
+        partition.advance(Position::new(35, Some(2)));
+        assert_eq!((partition.phase, partition.expected()), (Phase::Ended, None));
+        partition.advance(Position::new(40, Some(2)));
+        let cut = partition.cut().expect("it has read");
+        assert_eq!((cut.range, cut.counts.rows), (OffsetRange::new(10, 20), 1));
+        assert_eq!(partition.cut(), None);
     }
 
     #[test]
@@ -247,6 +294,6 @@ mod tests {
             partition.cut().map(|cut| cut.range),
             Some(OffsetRange::new(10, 11))
         );
-        assert_eq!(partition.next_expected(), None);
+        assert_eq!(partition.expected(), None);
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use iceberg::spec::SchemaRef;
 use tabletopic_clock::{Entropy, Millis};
 use tabletopic_decode::{DecodeSettings, Decoder};
-use tabletopic_offsets::{Generation, Offset, PendingRange, TopicIdentity, TopicPartition, UnitRange};
+use tabletopic_offsets::{
+    Generation, Offset, OffsetRange, PendingRange, TopicIdentity, TopicPartition, UnitRange,
+};
 use tabletopic_records::Record;
 use tabletopic_table::commit::{DeadLetterFile, Unit};
 use tabletopic_table::file::{EncodedFile, Encodings, FileWriter, OpenFiles};
@@ -17,6 +19,7 @@ use super::error::WriteError;
 use super::message::{Grant, TableVersion};
 use super::partition::{Partition, Phase};
 use crate::job::Job;
+use crate::lane::Lane;
 
 /// Bytes that the description of a data file takes, about: a few for each column in six maps, and its path.
 const DESCRIPTION: usize = 4 << 10;
@@ -68,6 +71,7 @@ impl Writing {
 /// A job's state in one worker.
 pub struct Slot {
     pub job: Arc<Job>,
+    pub lane: Lane,
     pub partitions: BTreeMap<i32, Partition>,
     /// Up to where the table has each partition, as far as was heard.
     pub committed: BTreeMap<i32, Offset>,
@@ -89,9 +93,10 @@ pub struct Slot {
 }
 
 impl Slot {
-    pub fn new(job: Arc<Job>) -> Self {
+    pub fn new(job: Arc<Job>, lane: Lane) -> Self {
         Self {
             job,
+            lane,
             partitions: BTreeMap::new(),
             committed: BTreeMap::new(),
             writing: None,
@@ -149,6 +154,16 @@ impl Slot {
 
     pub fn is_dirty(&self) -> bool {
         self.partitions.values().any(Partition::is_dirty)
+    }
+
+    /// Whether nothing more comes that the open unit could wait for: all that was read was read to its end, or stands
+    /// still.
+    pub fn has_ended(&self) -> bool {
+        let mut phases = self.partitions.values().map(|partition| partition.phase);
+        self.partitions
+            .values()
+            .any(|partition| partition.phase == Phase::Ended)
+            && phases.all(|phase| matches!(phase, Phase::Ended | Phase::Halted))
     }
 
     /// Forgets the open unit: its files are dropped, its offsets are read again.
@@ -220,17 +235,17 @@ impl Slot {
         Ok(Some((unit, files)))
     }
 
-    /// The records that come next, without stale ones: ranges never jump backwards, whatever a seek that raced
-    /// with a batch has left in the client's queues. `records` as they are, in the usual case.
+    /// The records that come next, without those that are another reader's, and without stale ones: ranges never jump
+    /// backwards, whatever a seek that raced with a batch has left in the client's queues. `records` as they are, in the usual case.
     pub fn expected<'a, 'r>(
         &self,
         records: &'a [Record<'r>],
         scratch: &'a mut Vec<Record<'r>>,
     ) -> &'a [Record<'r>] {
-        let mut next: Vec<(i32, Option<Offset>)> = self
+        let mut next: Vec<(i32, Option<OffsetRange>)> = self
             .partitions
             .iter()
-            .map(|(number, partition)| (*number, partition.next_expected()))
+            .map(|(number, partition)| (*number, partition.expected()))
             .collect();
         let mut run = 0;
         let mut is_next = |record: &Record<'_>| {
@@ -243,12 +258,13 @@ impl Slot {
                     Err(_) => return false,
                 }
             }
-            let lowest = &mut next[run].1;
-            let expected = lowest.is_some_and(|lowest| record.offset >= lowest);
-            if expected {
-                *lowest = Some(record.offset + 1);
+            match &mut next[run].1 {
+                Some(of_partition) if of_partition.contains(record.offset) => {
+                    of_partition.start = record.offset + 1;
+                    true
+                }
+                _ => false,
             }
-            expected
         };
         let Some(stale) = records.iter().position(|record| !is_next(record)) else {
             return records;

@@ -16,7 +16,7 @@ impl TableState {
             };
             state.progress.grow(gap.range).map_err(refused)?;
             // Whichever epoch the gap ended in: an older one would look like a truncated log to the broker.
-            state.leader_epoch = None;
+            state.note_epoch(gap.range.end, None);
             state.abandoned.remove(gap.range);
             state.lost.insert(gap.range);
             let counts = Counts::of_lost(gap.range.len());

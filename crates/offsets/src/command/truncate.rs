@@ -90,6 +90,9 @@ impl TableState {
         state.lost.remove(above);
         state.abandoned.remove(above);
         state.leader_epoch = cut.leader_epoch;
+        if state.progress.backfill().is_none() {
+            state.backfill_epoch = None;
+        }
         let took_back = AddedRange {
             job: cut.job.clone(),
             partition: cut.partition,

@@ -149,34 +149,36 @@ fn ranges_of_different_jobs_are_never_merged() {
 }
 
 #[test]
-fn the_epoch_is_that_of_the_live_edge() {
+fn each_range_that_is_read_on_has_an_epoch() {
     let mut state = anchored(&[0]);
     partition_mut(&mut state, 0).progress.declare(50).unwrap();
     let at = |epoch, start, end| UnitRange {
         leader_epoch: epoch,
         ..unit(0, start, end)
     };
-    let mut epoch_after = |unit| {
+    let mut epochs_after = |unit| {
         state.accept(&[unit]).unwrap();
-        partition(&state, 0).leader_epoch
+        let partition = partition(&state, 0);
+        (partition.leader_epoch, partition.backfill_epoch)
     };
-    assert_eq!(epoch_after(at(Some(7), 50, 60)), Some(7));
+    assert_eq!(epochs_after(at(Some(7), 50, 60)), (Some(7), None));
     assert_eq!(
-        epoch_after(at(Some(3), 0, 10)),
-        Some(7),
+        epochs_after(at(Some(3), 0, 10)),
+        (Some(7), Some(3)),
         "a backfill reads older epochs"
     );
     assert_eq!(
-        epoch_after(at(None, 60, 70)),
-        Some(7),
+        epochs_after(at(None, 60, 70)),
+        (Some(7), Some(3)),
         "a broker that tells none takes none away"
     );
+    assert_eq!(epochs_after(at(None, 10, 12)), (Some(7), Some(3)));
     assert_eq!(
-        epoch_after(at(Some(4), 10, 50)),
-        Some(7),
-        "also where it meets the live range"
+        epochs_after(at(Some(4), 12, 50)),
+        (Some(7), None),
+        "nothing is left of it where it meets the live range"
     );
-    assert_eq!(epoch_after(at(Some(8), 70, 71)), Some(8));
+    assert_eq!(epochs_after(at(Some(8), 70, 71)), (Some(8), None));
 }
 
 #[test]

@@ -260,6 +260,7 @@ fn the_grammar_names_every_key() {
         cause: None,
     });
     state.retired.insert(0, Counts::of_rows(1, 5));
+    partition_mut(&mut state, 0).backfill_epoch = Some(5);
     let mut written: Vec<String> = [example(), state]
         .iter()
         .flat_map(|state| state.encode().into_keys())

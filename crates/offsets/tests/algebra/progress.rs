@@ -134,6 +134,16 @@ fn same(progress: &Progress, naive: &Naive) -> Result<(), TestCaseError> {
     prop_assert_eq!(progress.len_offsets(), naive.held.len() as u64);
     prop_assert_eq!(Some(&progress.anchor()), starts.first());
     prop_assert_eq!(Some(&progress.live_end()), ends.last());
+    let highest = naive.held.last().map_or(progress.anchor(), |offset| offset + 1);
+    prop_assert_eq!(progress.highest_end(), highest);
+    match progress.backfill() {
+        None => prop_assert_eq!(ends.len(), 1),
+        Some(left) => {
+            prop_assert_eq!(ends.first(), Some(&left.start));
+            prop_assert!(ends.len() > 1 && naive.may_grow(left), "{}", left);
+            prop_assert_eq!(progress.read_limit(left.start), ReadLimit::Until(left.end));
+        }
+    }
     prop_assert_eq!(
         Progress::from_ranges(progress.ranges().to_vec()),
         Some(progress.clone())
@@ -151,9 +161,11 @@ fn same(progress: &Progress, naive: &Naive) -> Result<(), TestCaseError> {
         let missing: BTreeSet<i64> = (progress.anchor()..offset)
             .filter(|offset| !naive.held.contains(offset))
             .collect();
-        let found = progress.missing_below(offset);
-        prop_assert_eq!(found.len_offsets(), missing.len() as u64);
-        prop_assert!(missing.iter().all(|offset| found.contains(*offset)));
+        let gaps = progress.gaps_below(offset);
+        let found: BTreeSet<i64> = gaps.iter().flat_map(|gap| gap.start..gap.end).collect();
+        prop_assert_eq!(found, missing);
+        let mut filled = progress.clone();
+        prop_assert!(gaps.iter().all(|gap| filled.grow(*gap).is_ok()), "{:?}", gaps);
     }
     Ok(())
 }

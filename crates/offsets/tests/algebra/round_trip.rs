@@ -89,6 +89,7 @@ fn partition_state() -> impl Strategy<Value = PartitionState> {
     (
         progress,
         option::of(any::<i32>()),
+        option::of(any::<i32>()),
         counts(),
         counts(),
         offsets(),
@@ -96,14 +97,17 @@ fn partition_state() -> impl Strategy<Value = PartitionState> {
         past(),
     )
         .prop_map(
-            |(progress, leader_epoch, counts, inherited, lost, abandoned, past)| PartitionState {
-                progress,
-                leader_epoch,
-                counts,
-                inherited,
-                lost,
-                abandoned,
-                past,
+            |(progress, leader_epoch, backfill_epoch, counts, inherited, lost, abandoned, past)| {
+                PartitionState {
+                    progress,
+                    leader_epoch,
+                    backfill_epoch,
+                    counts,
+                    inherited,
+                    lost,
+                    abandoned,
+                    past,
+                }
             },
         )
 }

@@ -1,7 +1,6 @@
 //! Logs that begin and end where a replay does: a broker and sources, wrapped, so that nobody behind them has to know.
 
 mod broker;
-mod rate;
 mod source;
 
 use std::collections::BTreeMap;
@@ -9,7 +8,6 @@ use std::collections::BTreeMap;
 use tabletopic_offsets::{OffsetRange, TopicPartition};
 
 pub use broker::BoundedBroker;
-pub use rate::Rate;
 pub use source::BoundedSources;
 
 /// What is read of each partition; all others are not there.

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tabletopic_ingest::rate::{Rate, size};
 use tabletopic_ingest::run::Sources;
 use tabletopic_offsets::{Offset, TopicPartition};
 use tabletopic_records::Record;
 use tabletopic_source::{Position, Source, SourceError, SourceEvent, Subscription};
 
 use super::Bounds;
-use super::rate::{Rate, size};
 
 /// Makes them.
 #[derive(Debug)]

@@ -48,6 +48,9 @@ fn one(halt: &HaltReport, report: &Report) -> Markup {
 fn place(halt: &HaltReport) -> String {
     let topic = halt.topic.as_deref().or(halt.job.as_deref());
     match (topic, halt.partition, halt.table.as_deref()) {
+        (Some(topic), Some(partition), _) if halt.scope == "backfill" => {
+            format!("Topic {topic}, partition {partition}, backfill")
+        }
         (Some(topic), Some(partition), _) => format!("Topic {topic}, partition {partition}"),
         (Some(topic), None, _) => format!("Topic {topic}"),
         (None, _, Some(table)) => format!("Table {table}"),

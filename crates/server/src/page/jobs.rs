@@ -92,6 +92,11 @@ fn figures(job: &Job<'_>, report: &Report) -> Markup {
                     None => (unknown()),
                 }
             }))
+            @if job.report.backfill_left() > 0 {
+                (figure("History", "Offsets that are still to be filled behind what is new", html! {
+                    (exact(job.report.backfill_left())) small { " left" }
+                }))
+            }
             (figure("To retention", "Until the broker may delete the oldest unread record", html! {
                 @match job.report.seconds_to_retention {
                     Some(seconds) => (span(seconds)),

@@ -84,7 +84,11 @@ pub fn of_job(job: &JobReport, halts: &[HaltReport], trend: Trend) -> State {
         return State::new(Level::Quiet, "the broker has not said yet how much is unread");
     };
     if seconds <= LATE {
-        return State::new(Level::Quiet, "up to date");
+        let words = match job.backfill_left() {
+            0 => "up to date".to_owned(),
+            left => format!("up to date, {} offsets of history to fill", count(left)),
+        };
+        return State::new(Level::Quiet, words);
     }
     let late = format!("{} behind", about(seconds));
     State::new(
@@ -227,6 +231,7 @@ mod tests {
             seconds_to_retention: None,
             to_retention: ToRetention::Unknown,
             halted: false,
+            backfill: None,
             error: None,
             last_commit: None,
         }

@@ -90,6 +90,7 @@ impl MadeUp {
                         ToRetention::CaughtUp
                     },
                     halted,
+                    backfill: None,
                     error: None,
                     last_commit: Some(LastCommitReport {
                         snapshot_id: snapshot(passed / MINUTE).to_string(),

@@ -22,7 +22,7 @@ use super::outage::{Cause, KeptOut, Outage};
 use super::peek::Peek;
 use super::retention;
 use super::validate::validate;
-use crate::librdkafka::describe_topics;
+use crate::librdkafka::{describe_topics, leader_epoch};
 use crate::renewal::Watch;
 use crate::{
     Broker, BrokerError, KafkaSettings, LogOffsets, PartitionError, Position, Retention, SourceError,
@@ -106,6 +106,15 @@ impl Clients {
         partitions: &[TopicPartition],
         timestamp: i64,
     ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError> {
+        let answers = self.list_positions(partitions, timestamp)?.into_iter();
+        Ok(answers.map(|answer| Ok(answer?.offset)).collect())
+    }
+
+    fn list_positions(
+        &self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+    ) -> Result<Vec<Result<Position, PartitionError>>, BrokerError> {
         const QUESTION: &str = "ListOffsets";
         if partitions.is_empty() {
             return Ok(Vec::new());
@@ -120,25 +129,26 @@ impl Clients {
         let answered = match self.client(QUESTION)?.offsets_for_times(list, self.timeout) {
             Ok(answered) => answered,
             // Of one list, librdkafka answers every partition or fails as a whole.
-            Err(error) => return self.list_offsets_apart(partitions, timestamp, &error),
+            Err(error) => return self.list_positions_apart(partitions, timestamp, &error),
         };
         let answer = |tp: &TopicPartition| {
             let element = answered
                 .find_partition(&tp.topic, tp.partition)
                 .ok_or(PartitionError::UnknownTopicOrPartition)?;
             element.error().map_err(|error| of_partition(&error))?;
-            Ok(element.offset().to_raw().unwrap_or(LATEST))
+            let offset = element.offset().to_raw().unwrap_or(LATEST);
+            Ok(Position::new(offset, leader_epoch(&answered, tp)))
         };
         Ok(partitions.iter().map(answer).collect())
     }
 
     /// One deleted topic must not hide the answers for all others.
-    fn list_offsets_apart(
+    fn list_positions_apart(
         &self,
         partitions: &[TopicPartition],
         timestamp: i64,
         error: &KafkaError,
-    ) -> Result<Vec<Result<Offset, PartitionError>>, BrokerError> {
+    ) -> Result<Vec<Result<Position, PartitionError>>, BrokerError> {
         match (partitions, of_partition(error)) {
             ([_], of_one @ (PartitionError::UnknownTopicOrPartition | PartitionError::Unauthorized)) => {
                 Ok(vec![Err(of_one)])
@@ -147,7 +157,7 @@ impl Clients {
             (several, _) => {
                 let mut answers = Vec::with_capacity(several.len());
                 for tp in several {
-                    answers.extend(self.list_offsets(std::slice::from_ref(tp), timestamp)?);
+                    answers.extend(self.list_positions(std::slice::from_ref(tp), timestamp)?);
                 }
                 Ok(answers)
             }
@@ -295,6 +305,13 @@ impl Clients {
             .collect())
     }
 
+    fn live_edges(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<Position, PartitionError>>, BrokerError> {
+        self.list_positions(partitions, LATEST)
+    }
+
     fn offsets_at(
         &self,
         partitions: &[TopicPartition],
@@ -381,6 +398,13 @@ impl Broker for KafkaBroker {
         partitions: &[TopicPartition],
     ) -> Result<Vec<Result<LogOffsets, PartitionError>>, BrokerError> {
         self.clients().offsets(partitions)
+    }
+
+    fn live_edges(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<Position, PartitionError>>, BrokerError> {
+        self.clients().live_edges(partitions)
     }
 
     fn offsets_at(

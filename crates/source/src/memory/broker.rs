@@ -265,6 +265,17 @@ impl Broker for MemoryBroker {
             .collect())
     }
 
+    fn live_edges(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Result<Position, PartitionError>>, BrokerError> {
+        let cluster = self.answer("ListOffsets")?;
+        Ok(partitions
+            .iter()
+            .map(|tp| Ok(cluster.log(tp)?.live_edge()))
+            .collect())
+    }
+
     fn offsets_at(
         &self,
         partitions: &[TopicPartition],

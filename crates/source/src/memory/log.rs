@@ -86,6 +86,12 @@ impl Log {
         }
     }
 
+    /// The last stable offset, with the leader epoch that there is now.
+    pub(super) fn live_edge(&self) -> Position {
+        let epoch = i32::try_from(self.epoch_starts.len()).ok();
+        Position::new(self.offsets().end, epoch)
+    }
+
     pub(super) fn at(&self, timestamp: i64) -> Offset {
         let end = self.offsets().end;
         self.records

@@ -1,7 +1,7 @@
 //! The commit protocol: how units become snapshots, exactly once (`docs/protocol/`).
 //!
 //! [`commit`] is the one loop that talks to the catalog. What a commit does is a [`Plan`], decided again on every
-//! base: [`Append`] for units, [`Anchor`] for starts, [`ChangeSchema`] for columns, [`ChangePartitions`] for the spec,
+//! base: [`Append`] for units, [`Anchor`] and [`AnchorBehind`] for starts, [`ChangeSchema`] for columns, [`ChangePartitions`] for the spec,
 //! [`Redrive`] for dead letters, [`Renew`] for the tag, [`Replace`] for rewritten files, [`ReplaceManifests`] for rewritten
 //! manifests, [`Retain`] for rows that are too old, [`Fence`] before files are removed, and one plan for each command of `resolve`.
 
@@ -31,7 +31,7 @@ mod tag_state;
 mod unit;
 mod wait;
 
-pub use anchor::Anchor;
+pub use anchor::{Anchor, AnchorBehind};
 pub use append::{Append, Dropped, Fate, make_room};
 pub use base::{Base, TAG, Tagged, WITNESS};
 pub use change::{Change, Leaving};

@@ -134,7 +134,7 @@ mod tests {
     use tabletopic_table::schema::evolve;
 
     use super::*;
-    use crate::job::{PartitionBy, Start};
+    use crate::job::{Backfill, PartitionBy, Start};
 
     const BEFORE: &str = r#"{"type": "record", "name": "Order", "fields": [
         {"name": "id", "type": "long"}, {"name": "note", "type": "string"}]}"#;
@@ -173,6 +173,7 @@ mod tests {
             ddl: None,
             partition_by: PartitionBy::Said(Vec::new()),
             start: Start::Earliest,
+            backfill: Backfill::First,
             partitions: None,
             files: FileSettings::default(),
             commit_interval: Duration::from_secs(60),

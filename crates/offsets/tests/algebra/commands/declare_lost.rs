@@ -1,11 +1,13 @@
 //! Offsets that the broker no longer has.
 
 use tabletopic_offsets::{
-    AddedRange, CommandError, Counts, FenceReason, Gap, Generation, JobId, Refusal, TopicIdentity,
+    AddedRange, CommandError, Counts, FenceReason, Gap, Generation, JobId, Refusal, TopicIdentity, UnitRange,
 };
 
 use super::{filled, gap, orders_at, refused, unknown_job, unknown_partition};
-use crate::{all_rows, generation, life, orders, partition, partition_mut, range, read_back, set, unit};
+use crate::{
+    all_rows, anchored, generation, life, orders, partition, partition_mut, range, read_back, set, unit,
+};
 
 #[test]
 fn moves_progress_over_the_gap_and_fences_what_was_read_before() {
@@ -36,6 +38,29 @@ fn moves_progress_over_the_gap_and_fences_what_was_read_before() {
     let late = state.accept(&[unit(0, 125, 130)]).unwrap_err();
     assert!(matches!(late.reason, FenceReason::Generation { .. }), "{late}");
     assert_eq!(read_back(&state), state);
+}
+
+#[test]
+fn a_gap_that_a_backfill_met_says_nothing_of_the_live_edge() {
+    let mut state = anchored(&[0]);
+    let state_of = partition_mut(&mut state, 0);
+    state_of.progress.declare(100).unwrap();
+    let live = UnitRange {
+        leader_epoch: Some(7),
+        ..unit(0, 100, 120)
+    };
+    state.accept(&[unit(0, 0, 30), live]).unwrap();
+    state.declare_lost(&[gap(0, 30, 60)]).unwrap();
+    let first = partition(&state, 0);
+    assert_eq!(first.progress.ranges(), [range(0, 60), range(100, 120)]);
+    assert_eq!(first.leader_epoch, Some(7));
+    // Retention has passed all that the table holds.
+    let gaps = first.progress.gaps_below(150);
+    assert_eq!(gaps, [range(60, 100), range(120, 150)]);
+    state.declare_lost(&[gap(0, 60, 100), gap(0, 120, 150)]).unwrap();
+    let first = partition(&state, 0);
+    assert_eq!(first.progress.ranges(), [range(0, 150)]);
+    assert_eq!(first.leader_epoch, None);
 }
 
 #[test]

@@ -9,9 +9,7 @@ use tabletopic_offsets::{Held, Kind, SnapshotRef, TableState};
 use super::letters_then::letters_then;
 use super::{abandoned, held, held_beyond, nearest, prefix, snapshot_ref};
 use crate::commit::append::never_anchored;
-use crate::commit::{
-    Base, Change, CommitError, Halt, Leaving, Note, Plan, SnapshotAt, TagState, check_standing,
-};
+use crate::commit::{Base, Change, CommitError, Halt, Leaving, Note, Plan, SnapshotAt, check_standing};
 use crate::lake::Lake;
 
 #[derive(Debug)]

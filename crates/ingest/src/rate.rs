@@ -1,4 +1,4 @@
-//! How fast a replay may read, so that those who read live do not notice it.
+//! How fast old records may be read, so that those who read new ones do not notice it: by a replay, or by a backfill.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,8 @@ impl Rate {
         }
     }
 
-    pub(super) fn read(&mut self, bytes: u64) {
+    /// Notes what was read.
+    pub fn read(&mut self, bytes: u64) {
         let millis = bytes.saturating_mul(1000) / self.bytes_per_second;
         let now = self.clock.now();
         let millis = Millis::try_from(millis).unwrap_or(Millis::MAX);
@@ -46,7 +47,7 @@ impl Rate {
     }
 
     /// How long to wait before reading on.
-    pub(super) fn owed(&self) -> Duration {
+    pub fn owed(&self) -> Duration {
         // A clock that is set back does not make it more.
         let owed = self.paid_at.saturating_sub(self.clock.now()).min(self.owed);
         Duration::from_millis(u64::try_from(owed).unwrap_or(0))
@@ -54,7 +55,7 @@ impl Rate {
 }
 
 /// Bytes of a record as it is counted.
-pub(super) fn size(record: &Record<'_>) -> u64 {
+pub fn size(record: &Record<'_>) -> u64 {
     let part = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len) as u64;
     let mut size = part(record.key) + part(record.value);
     record
