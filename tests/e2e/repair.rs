@@ -119,7 +119,7 @@ fn offsets_that_cannot_be_repaired_are_refused_before_anything_is_written() {
     };
     refused(&["0:100"], 2, "write PARTITION:START..END");
     refused(&["0:0..10", "0:20..30"], 2, "named twice");
-    refused(&["other/0:0..10"], 2, &*feed.topic.name);
+    refused(&["other/0:0..10"], 2, &feed.topic.name);
     feed.produce(100, &[]);
     refused(&["0:150..230"], 1, "are not all in the table, which has [0, 200)");
     // A part of what was committed at once, of which some is gone: nobody knows how much of it.
