@@ -92,6 +92,11 @@ impl MemoryBudget {
         closed > self.bound / 8 * 3 || (closed > self.bound / 8 && self.allocated() > self.bound)
     }
 
+    /// Whether reading of history has to wait for the store: long before that of what is new has to.
+    pub fn keeps_history_back(&self) -> bool {
+        self.closed.load(Ordering::Relaxed) > self.bound / 8
+    }
+
     /// Whether more than five eighths are taken by what is not on its way to the store. Where the open files are the
     /// least of it, closing them would make many small ones and gain nothing.
     fn is_overdrawn(&self) -> bool {

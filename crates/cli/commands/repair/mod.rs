@@ -61,6 +61,7 @@ async fn repair(config: &Config, asked: &args::Repair, progress: Progress) -> an
     if read.exit != Exit::Done {
         eprint!("{}", read.text());
         eprintln!("the table is as it was: the offsets could not all be read again");
+        forget(&opened, &replayed).await?;
         return Ok(read.exit);
     }
     let swapped = swapped(config, &opened, asked, (&damage, &replayed), progress).await;

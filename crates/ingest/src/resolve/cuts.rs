@@ -46,16 +46,33 @@ async fn find(
     base: &Base<TableState>,
     state: &JobState,
 ) -> Result<BTreeMap<i32, LogCut>, ResolveError> {
-    let of = |partition: &i32| {
-        let tp = state.topic_partition(*partition);
-        let positions = positions(state, *partition);
-        positions.into_iter().map(move |position| (tp.clone(), position))
-    };
-    let positions: Vec<(TopicPartition, Position)> = state.partitions.keys().flat_map(of).collect();
+    let mut cuts = BTreeMap::<i32, LogCut>::new();
+    // A question may name a partition once.
+    for lane in LANES {
+        let of = |partition: &i32| {
+            let position = position(state, *partition, lane)?;
+            Some((state.topic_partition(*partition), position))
+        };
+        let positions = state.partitions.keys().filter_map(of).collect();
+        find_of_lane(broker, job, base, positions, &mut cuts).await?;
+    }
+    Ok(cuts)
+}
+
+/// Adds the cuts below positions of one lane, the lowest of each partition.
+async fn find_of_lane(
+    broker: &dyn AskBroker,
+    job: &Job,
+    base: &Base<TableState>,
+    positions: Vec<(TopicPartition, Position)>,
+    cuts: &mut BTreeMap<i32, LogCut>,
+) -> Result<(), ResolveError> {
+    if positions.is_empty() {
+        return Ok(());
+    }
     let answers = patiently(|| broker.validate(&positions)).await?;
     let partitions: Vec<TopicPartition> = positions.iter().map(|(tp, _)| tp.clone()).collect();
     let logs = log_offsets(broker, &partitions).await?;
-    let mut cuts = BTreeMap::<i32, LogCut>::new();
     for (((tp, position), answer), log) in positions.into_iter().zip(answers).zip(logs) {
         match (answer, log) {
             (Ok(()), _) => continue,
@@ -73,15 +90,16 @@ async fn find(
             (Err(error), _) => return Err(topic(job, error)),
         }
     }
-    Ok(cuts)
+    Ok(())
 }
 
 /// Where the log parts from what the table read of it below a position.
 ///
 /// The end of the leader epoch at our position is it, if the leader has records of that very epoch. If not, the log
 /// parted earlier. What our snapshots say, newest first, narrows it down: a position that still stands is a cut that
-/// leaves nothing wrong in the table, and so is the end of its own epoch. Where none proves anything, all of the
-/// partition goes, if the log can give all of it again.
+/// leaves nothing wrong in the table, and so is the end of its own epoch. Those of what is new are asked first, whatever their
+/// age: those of a backfill lie far below. Where none proves anything, all of the partition goes, if the log can give all of it
+/// again.
 async fn parts_at(
     broker: &dyn AskBroker,
     job: &Job,
@@ -90,35 +108,37 @@ async fn parts_at(
     log_start: Offset,
 ) -> Result<LogCut, ResolveError> {
     let now = base.state().and_then(|state| state.job(&job.id));
-    let of_topic = |state: TableState| {
-        let of_job = state.jobs.get(&job.id)?;
-        let same_topic = now?.identity.agrees(&of_job.identity);
-        same_topic.then(|| positions(of_job, tp.partition))
-    };
-    let mut lowest = below.offset + 1;
-    for position in states(base).filter_map(of_topic).flatten() {
-        let Some(epoch) = position.leader_epoch.filter(|_| position.offset < lowest) else {
-            continue;
+    for lane in LANES {
+        let of_topic = |state: TableState| {
+            let of_job = state.jobs.get(&job.id)?;
+            let same_topic = now?.identity.agrees(&of_job.identity);
+            same_topic.then(|| position(of_job, tp.partition, lane)).flatten()
         };
-        lowest = position.offset;
-        let question = [(tp.clone(), position)];
-        match patiently(|| broker.validate(&question)).await?.into_iter().next() {
-            Some(Ok(())) => {
-                return Ok(LogCut {
-                    offset: position.offset,
-                    leader_epoch: Some(epoch),
-                });
-            }
-            Some(Err(PartitionError::Truncated { epoch_end, .. })) => {
-                if let Some(end) = epoch_end.filter(|end| end.leader_epoch == epoch) {
+        let mut lowest = below.offset + 1;
+        for position in states(base).filter_map(of_topic) {
+            let Some(epoch) = position.leader_epoch.filter(|_| position.offset < lowest) else {
+                continue;
+            };
+            lowest = position.offset;
+            let question = [(tp.clone(), position)];
+            match patiently(|| broker.validate(&question)).await?.into_iter().next() {
+                Some(Ok(())) => {
                     return Ok(LogCut {
-                        offset: end.offset,
+                        offset: position.offset,
                         leader_epoch: Some(epoch),
                     });
                 }
+                Some(Err(PartitionError::Truncated { epoch_end, .. })) => {
+                    if let Some(end) = epoch_end.filter(|end| end.leader_epoch == epoch) {
+                        return Ok(LogCut {
+                            offset: end.offset,
+                            leader_epoch: Some(epoch),
+                        });
+                    }
+                }
+                Some(Err(PartitionError::OutOfRange { .. })) | None => {}
+                Some(Err(error)) => return Err(topic(job, error)),
             }
-            Some(Err(PartitionError::OutOfRange { .. })) | None => {}
-            Some(Err(error)) => return Err(topic(job, error)),
         }
     }
     match now.and_then(|job| job.partitions.get(&tp.partition)) {
@@ -133,14 +153,13 @@ async fn parts_at(
     }
 }
 
-/// Where a state has a partition read on: that of what is new first.
-fn positions(state: &JobState, partition: i32) -> Vec<Position> {
-    let Some(known) = state.partitions.get(&partition) else {
-        return Vec::new();
-    };
-    let lanes = [Lane::Live, Lane::Backfill].into_iter();
-    let stretches = lanes.filter_map(|lane| lane.next(known));
-    stretches.map(|stretch| stretch.from).collect()
+/// In the order in which they are asked about.
+const LANES: [Lane; 2] = [Lane::Live, Lane::Backfill];
+
+/// Where a state has a partition read on.
+fn position(state: &JobState, partition: i32, lane: Lane) -> Option<Position> {
+    let stretch = lane.next(state.partitions.get(&partition)?)?;
+    Some(stretch.from)
 }
 
 fn topic(job: &Job, source: PartitionError) -> ResolveError {

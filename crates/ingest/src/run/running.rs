@@ -138,7 +138,7 @@ impl Running {
         }
         if self.backfill.is_none() {
             let leave = self.leave.clone();
-            let (memory, uploads) = (self.budget.part(), self.uploads.clone());
+            let (memory, uploads) = (self.budget.part(), self.uploads.of_history());
             self.backfill = Backfilling::start(&self.parts, self.next_worker, memory, uploads, leave);
             self.next_worker += 1;
         }

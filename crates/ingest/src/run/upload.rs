@@ -21,11 +21,14 @@ pub struct Uploads {
     file_io: FileIO,
     runtime: Handle,
     at_once: Arc<Semaphore>,
+    /// Whether more waits for the store than whoever reads may add to.
+    is_full: fn(&MemoryBudget) -> bool,
     budget: Arc<MemoryBudget>,
     metrics: Arc<Metrics>,
 }
 
 const UPLOADS_AT_ONCE: usize = 8;
+const OF_HISTORY_AT_ONCE: usize = 2;
 
 impl Uploads {
     /// The files that wait are noted in `budget`.
@@ -34,14 +37,25 @@ impl Uploads {
             file_io,
             runtime,
             at_once: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
+            is_full: MemoryBudget::waits_for_store,
             budget,
             metrics,
         }
     }
 
+    /// Those of history: in turns of their own, and fewer, so that what is new waits neither for its turn nor for memory.
+    #[must_use]
+    pub fn of_history(&self) -> Self {
+        Self {
+            at_once: Arc::new(Semaphore::new(OF_HISTORY_AT_ONCE)),
+            is_full: MemoryBudget::keeps_history_back,
+            ..self.clone()
+        }
+    }
+
     /// Whether more waits for the store than may.
     pub fn is_full(&self) -> bool {
-        self.budget.waits_for_store()
+        (self.is_full)(&self.budget)
     }
 
     /// Begins to store a file. The handle ends when it is stored.

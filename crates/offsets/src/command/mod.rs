@@ -15,8 +15,8 @@ mod truncate;
 use std::collections::BTreeMap;
 
 use crate::{
-    Counts, JobId, Offset, OffsetRange, PartitionState, PendingFile, RangeSet, Refusal, SnapshotRef,
-    TableState, TopicIdentity, TopicPartition,
+    Counts, JobId, JobState, Offset, OffsetRange, PartitionState, PendingFile, PendingRemoval, RangeSet,
+    Refusal, SnapshotRef, TableState, TopicIdentity, TopicPartition,
 };
 
 pub use prefix::{LedgerPrefix, PrefixError, Recorded, refuse_cut};
@@ -240,6 +240,31 @@ impl TableState {
             None => Err(CommandError::UnknownPartition { topic_partition }),
         }
     }
+}
+
+/// All dead letters of some offsets of a partition leave, by the snapshot `at`, made at `now_ms`: also those that are older than
+/// the topic's id was known, and have none.
+fn removals(
+    (id, job, partition): (&JobId, &JobState, i32),
+    offsets: &RangeSet,
+    (at, now_ms): (SnapshotRef, i64),
+) -> Vec<PendingRemoval> {
+    let topic_id = job.identity.topic_id.clone();
+    let was_another = job
+        .partitions
+        .get(&partition)
+        .is_some_and(|state| !state.past.is_empty());
+    let nameless = topic_id.is_some() && !was_another;
+    let names = std::iter::once(topic_id).chain(nameless.then_some(None));
+    let removal = |topic_id| PendingRemoval {
+        snapshot: at,
+        job: id.clone(),
+        topic_id,
+        partition,
+        offsets: offsets.clone(),
+        time_ms: now_ms,
+    };
+    names.map(removal).collect()
 }
 
 /// The files none of whose offsets were given up. A file with offsets on both sides refuses the command,

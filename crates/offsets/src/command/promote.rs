@@ -1,9 +1,7 @@
 //! The rows of a replay take the place of all rows.
 
-use super::CommandError;
-use crate::{
-    AddedRange, JobId, JobState, OffsetRange, PartitionState, PendingRemoval, SnapshotRef, TableState,
-};
+use super::{CommandError, removals};
+use crate::{AddedRange, JobId, JobState, OffsetRange, PartitionState, SnapshotRef, TableState};
 
 impl TableState {
     /// The state of a table whose rows become those of a replay, `read`: its offsets, its counts. What the table had above
@@ -61,14 +59,8 @@ impl TableState {
                         range: OffsetRange::new(begins, state.progress.live_end()),
                         counts: state.counts,
                     });
-                    next.outbox.removals.push(PendingRemoval {
-                        snapshot: at,
-                        job: id.clone(),
-                        topic_id: job.identity.topic_id.clone(),
-                        partition: *partition,
-                        offsets: held,
-                        time_ms: now_ms,
-                    });
+                    let leaving = removals((id, job, *partition), &held, (at, now_ms));
+                    next.outbox.removals.extend(leaving);
                 }
             }
             next.added.extend(replayed(id, &promoted)?);

@@ -1,10 +1,10 @@
 //! Some offsets are read again: what the table had of them leaves, and what they have now takes its place.
 
-use super::{Abandoned, CommandError, keep_outside};
+use super::{Abandoned, CommandError, keep_outside, removals};
 use crate::identity::differ;
 use crate::{
-    AddedRange, Answers, Counts, JobId, Kind, LedgerRange, OffsetRange, PendingRemoval, RangeSet, Recorded,
-    SnapshotRef, TableState, TopicPartition,
+    AddedRange, Answers, Counts, JobId, Kind, LedgerRange, OffsetRange, RangeSet, Recorded, SnapshotRef,
+    TableState, TopicPartition,
 };
 
 /// Offsets of one topic partition that were read again.
@@ -74,20 +74,9 @@ impl TableState {
         let pending = std::mem::take(&mut next.outbox.dead_letters);
         next.outbox.dead_letters = keep_outside(pending, &letters, |_| false)?;
         for ((id, partition), offsets) in letters {
-            let job = next.jobs.get(&id);
-            let topic_id = job.and_then(|job| job.identity.topic_id.clone());
-            let known = job.and_then(|job| job.partitions.get(&partition));
-            // Letters that are older than the id was known have none.
-            let nameless = topic_id.is_some() && known.is_some_and(|known| known.past.is_empty());
-            for topic_id in std::iter::once(topic_id).chain(nameless.then_some(None)) {
-                next.outbox.removals.push(PendingRemoval {
-                    snapshot: at,
-                    job: id.clone(),
-                    topic_id,
-                    partition,
-                    offsets: offsets.clone(),
-                    time_ms: now_ms,
-                });
+            if let Some(job) = next.jobs.get(&id) {
+                let leaving = removals((&id, job, partition), &offsets, (at, now_ms));
+                next.outbox.removals.extend(leaving);
             }
         }
         *self = next;

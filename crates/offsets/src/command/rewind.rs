@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Abandoned, CommandError, Held, keep_outside};
+use super::{Abandoned, CommandError, Held, keep_outside, removals};
 use crate::{
     AddedRange, Counts, Generation, JobState, PartitionState, PastTopic, PendingFile, PendingRemoval,
     RangeSet, SnapshotRef, TableState,
@@ -134,14 +134,8 @@ impl TableState {
                 if offsets.is_empty() {
                     continue;
                 }
-                self.outbox.removals.push(PendingRemoval {
-                    snapshot: at,
-                    job: id.clone(),
-                    topic_id: job.identity.topic_id.clone(),
-                    partition: *partition,
-                    offsets,
-                    time_ms: now_ms,
-                });
+                let leaving = removals((id, job, *partition), &offsets, (at, now_ms));
+                self.outbox.removals.extend(leaving);
             }
         }
         self.outbox.dead_letters = letters;

@@ -307,6 +307,12 @@ impl Broker for MemoryBroker {
         &self,
         positions: &[(TopicPartition, Position)],
     ) -> Result<Vec<Result<(), PartitionError>>, BrokerError> {
+        let named: BTreeSet<&TopicPartition> = positions.iter().map(|(tp, _)| tp).collect();
+        assert_eq!(
+            named.len(),
+            positions.len(),
+            "brokers refuse a partition that is named twice"
+        );
         let cluster = self.answer("OffsetForLeaderEpoch")?;
         Ok(positions
             .iter()

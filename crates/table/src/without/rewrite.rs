@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use iceberg::scan::FileScanTask;
-use iceberg::spec::{DataFile, DataFileFormat, TableMetadata};
+use iceberg::spec::{DataFile, DataFileFormat, PartitionSpecRef, Struct, TableMetadata};
 
 use crate::commit::CommitError;
 use crate::file::{Encodings, FileError, FileNames, FileSchema, FileSettings, FileWriter};
@@ -46,8 +46,8 @@ impl Rewrite {
     }
 }
 
-/// Writes the rows that stay into new files, each of the partition value and spec of the file whose place it takes,
-/// and under the table's current schema. At most one file is in memory at a time.
+/// Writes the rows that stay into new files, each of the partition value and spec of the files whose place it takes, and under
+/// the table's current schema. Neighbours of one partition value become one file. At most one file is in memory at a time.
 ///
 /// # Errors
 /// Those of reading and writing; a file that this table could not have got from us and that cannot be written again:
@@ -58,49 +58,70 @@ pub async fn write(
     rewrites: &[Rewrite],
 ) -> Result<Vec<(i32, DataFile)>, CommitError> {
     let mut written = Vec::new();
-    for rewrite in rewrites {
-        let failed = |problem: &dyn std::fmt::Display| {
-            CommitError::Encode(format!(
-                "{} cannot be written again without some of its rows: {problem}",
-                rewrite.path()
-            ))
+    let is_beside = |one: &Rewrite, other: &Rewrite| {
+        one.spec_id == other.spec_id && one.file.partition() == other.file.partition()
+    };
+    for neighbours in rewrites.chunk_by(is_beside) {
+        let Some(first) = neighbours.first() else {
+            continue;
         };
-        if rewrite.file.file_format() != DataFileFormat::Parquet {
-            return Err(failed(&format!(
-                "it is {}, not parquet",
-                rewrite.file.file_format()
-            )));
-        }
-        let spec = metadata.partition_spec_by_id(rewrite.spec_id).cloned();
-        let spec = spec.ok_or_else(|| failed(&format!("partition spec {} is gone", rewrite.spec_id)))?;
+        let failed = |problem: &dyn std::fmt::Display| first.failed(problem);
+        let spec = metadata.partition_spec_by_id(first.spec_id).cloned();
+        let spec = spec.ok_or_else(|| failed(&format!("partition spec {} is gone", first.spec_id)))?;
         let schema = FileSchema::new(metadata.current_schema().clone(), spec.clone());
         let mut output = Output {
             lake,
             schema: schema.map_err(|error| failed(&error))?,
             names: FileNames::new(metadata.location()),
-            rewrite,
+            partition: first.file.partition(),
             open: None,
             written: Vec::new(),
         };
+        for rewrite in neighbours {
+            rewrite.pour(metadata, &spec, &mut output).await?;
+        }
+        output.close().await.map_err(|error| error.or(failed))?;
+        written.extend(output.written.into_iter().map(|file| (first.spec_id, file)));
+    }
+    Ok(written)
+}
+
+impl Rewrite {
+    fn failed(&self, problem: &dyn std::fmt::Display) -> CommitError {
+        CommitError::Encode(format!(
+            "{} cannot be written again without some of its rows: {problem}",
+            self.path()
+        ))
+    }
+
+    /// Writes the rows that stay.
+    async fn pour(
+        &self,
+        metadata: &TableMetadata,
+        spec: &PartitionSpecRef,
+        output: &mut Output<'_>,
+    ) -> Result<(), CommitError> {
+        let failed = |problem: &dyn std::fmt::Display| self.failed(problem);
+        if self.file.file_format() != DataFileFormat::Parquet {
+            return Err(failed(&format!("it is {}, not parquet", self.file.file_format())));
+        }
         let columns = metadata.current_schema().as_struct().fields();
         let mut batches = rows::read(
-            lake,
+            output.lake,
             FileScanTask {
                 schema: metadata.current_schema().clone(),
                 project_field_ids: columns.iter().map(|column| column.id).collect(),
                 // Other writers may leave columns out whose value the partition tells.
-                partition_spec: Some(spec),
-                ..rewrite.task.clone()
+                partition_spec: Some(spec.clone()),
+                ..self.task.clone()
             },
         )?;
         while let Some(batch) = batches.try_next().await? {
-            let kept = kept(&batch, rewrite, output.schema.arrow()).map_err(|error| failed(&error))?;
+            let kept = kept(&batch, self, output.schema.arrow()).map_err(|error| failed(&error))?;
             output.write(&kept).await.map_err(|error| error.or(failed))?;
         }
-        output.close().await.map_err(|error| error.or(failed))?;
-        written.extend(output.written.into_iter().map(|file| (rewrite.spec_id, file)));
+        Ok(())
     }
-    Ok(written)
 }
 
 /// The rows that stay, in the layout of the files to be.
@@ -143,12 +164,12 @@ fn kept(batch: &RecordBatch, rewrite: &Rewrite, schema: &ArrowSchemaRef) -> Resu
     filter_record_batch(&batch, &stays.map(Some).collect::<BooleanArray>())
 }
 
-/// What is written for one file.
+/// What is written for neighbours.
 struct Output<'a> {
     lake: &'a Lake,
     schema: Arc<FileSchema>,
     names: FileNames,
-    rewrite: &'a Rewrite,
+    partition: &'a Struct,
     open: Option<FileWriter>,
     written: Vec<DataFile>,
 }
@@ -183,7 +204,7 @@ impl Output<'_> {
         let mut writer = match self.open.take() {
             Some(writer) => writer,
             None => {
-                let partition = self.rewrite.file.partition();
+                let partition = self.partition;
                 let path = self
                     .names
                     .next(&self.schema, partition, self.lake.entropy.as_ref())?;

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use roaring::RoaringTreemap;
-use tabletopic_offsets::{Answers, JobId, Kind, Offset, OffsetRange, RangeSet, TableState, TopicPartition};
+use tabletopic_offsets::{
+    Answers, JobId, Kind, Offset, OffsetRange, Piece, RangeSet, Recorded as Told, TableState, TopicPartition,
+};
 use tabletopic_source::{Broker, LogOffsets, Source, SourceError};
 use tabletopic_table::commit::CommitError;
 use tabletopic_table::follower::ledger::Ledger;
@@ -212,9 +214,21 @@ impl Asked {
         let mut rest = found.clone();
         let mut suspects: Vec<(RoaringTreemap, u64)> = Vec::new();
         let granted = &mut self.left_out;
+        // Where offsets were repaired, ranges overlap, and only together tell how many records were left out.
+        let mut repaired = Vec::new();
         each(ledger, above, up_to, |entry| {
             let number = entry.snapshot.sequence_number;
-            for range in entry.ranges.iter().filter(|_| entry.kind == Kind::Append) {
+            for range in &entry.ranges {
+                if matches!(entry.kind, Kind::Withdraw | Kind::Repair) || answers.is_repaired(number, range) {
+                    repaired.push(Told {
+                        ranges: vec![range.clone()],
+                        ..entry.clone()
+                    });
+                    continue;
+                }
+                if entry.kind != Kind::Append {
+                    continue;
+                }
                 let of_line = range.job == line.job
                     && range.partition == line.tp.partition
                     && range.topic_id == line.topic_id;
@@ -238,6 +252,21 @@ impl Asked {
             }
         })
         .await?;
+        for piece in Piece::of(&repaired, answers, (&line.job, line.tp.partition, &line.topic_id)) {
+            let mut here = RoaringTreemap::new();
+            here.insert_range(piece.range.start as u64..piece.range.end as u64);
+            here &= &rest;
+            rest -= &here;
+            // Of a piece whose counts nobody knows any may have been left out.
+            let filtered = piece.counts.map_or(u64::MAX, |counts| counts.filtered);
+            let recording = (0, line.job.clone(), line.tp.partition, piece.range.start);
+            let crosses = piece.range.intersection(window) != Some(piece.range);
+            let before = crosses.then(|| granted.entry(recording).or_default());
+            let excess = here.len() - grant(filtered, before, here.len());
+            if excess > 0 {
+                suspects.push((here, excess));
+            }
+        }
         let unclaimed = rest.len();
         suspects.push((rest, unclaimed));
         for (offsets, excess) in suspects {

@@ -80,8 +80,8 @@ impl Plan<TableState> for DeclareMissing<'_> {
         let above = since.map_or(0, |since| since.sequence_number);
         let outbox = &tagged.state.outbox;
         if ledger::took_back(self.lake, &base.table.ident, outbox, above).await? {
-            let detail = "the rollback brought rows back that a log no longer has, and they cannot be told from those that \
-                          took their offsets. Use `--rewind`, then `--truncate`"
+            let detail = "the rollback brought rows back that a log no longer has, or whose place others had taken, and they cannot be \
+                          told from these. Use `--rewind`, and after a log that was cut `--truncate`"
                 .to_owned();
             return Err(Halt::Resolve {
                 table: base.table.ident.clone(),

@@ -48,15 +48,19 @@ pub(super) async fn letters_then(
     let job = only_topic(older).map_err(&refused)?;
     let table = ident(&base.table.ident, Follower::DeadLetters);
     let beside = Base::<FollowerState>::read(lake.catalog.load(&table).await?)?;
-    let uuid = base.metadata().uuid().to_string();
-    let Some((snapshot_id, drained)) = newest_before(&beside, &uuid, swapped) else {
+    let Some((snapshot_id, drained)) = newest_before(&beside, base, (number, swapped)) else {
         return Err(refused("the dead-letter table has no snapshot of then any more"));
     };
     let waits = |file: &PendingFile| file.snapshot.sequence_number > drained;
     if older.outbox.dead_letters.iter().any(waits) {
         return Err(refused("they had not come to the dead-letter table"));
     }
-    let gone = outside(base.state(), older);
+    let mut gone = outside(base.state(), older);
+    let removed = older.outbox.removals.iter();
+    for removal in removed.filter(|removal| removal.snapshot.sequence_number > drained) {
+        let all = gone.entry(removal.partition).or_default();
+        *all = std::mem::take(all).union(&removal.offsets);
+    }
     let rewrites = without::all(lake, &beside.table, snapshot_id, (&gone, PLACE)).await?;
     let written = without::write(lake, beside.metadata(), &rewrites).await?;
     let found: u64 = written.iter().map(|(_, file)| file.record_count()).sum();
@@ -125,13 +129,24 @@ fn swapped_after(base: &Base<TableState>, since: i64) -> Option<i64> {
         .min()
 }
 
-/// The newest snapshot of the dead-letter table that has nothing of the main table's snapshot `swapped`, and up to which
-/// sequence number of the main table it has all.
-fn newest_before(beside: &Base<FollowerState>, main: &str, swapped: i64) -> Option<(i64, i64)> {
+/// The newest snapshot of the dead-letter table that has nothing of the main table's snapshot `swapped`, nor of one after `since`
+/// that somebody went back behind, and up to which sequence number of the main table it has all.
+fn newest_before(
+    beside: &Base<FollowerState>,
+    main: &Base<TableState>,
+    (since, swapped): (i64, i64),
+) -> Option<(i64, i64)> {
+    let uuid = main.metadata().uuid().to_string();
     let of = |snapshot: &IcebergSnapshotRef| {
         let state = <FollowerState as TagState>::decode(&snapshot.summary().additional_properties).ok()?;
         let drained = state.drained.snapshot.sequence_number;
-        let is_before = drained < swapped && state.drained.table_uuid == main;
+        // What an answer abandons leaves the table.
+        let stands = drained <= since
+            || main
+                .metadata()
+                .snapshot_by_id(state.drained.snapshot.snapshot_id)
+                .is_some();
+        let is_before = drained < swapped && stands && state.drained.table_uuid == uuid;
         is_before.then_some((snapshot.sequence_number(), snapshot.snapshot_id(), drained))
     };
     let newest = beside.metadata().snapshots().filter_map(of).max()?;

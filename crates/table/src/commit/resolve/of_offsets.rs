@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use tabletopic_offsets::{Follower, JobId, OffsetRange, RangeSet, TableState};
 
+use tabletopic_catalog::CatalogError;
+
 use crate::commit::{Base, CommitError, Halt};
 use crate::follower::{FollowerState, ident, letters};
 use crate::lake::Lake;
@@ -56,6 +58,21 @@ pub(super) async fn drained_letters(
             })?;
     }
     Ok(follower)
+}
+
+/// Acknowledges in `next` what the dead-letter table has drained, if it is there and stands where it should.
+///
+/// # Errors
+/// Those of loading it.
+pub(super) async fn acknowledge_letters(
+    lake: &Lake,
+    base: &Base<TableState>,
+    next: &mut TableState,
+) -> Result<(), CommitError> {
+    match drained_letters(lake, base, next).await {
+        Ok(_) | Err(CommitError::Catalog(CatalogError::NotFound { .. }) | CommitError::Halt(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether rows of these offsets of the same partition number may be another topic's: of another job, or of a topic before this

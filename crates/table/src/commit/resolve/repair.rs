@@ -162,15 +162,14 @@ impl Plan<TableState> for Repair<'_> {
             letters,
             found,
         } = self.swapped(base, at).await?;
-        for rewrite in all_of(lake, &letters).await? {
-            for (_, file) in self.written.of(lake, beside.metadata(), rewrite).await? {
-                state.outbox.dead_letters.push(PendingFile {
-                    snapshot: at.snapshot_ref(),
-                    entry: entry::write(&file)?,
-                    ranges: self.pending(),
-                    time_ms: at.timestamp_ms,
-                });
-            }
+        let all = all_of(lake, &letters).await?;
+        for (_, file) in self.written.of_all(lake, beside.metadata(), all).await? {
+            state.outbox.dead_letters.push(PendingFile {
+                snapshot: at.snapshot_ref(),
+                entry: entry::write(&file)?,
+                ranges: self.pending(),
+                time_ms: at.timestamp_ms,
+            });
         }
         let spec_id = self.spec_id(base, &replay)?;
         let mixed = found.mixed.iter().map(|rewrite| rewrite.path().to_owned());
@@ -184,7 +183,7 @@ impl Plan<TableState> for Repair<'_> {
             .into_iter()
             .chain(of_replay.map(|rewrite| rewrite.under(spec_id)))
         {
-            let written = self.written.of(lake, base.metadata(), rewrite).await?;
+            let written = self.written.of_all(lake, base.metadata(), vec![rewrite]).await?;
             files.add.extend(written);
         }
         let note = Note {
@@ -249,20 +248,33 @@ impl Repair<'_> {
         for (partition, read) in reads {
             let has = places.get(&partition).cloned().unwrap_or_default();
             let had = counted.places.get(&partition).cloned().unwrap_or_default();
-            let gone = had - &has;
-            if gone.len() > read.filtered {
-                return Err(refused(gone_from_source(partition, &gone)));
-            }
+            let withdrawn = counted.counts.get(&partition).copied().unwrap_or_default();
             let range = self.ranges[&partition];
             let lost = tagged.state.partition(&self.job, partition);
             let lost = lost.map(|state| state.lost.clone()).unwrap_or_default();
+            let lost = lost.intersection(&[range].into_iter().collect());
+            let still_lost = without_places(lost.clone(), &has);
+            let found_again = lost.len_offsets() - still_lost.len_offsets();
+            // Records that are left out now may be any, but no more than were read.
+            let records = had.len() + withdrawn.filtered;
+            let gone = had - &has;
+            if gone.len() > read.filtered || has.len() + read.filtered < records + found_again {
+                return Err(refused(gone_from_source(partition, &gone)));
+            }
+            if read.filtered > 0 && !still_lost.is_empty() {
+                let why = format!(
+                    "of offsets {still_lost} of partition {partition}, which were declared lost, nobody can tell which were left \
+                     out now. Name others"
+                );
+                return Err(refused(why));
+            }
             repaired.push(Repaired {
                 job: self.job.clone(),
                 partition,
                 range,
-                withdrawn: counted.counts.get(&partition).copied().unwrap_or_default(),
+                withdrawn,
                 read,
-                still_lost: without_places(lost.intersection(&[range].into_iter().collect()), &has),
+                still_lost,
             });
         }
         let mut state = tagged.state.next(Kind::Repair);
@@ -413,10 +425,13 @@ fn gone_from_source(partition: i32, gone: &RoaringTreemap) -> String {
         ""
     };
     let named: RangeSet = named.ranges().iter().take(NAMED).copied().collect();
+    let at = match gone.is_empty() {
+        true => String::new(),
+        false => format!(", such as those at {named}{more}"),
+    };
     format!(
-        "{} records of partition {partition} that the table has are not in what was read again, such as those at {named}{more}: \
-         the topic has been compacted, or the history lacks them. Name other offsets",
-        gone.len()
+        "records of partition {partition} that the table has are not in what was read again{at}: the topic has been compacted, or \
+         the history lacks them. Name other offsets"
     )
 }
 
@@ -469,25 +484,26 @@ async fn all_of<S: TagState>(lake: &Lake, base: &Base<S>) -> Result<Vec<Rewrite>
 #[derive(Debug, Default)]
 struct Written {
     /// With when they were written, in milliseconds since the Unix epoch.
-    files: HashMap<Deleted, (Millis, Vec<(i32, DataFile)>)>,
+    files: HashMap<Vec<Deleted>, (Millis, Vec<(i32, DataFile)>)>,
 }
 
 impl Written {
-    /// What takes the place of a file, written into a table's folder.
-    async fn of(
+    /// What takes the place of files, written into a table's folder.
+    async fn of_all(
         &mut self,
         lake: &Lake,
         table: &TableMetadata,
-        rewrite: Rewrite,
+        rewrites: Vec<Rewrite>,
     ) -> Result<Vec<(i32, DataFile)>, CommitError> {
-        let (file, now) = (rewrite.as_deleted(), lake.clock.now());
-        if let Some((at, written)) = self.files.get(&file)
+        let files: Vec<Deleted> = rewrites.iter().map(Rewrite::as_deleted).collect();
+        let now = lake.clock.now();
+        if let Some((at, written)) = self.files.get(&files)
             && now - at < OLD_MS
         {
             return Ok(written.clone());
         }
-        let written = without::write(lake, table, &[rewrite]).await?;
-        self.files.insert(file, (now, written.clone()));
+        let written = without::write(lake, table, &rewrites).await?;
+        self.files.insert(files, (now, written.clone()));
         Ok(written)
     }
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use tabletopic_offsets::{Held, Kind, SnapshotRef, TableState};
 
 use super::letters_then::letters_then;
+use super::of_offsets::acknowledge_letters;
 use super::{abandoned, held, held_beyond, nearest, prefix, snapshot_ref};
 use crate::commit::append::never_anchored;
 use crate::commit::{Base, Change, CommitError, Halt, Leaving, Note, Plan, SnapshotAt, check_standing};
@@ -78,6 +79,7 @@ pub(super) async fn rewound(
         return Err(never_anchored(base));
     };
     let mut state = tagged.state.next(Kind::Rewind);
+    acknowledge_letters(lake, base, &mut state).await?;
     let letters = letters_then(lake, base, (since, &older), at).await?;
     if letters.is_some() {
         // All of then come back, and none of now stays.

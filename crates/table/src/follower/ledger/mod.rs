@@ -126,7 +126,8 @@ pub fn batch(rows: &[LedgerRow<'_>]) -> Result<RecordBatch, CommitError> {
     RecordBatch::try_new(arrow, columns).map_err(|error| CommitError::Encode(error.to_string()))
 }
 
-/// Whether a snapshot of ours above the sequence number `since` took rows back: by the ledger, and by what waits for it.
+/// Whether a snapshot of ours above the sequence number `since` took rows back, or swapped some: by the ledger, and by what waits
+/// for it.
 ///
 /// # Errors
 /// Those of loading and reading the ledger.
@@ -136,17 +137,19 @@ pub async fn took_back(
     outbox: &Outbox,
     since: i64,
 ) -> Result<bool, CommitError> {
+    let took = |kind| matches!(kind, Kind::Replace | Kind::Withdraw);
     let pending = outbox
         .ledger
         .iter()
-        .any(|entry| entry.kind == Kind::Replace && entry.stamp.snapshot.sequence_number > since);
+        .any(|entry| took(entry.kind) && entry.stamp.snapshot.sequence_number > since);
     if pending {
         return Ok(true);
     }
     let ledger = lake.catalog.load(&ident(main, Follower::Ledger)).await?;
     let above = Reference::new("sequence_number").greater_than(Datum::long(since));
-    let replaced = read::scan(lake, &ledger, read::is_replaced().and(above)).await?;
-    Ok(!replaced.is_empty())
+    let withdrawn = Reference::new("kind").equal_to(Datum::string(Kind::Withdraw.name()));
+    let taken = read::is_replaced().or(withdrawn).and(above);
+    Ok(!read::scan(lake, &ledger, taken).await?.is_empty())
 }
 
 /// What a row is about: its range, or the record that asked for its change.
