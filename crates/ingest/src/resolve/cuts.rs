@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tabletopic_offsets::{JobState, Offset, TableState, TopicPartition};
+use tabletopic_offsets::{JobState, Offset, PartitionState, TableState, TopicPartition};
 use tabletopic_source::{PartitionError, Position};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::Base;
@@ -46,31 +46,35 @@ async fn find(
     base: &Base<TableState>,
     state: &JobState,
 ) -> Result<BTreeMap<i32, LogCut>, ResolveError> {
-    let of = |partition: &i32| {
-        let tp = state.topic_partition(*partition);
-        let positions = positions(state, *partition);
-        positions.into_iter().map(move |position| (tp.clone(), position))
-    };
-    let positions: Vec<(TopicPartition, Position)> = state.partitions.keys().flat_map(of).collect();
-    let answers = patiently(|| broker.validate(&positions)).await?;
-    let partitions: Vec<TopicPartition> = positions.iter().map(|(tp, _)| tp.clone()).collect();
-    let logs = log_offsets(broker, &partitions).await?;
     let mut cuts = BTreeMap::<i32, LogCut>::new();
-    for (((tp, position), answer), log) in positions.into_iter().zip(answers).zip(logs) {
-        match (answer, log) {
-            (Ok(()), _) => continue,
-            // Retention took what comes next, and says nothing about what was read.
-            (Err(PartitionError::OutOfRange { .. }), Some(log)) if position.offset < log.start => continue,
-            (Err(PartitionError::Truncated { .. } | PartitionError::OutOfRange { .. }), Some(log)) => {
-                let cut = parts_at(broker, job, base, (&tp, position), log.start).await?;
-                // A transaction that was cut is open again: how it ends is not known yet.
-                let offset = cut.offset.min(log.end);
-                let lower = cuts.get(&tp.partition).is_none_or(|other| offset < other.offset);
-                if lower {
-                    cuts.insert(tp.partition, LogCut { offset, ..cut });
+    // One lane after the other: a question names no partition twice.
+    for lane in [Lane::Live, Lane::Backfill] {
+        let of = |(partition, known): (&i32, &PartitionState)| {
+            let stretch = lane.next(known)?;
+            Some((state.topic_partition(*partition), stretch.from))
+        };
+        let positions: Vec<(TopicPartition, Position)> = state.partitions.iter().filter_map(of).collect();
+        let answers = patiently(|| broker.validate(&positions)).await?;
+        let partitions: Vec<TopicPartition> = positions.iter().map(|(tp, _)| tp.clone()).collect();
+        let logs = log_offsets(broker, &partitions).await?;
+        for (((tp, position), answer), log) in positions.into_iter().zip(answers).zip(logs) {
+            match (answer, log) {
+                (Ok(()), _) => continue,
+                // Retention took what comes next, and says nothing about what was read.
+                (Err(PartitionError::OutOfRange { .. }), Some(log)) if position.offset < log.start => {
+                    continue;
                 }
+                (Err(PartitionError::Truncated { .. } | PartitionError::OutOfRange { .. }), Some(log)) => {
+                    let cut = parts_at(broker, job, base, (&tp, position), log.start).await?;
+                    // A transaction that was cut is open again: how it ends is not known yet.
+                    let offset = cut.offset.min(log.end);
+                    let lower = cuts.get(&tp.partition).is_none_or(|other| offset < other.offset);
+                    if lower {
+                        cuts.insert(tp.partition, LogCut { offset, ..cut });
+                    }
+                }
+                (Err(error), _) => return Err(topic(job, error)),
             }
-            (Err(error), _) => return Err(topic(job, error)),
         }
     }
     Ok(cuts)
