@@ -2,7 +2,7 @@
 //! ranges of progress meet.
 
 use serde_json::Value;
-use tabletopic_testkit::{Service, Topic, eventually};
+use tabletopic_testkit::{Broker, Service, Topic, eventually};
 
 use crate::feed::{Feed, JSON, POISON, never_halted};
 
@@ -11,8 +11,12 @@ const SLOWLY: &str = "[workers]\nbackfill_rate = \"32KiB\"\n";
 
 /// A topic whose history is read slowly behind what is new.
 fn slow(name: &str, partitions: u32) -> Feed {
+    slowly(Topic::create(name, partitions, &[]))
+}
+
+fn slowly(topic: Topic) -> Feed {
     let settings = format!("{JSON}\nbackfill = \"behind\"");
-    let feed = Feed::of(Topic::create(name, partitions, &[]), &settings);
+    let feed = Feed::of(topic, &settings);
     feed.edit("[workers]\n", SLOWLY);
     feed
 }
@@ -230,6 +234,63 @@ fn a_rollback_amid_a_backfill_is_filled_again() {
     plainly(&feed);
     feed.catch_up();
     feed.holds(&[]);
+    feed.lake.is_sound();
+    is_proven(&feed, &[]);
+}
+
+#[test]
+fn a_replay_that_is_promoted_ends_a_backfill() {
+    let feed = slow("behind-promoted", 1);
+    feed.produce(9_000, POISON);
+    let service = feed.run();
+    service.says(" recorded table=shop.orders kind=anchor");
+    feed.produce(100, POISON);
+    until_live(&feed);
+    never_halted(&service.terminate());
+    assert!(left(&partitions(&feed)[0]) > 0);
+    feed.done(&["replay", "--into", "try", "--same-as", &feed.lake.table]);
+    feed.done(&["promote", "try.orders", "--yes", "--reason", "all of it"]);
+    let partition = &partitions(&feed)[0];
+    assert_eq!(
+        (partition["held"].as_array().map(Vec::len), left(partition)),
+        (Some(1), 0),
+        "{partition:#}"
+    );
+    feed.produce(100, POISON);
+    feed.catch_up();
+    feed.holds(&[]);
+    feed.lake.is_sound();
+    is_proven(&feed, &[]);
+}
+
+#[test]
+fn a_log_that_was_cut_amid_its_history_is_taken_back_in_both_ranges() {
+    let broker = Broker::start(&[]);
+    let feed = slowly(Topic::create_on(&broker.bootstrap, "behind-cut", 1, &[]));
+    feed.produce(9_000, &[]);
+    let service = feed.run();
+    service.says(" recorded table=shop.orders kind=anchor");
+    feed.produce(100, &[]);
+    until_live(&feed);
+    never_halted(&service.terminate());
+    let reached = partitions(&feed)[0]["backfill"]["next_offset"]
+        .as_i64()
+        .expect("an offset");
+
+    broker.stop();
+    let cut = broker.cut(&feed.topic.name, 0, 8_000);
+    assert!((reached..=8_000).contains(&cut), "the log ends at {cut}");
+    broker.start_again();
+    // Beyond where the table stands.
+    feed.produce(4_000, &[]);
+    let service = feed.run();
+    service.says("partition 0: the log was cut below offset 9100");
+    feed.answer(&["--truncate"]);
+    service.says("this halt is over");
+    service.terminate();
+    plainly(&feed);
+    feed.catch_up();
+    feed.holds(&["--cut", &format!("2:0={cut}")]);
     feed.lake.is_sound();
     is_proven(&feed, &[]);
 }

@@ -248,6 +248,8 @@ impl Committer {
         match self.grant(&job, from.lane, partitions).await {
             // What stopped everybody is over, so everybody asks again.
             Ok(Some(_)) if stood_still => self.resume(),
+            // Offsets mean something else than what others were told, who may stand still and would never ask.
+            Ok(Some(grant)) if self.was_told_another(&job, grant.generation) => self.restart(&job),
             Ok(Some(grant)) => {
                 self.generations.insert(job.clone(), grant.generation);
                 self.lift(&job, from.lane, partitions);
@@ -307,6 +309,11 @@ impl Committer {
             let job = job.clone();
             tell(worker, Reply::Halted { job, partition: None });
         }
+    }
+
+    fn was_told_another(&self, job: &JobId, generation: Generation) -> bool {
+        let told = self.generations.get(job);
+        told.is_some_and(|told| *told != generation)
     }
 
     fn is_halted(&self) -> bool {
