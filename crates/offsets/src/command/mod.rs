@@ -242,6 +242,23 @@ impl TableState {
     }
 }
 
+impl PartitionState {
+    /// Takes counts away; what earlier topic ids made is not of this log. Nothing is changed where there are not as many.
+    fn uncount(&mut self, topic_partition: &TopicPartition, removed: Counts) -> Result<(), CommandError> {
+        let counted = self.counts.minus(self.inherited).unwrap_or_default();
+        let Some(mut counts) = counted.minus(removed) else {
+            return Err(CommandError::CountsTooHigh {
+                topic_partition: topic_partition.clone(),
+                removed,
+                counted,
+            });
+        };
+        counts.add(self.inherited);
+        self.counts = counts;
+        Ok(())
+    }
+}
+
 /// All dead letters of some offsets of a partition leave, by the snapshot `at`, made at `now_ms`: also those that are older than
 /// the topic's id was known, and have none.
 fn removals(

@@ -52,17 +52,8 @@ impl TableState {
                 lost: one.still_lost.len_offsets(),
                 ..one.read
             };
-            let counted = state.counts.minus(state.inherited).unwrap_or_default();
-            let Some(mut counts) = counted.minus(removed) else {
-                return Err(CommandError::CountsTooHigh {
-                    topic_partition,
-                    removed,
-                    counted,
-                });
-            };
-            counts.add(state.inherited);
-            counts.add(read);
-            state.counts = counts;
+            state.uncount(&topic_partition, removed)?;
+            state.counts.add(read);
             state.lost.remove(one.range);
             state.lost = std::mem::take(&mut state.lost).union(&one.still_lost);
             // Also where none is counted: there may be some all the same.

@@ -74,17 +74,7 @@ impl TableState {
             lost: lost.len_offsets(),
             ..cut.removed
         };
-        // What earlier topic ids made is not of this log.
-        let counted = state.counts.minus(state.inherited).unwrap_or_default();
-        let Some(mut counts) = counted.minus(removed) else {
-            return Err(CommandError::CountsTooHigh {
-                topic_partition,
-                removed,
-                counted,
-            });
-        };
-        counts.add(state.inherited);
-        state.counts = counts;
+        state.uncount(&topic_partition, removed)?;
         let before = state.progress.offsets();
         state.progress.cut(cut.offset);
         state.lost.remove(above);

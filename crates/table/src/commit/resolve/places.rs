@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use futures::TryStreamExt;
 use roaring::RoaringTreemap;
 use tabletopic_offsets::{JobId, Offset, OffsetRange, TableState};
 
@@ -103,16 +102,11 @@ pub(super) async fn of_rows(lake: &Lake, base: &Base<TableState>) -> Result<Plac
     let Some(head) = base.head() else {
         return Ok(places);
     };
-    let scan = rows::iceberg_table(lake, &base.table)?
-        .scan()
-        .snapshot_id(head.snapshot_id())
-        .select(["_kafka_partition", "_kafka_offset"])
-        .build()?;
-    let mut batches = scan.to_arrow().await?;
-    while let Some(batch) = batches.try_next().await? {
-        rows::visit_batch(&base.table.ident, &batch, &mut |partition, offset| {
-            places.entry(partition).or_default().insert(offset as u64);
-        })?;
+    for (partition, ranges) in rows::ranges(lake, &base.table, head.snapshot_id()).await? {
+        let all = places.entry(partition).or_default();
+        for range in ranges {
+            all.insert_range(range.start as u64..range.end as u64);
+        }
     }
     Ok(places)
 }
