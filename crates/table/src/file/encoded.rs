@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use iceberg::io::FileIO;
 use iceberg::spec::{DataContentType, DataFile, DataFileBuilder, DataFileFormat, Struct};
 use object_store::PutPayload;
 use parquet::errors::ParquetError;
@@ -15,10 +16,24 @@ use super::{FileError, FileSchema};
 pub struct EncodedFile {
     /// Where it is to be put; the same as `data_file.file_path()`.
     pub path: String,
-    /// Its bytes, in blocks that can be uploaded as they are (`Bytes::from(payload)` joins them).
+    /// Its bytes, in blocks that can be uploaded as they are.
     pub payload: PutPayload,
     /// What a manifest says about it.
     pub data_file: DataFile,
+}
+
+impl EncodedFile {
+    /// Stores it, block by block as it was encoded: joined, it would be copied once more.
+    ///
+    /// # Errors
+    /// Those of the store. The file is not there then, or whole.
+    pub async fn store(&self, file_io: &FileIO) -> iceberg::Result<()> {
+        let mut writer = file_io.new_output(&self.path)?.writer().await?;
+        for block in &self.payload {
+            writer.write(block.clone()).await?;
+        }
+        writer.close().await
+    }
 }
 
 /// What is known of a file before its first row.

@@ -1,7 +1,6 @@
 //! Writes one batch as one data file of a follower table.
 
 use arrow::array::RecordBatch;
-use bytes::Bytes;
 use iceberg::spec::{DataFile, Struct, TableMetadata};
 
 use crate::commit::CommitError;
@@ -40,9 +39,6 @@ pub async fn store(
     batch: &RecordBatch,
 ) -> Result<DataFile, CommitError> {
     let encoded = encode(lake, metadata, batch).map_err(|error| CommitError::Encode(error.to_string()))?;
-    lake.file_io
-        .new_output(&encoded.path)?
-        .write(Bytes::from(encoded.payload))
-        .await?;
+    encoded.store(&lake.file_io).await?;
     Ok(encoded.data_file)
 }

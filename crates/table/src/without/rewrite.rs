@@ -6,7 +6,6 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef as ArrowSchemaRef};
 use arrow::error::ArrowError;
-use bytes::Bytes;
 use futures::TryStreamExt;
 use iceberg::scan::FileScanTask;
 use iceberg::spec::{DataFile, DataFileFormat, PartitionSpecRef, Struct, TableMetadata};
@@ -232,15 +231,7 @@ impl Output<'_> {
             return Ok(());
         };
         let file = writer.finish()?;
-        let output = self
-            .lake
-            .file_io
-            .new_output(&file.path)
-            .map_err(OutputError::Store)?;
-        output
-            .write(Bytes::from(file.payload))
-            .await
-            .map_err(OutputError::Store)?;
+        file.store(&self.lake.file_io).await.map_err(OutputError::Store)?;
         self.written.push(file.data_file);
         Ok(())
     }

@@ -11,7 +11,6 @@ mod report;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use iceberg::TableIdent;
 use tabletopic_decode::Reason;
 use tabletopic_offsets::{Follower, FollowerPosition, Offset, OffsetRange, RangeSet, RecordAt, TableState};
@@ -227,13 +226,7 @@ impl Redriving<'_> {
         let created = self.lake.clock.now();
         let mut data_files = Vec::new();
         for file in files {
-            let output = self
-                .lake
-                .file_io
-                .new_output(&file.path)
-                .map_err(CommitError::from)?;
-            let stored = output.write(Bytes::from(file.payload)).await;
-            stored.map_err(CommitError::from)?;
+            file.store(&self.lake.file_io).await.map_err(CommitError::from)?;
             data_files.push(file.data_file);
         }
         let rows = Unit {
