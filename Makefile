@@ -53,6 +53,9 @@ bench: parts ## What it costs: figures into benches/results, and from there into
 	for format in avro protobuf json-schema; do \
 	    tests/parts/kafka.py with -- benches/catch_up.py $(BENCH_RESULTS) --format $$format || exit 1; \
 	done
+	for work in lineitem late; do \
+	    tests/parts/kafka.py with -- benches/catch_up.py $(BENCH_RESULTS) --work $$work || exit 1; \
+	done
 	cargo bench --bench commits >> $(BENCH_RESULTS)
 	tests/parts/s3.py with -- cargo bench --bench commits -- --warehouse s3://lake/bench >> $(BENCH_RESULTS)
 	tests/parts/kafka.py with -- benches/memory.py $(BENCH_RESULTS)

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Rows 2 and 3 of the targets: a topic of bids is read from its start into an empty table, `tabletopic run --until-end`.
+"""Rows 2 to 4 and 8 of the targets: a topic is read from its start into an empty table, `tabletopic run --until-end`.
 
   catch_up.py RESULTS --rounds 5
   catch_up.py RESULTS --format avro    the same bids in Avro, framed for a schema registry, which it starts; protobuf and
                                        json-schema likewise
+  catch_up.py RESULTS --work lineitem  16 columns, by the month of shipping
+  catch_up.py RESULTS --work late      bids by the hour, of which 5 % are late by up to 48 hours; each round also runs the
+                                       bids that come in time, by the day
 
 Each round measures the stages alone, then one catch-up of the release binary, and appends the figures to RESULTS, one
 JSON object a line. With several --binary NAME=PATH a round runs each of them: so two versions are compared.
@@ -50,13 +53,28 @@ budget = "{memory}"
 name = "{topic}"
 table = "bench.bids"
 format = "{format}"
-event_time = "dateTime"
 {job}
 
 [topic.commit]
 interval = "{interval}"
+
+[log]
+format = "json"
 {registry}
 """
+
+
+BY_DAY = 'event_time = "dateTime"'
+# Of each kind of work: how its records are produced, its lines of the topic's configuration, and what the stages are told.
+WORKS = {
+    "bids": (["bids"], BY_DAY, []),
+    "late": (["bids", "--late", "0.05"], BY_DAY + '\npartition_by = ["hour(dateTime)"]', ["--partition-by", "hour(dateTime)"]),
+    "lineitem": (
+        ["lineitem"],
+        f'event_time = "l_shipdate"\npartition_by = ["month(l_shipdate)"]\nddl = "{READERS / "lineitem.sql"}"',
+        ["--event-time", "l_shipdate", "--partition-by", "month(l_shipdate)", "--ddl", READERS / "lineitem.sql"],
+    ),
+}
 
 
 def main():
@@ -66,8 +84,9 @@ def main():
     parser.add_argument("--stages", metavar="COMMAND", default="cargo bench --quiet --bench stages --",
                         help="that measures the stages; empty for none")
     parser.add_argument("--bootstrap", default=os.environ.get("TABLETOPIC_TEST_BOOTSTRAP"))
-    parser.add_argument("--topic", help="by default bids, or a new one beside a new registry")
-    parser.add_argument("--format", choices=("json", *SCHEMAS), default="json")
+    parser.add_argument("--topic", help="by default the name of the work, or a new one beside a new registry")
+    parser.add_argument("--work", choices=tuple(WORKS), default="bids")
+    parser.add_argument("--format", choices=("json", *SCHEMAS), default="json", help="of bids")
     parser.add_argument("--count", type=int, default=8_000_000, help="records of the topic, if it has to be made")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
@@ -87,7 +106,7 @@ def main():
 def registry(options):
     """The URL of a registry of our own, if the records need one."""
     if options.format == "json":
-        options.topic = options.topic or "bids"
+        options.topic = options.topic or options.work
         yield None
         return
     options.topic = options.topic or f"bids-{options.format}-{time.time_ns()}"
@@ -103,7 +122,9 @@ def registry(options):
 
 
 def measure(options):
-    records = prepare_topic(options)
+    records = prepare_topic(options, options.topic, options.work)
+    if options.work == "late":
+        in_time = prepare_topic(options, "bids", "bids")
     binaries = dict(named(binary) for binary in options.binary or [str(ROOT / "target/release/tabletopic")])
     options.results.parent.mkdir(parents=True, exist_ok=True)
     with options.results.open("a") as results:
@@ -117,7 +138,10 @@ def measure(options):
                 for line in stages(options):
                     write(line | {"round": round})
             for name, binary in binaries.items():
-                write({"catch_up": name, "round": round} | catch_up(options, binary, records))
+                write({"catch_up": name, "round": round} | catch_up(options, binary, options.topic, options.work, records))
+                if options.work == "late":
+                    write({"catch_up": f"{name}, in time and by the day", "round": round}
+                          | catch_up(options, binary, "bids", "bids", in_time))
 
 
 def named(binary):
@@ -133,18 +157,19 @@ def session(options):
     return {
         "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"), "commit": commit.stdout.strip(),
         "cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "workers": options.workers,
-        "interval": options.interval, "job": options.job, "format": options.format,
+        "interval": options.interval, "job": options.job, "format": options.format, "work": options.work,
     }
 
 
-def prepare_topic(options):
+def prepare_topic(options, topic, work):
     """Makes and fills the topic, unless it is there. The number of its records."""
-    partitions = reader("admin", options, "describe", options.topic, check=False)
+    partitions = reader("admin", options, "describe", topic, check=False)
     if partitions is None:
-        reader("admin", options, "create", options.topic, "--partitions", str(options.partitions))
+        reader("admin", options, "create", topic, "--partitions", str(options.partitions))
         framed = ["--registry", options.registry, "--format", options.format] if options.registry else []
-        reader("produce", options, "bids", options.topic, "--count", str(options.count), "--seed", "1", *framed)
-        partitions = reader("admin", options, "describe", options.topic)
+        (records, *how), _, _ = WORKS[work]
+        reader("produce", options, records, topic, "--count", str(options.count), "--seed", "1", *how, *framed)
+        partitions = reader("admin", options, "describe", topic)
     return sum(partition["end"] - partition["start"] for partition in partitions["partitions"].values())
 
 
@@ -163,19 +188,20 @@ def reader(program, options, *arguments, check=True):
 
 def stages(options):
     command = [*shlex.split(options.stages), "--bootstrap", options.bootstrap, "--topic", options.topic, "--rounds", "1"]
+    command += WORKS[options.work][2]
     if options.format in SCHEMAS:
         command += ["--format", options.format, "--schema", READERS / SCHEMAS[options.format]]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def catch_up(options, binary, records):
+def catch_up(options, binary, topic, work, records):
     """Runs the service once, in a folder of its own, and measures the process as a whole."""
     with tempfile.TemporaryDirectory(prefix="catch-up-") as folder:
         config = pathlib.Path(folder) / "tabletopic.toml"
         config.write_text(CONFIG.format(
-            bootstrap=options.bootstrap, topic=options.topic, workers=options.workers, interval=options.interval,
-            memory=options.memory, job=options.job, unique=time.time_ns(), format=options.format,
+            bootstrap=options.bootstrap, topic=topic, workers=options.workers, interval=options.interval,
+            memory=options.memory, job=f"{WORKS[work][1]}\n{options.job}", unique=time.time_ns(), format=options.format,
             registry=f'[registry]\nurls = ["{options.registry}"]' if options.registry else "",
         ))
         before = time.monotonic()
@@ -193,12 +219,23 @@ def catch_up(options, binary, records):
     if totals["records"] != records:
         sys.exit(f"the table holds {totals['records']} records, the topic {records}")
     cpu = used.ru_utime + used.ru_stime
+    by_stage = {stage: round(seconds / records * 1e9) for stage, seconds in cpu_by_stage(log).items()}
     return {
         "records": records, "cpu_s": round(cpu, 2), "system_s": round(used.ru_stime, 2), "wall_s": round(wall, 2),
         "cpu_ns": round(cpu / records * 1e9), "records_per_cpu_s": round(records / cpu),
         "peak_rss_mib": round(used.ru_maxrss / 1024), "files": totals["files"],
         "bytes": round(totals["bytes"] / records, 2), "snapshots": totals["snapshots"], "load": os.getloadavg()[0],
+        "stage_ns": by_stage,
     }
+
+
+def cpu_by_stage(log):
+    """What the program says of itself when it leaves, in seconds; nothing by versions that did not."""
+    for line in log.splitlines():
+        fields = json.loads(line).get("fields", {}) if line.startswith("{") else {}
+        if fields.pop("message", None) == "CPU seconds by stage":
+            return fields
+    return {}
 
 
 def table_totals(catalog):

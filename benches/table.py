@@ -14,9 +14,14 @@ import statistics
 README = pathlib.Path(__file__).resolve().parent / "README.md"
 BEGIN, END = "<!-- table.py begins -->\n", "<!-- table.py ends -->\n"
 
+# By the work and the format of its records.
 NAMES = {
-    "json": "JSON", "avro": "Avro, framed for a schema registry", "protobuf": "Protobuf, framed for a schema registry",
-    "json-schema": "JSON with a JSON Schema, framed for a schema registry",
+    ("bids", "json"): "Bids in JSON",
+    ("bids", "avro"): "Bids in Avro, framed for a schema registry",
+    ("bids", "protobuf"): "Bids in Protobuf, framed for a schema registry",
+    ("bids", "json-schema"): "Bids in JSON with a JSON Schema, framed for a schema registry",
+    ("lineitem", "json"): "Rows of 16 columns in JSON (`lineitem`), by month",
+    ("late", "json"): "Bids in JSON, 5 % of them late by up to 48 hours, by hour",
 }
 
 # The stages that L is the sum of.
@@ -40,12 +45,13 @@ def main():
 
 def tables_of(results):
     lines = [json.loads(line) for line in results.read_text().splitlines()]
-    formats, measured = {}, None
+    works, measured = {}, None
     commits, memory, compactions = [], {}, {}
     for line in lines:
         if "session" in line:
-            # Sessions of one format belong together.
-            measured = formats.setdefault(line["session"].get("format", "json"), Measured())
+            # Sessions of one work belong together.
+            work = line["session"].get("work", "bids"), line["session"].get("format", "json")
+            measured = works.setdefault(work, Measured())
             measured.sessions.append(line["session"])
         elif line.get("bench") == "compaction":
             case = compactions.setdefault((line["before"]["files"], line.get("megabytes", 5)), collections.defaultdict(list))
@@ -60,10 +66,10 @@ def tables_of(results):
             measured.stages[line["stage"]].append(line)
         else:
             measured.runs[line["catch_up"]].append(line)
-    for name, measured in formats.items():
-        yield f"### Bids in {NAMES[name]}"
+    for work, measured in works.items():
+        yield f"### {NAMES[work]}"
         yield ""
-        yield from tables_of_bids(measured, results.name)
+        yield from tables_of_work(measured, results.name)
         yield ""
     if commits:
         yield "### Commits"
@@ -82,7 +88,7 @@ def tables_of(results):
 
 
 class Measured:
-    """What was measured with the records in one format."""
+    """What was measured with one kind of records."""
 
     def __init__(self):
         self.sessions = []
@@ -90,7 +96,7 @@ class Measured:
         self.runs = collections.defaultdict(list)
 
 
-def tables_of_bids(measured, results):
+def tables_of_work(measured, results):
     for session in measured.sessions:
         yield (
             f"{session['at']}, commit {session['commit']}, {session['cores']} x {session['cpu']}, "
@@ -105,6 +111,13 @@ def tables_of_bids(measured, results):
     for name, runs in measured.runs.items():
         yield ""
         yield from table_of_runs(name, runs, limit)
+        if all(run.get("stage_ns") for run in runs):
+            yield ""
+            yield from table_of_what_is_added(name, runs, stages)
+    for name, runs in measured.runs.items():
+        if in_time := measured.runs.get(f"{name}, in time and by the day"):
+            yield ""
+            yield from ratio_of_late(runs, in_time)
 
 
 def table_of_stages(stages):
@@ -133,6 +146,40 @@ def table_of_runs(name, measured, limit):
     if limit:
         ratios = [each["cpu_ns"] / limit for each in measured]
         yield f"| **ratio to L** | **{statistics.median(ratios):.2f}** | {min(ratios):.2f} to {max(ratios):.2f} |"
+
+
+def ratio_of_late(late, in_time):
+    """Row 8: round by round, so that a busy neighbour falls on both."""
+    ratios = [one["records_per_cpu_s"] / other["records_per_cpu_s"] for one, other in zip(late, in_time)]
+    yield "| | median | spread |"
+    yield "|---|---|---|"
+    yield (f"| **records per CPU second, to those of bids in time, by the day** | **{statistics.median(ratios):.2f}** "
+           f"| {min(ratios):.2f} to {max(ratios):.2f} |")
+
+
+# Stages alone, and what the program counts for them.
+PARTS = {"consume": ("fetch", "consume"), "decode": ("decode",), "split": ("split",), "encode": ("encode",),
+         "upload": ("upload",)}
+
+
+def table_of_what_is_added(name, measured, stages):
+    """What each stage costs in the pipeline, by the program's own metrics, beside what it costs alone."""
+    yield f"| where it goes (`{name}`), CPU ns per record | in the pipeline | spread | alone | added |"
+    yield "|---|---|---|---|---|"
+    told = []
+    for stage, parts in PARTS.items():
+        cost = [sum(run["stage_ns"][part] for part in parts) for run in measured]
+        alone = median(stages[stage], "cpu_ns") if stages[stage] else 0
+        added = statistics.median(cost) - alone
+        told.append(cost)
+        yield (f"| {stage} | {statistics.median(cost):,.0f} | {min(cost):,.0f} to {max(cost):,.0f} | {alone:,.0f} "
+               f"| {added:+,.0f} |")
+    for stage in ("commit", "other"):
+        cost = [run["stage_ns"][stage] for run in measured]
+        told.append(cost)
+        yield f"| {stage} | {statistics.median(cost):,.0f} | {min(cost):,.0f} to {max(cost):,.0f} | | |"
+    rest = [run["cpu_ns"] - sum(each) for run, each in zip(measured, zip(*told))]
+    yield f"| told by no metric | {statistics.median(rest):,.0f} | {min(rest):,.0f} to {max(rest):,.0f} | | |"
 
 
 def table_of_commits(commits):

@@ -27,7 +27,7 @@ use tabletopic_table::storage::DurableLocal;
 
 use appends::Appends;
 use stage::{Measured, Stage};
-use topic::{Sample, Topic, Values};
+use topic::{Sample, Topic, Values, Work};
 
 /// The binary's own: librdkafka allocates through it too.
 #[global_allocator]
@@ -57,6 +57,14 @@ struct Arguments {
     /// The schema of all values
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
+    /// The columns of JSON, instead of inferred ones
+    #[arg(long, value_name = "FILE")]
+    ddl: Option<PathBuf>,
+    #[arg(long, default_value = "dateTime")]
+    event_time: String,
+    /// As in the configuration; by default the day of the event time
+    #[arg(long)]
+    partition_by: Option<String>,
     /// Cargo passes it to every bench
     #[arg(long, hide = true)]
     bench: bool,
@@ -68,8 +76,17 @@ fn main() -> Result<()> {
         &KafkaSettings::new(&arguments.bootstrap, "tabletopic-bench"),
         &arguments.topic,
     )?;
-    let schema = arguments.schema.map(std::fs::read_to_string).transpose()?;
-    let sample = topic.sample(arguments.sample, arguments.format, &schema.unwrap_or_default())?;
+    let work = Work {
+        values: arguments.format,
+        schema: read(arguments.schema)?.unwrap_or_default(),
+        ddl: read(arguments.ddl)?,
+        partition_by: match arguments.partition_by {
+            Some(field) => field,
+            None => format!("day({})", arguments.event_time),
+        },
+        event_time: arguments.event_time,
+    };
+    let sample = topic.sample(arguments.sample, &work)?;
     let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -90,6 +107,10 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn read(file: Option<PathBuf>) -> std::io::Result<Option<String>> {
+    file.map(std::fs::read_to_string).transpose()
 }
 
 struct Round<'a> {

@@ -1,4 +1,4 @@
-//! The table that the bids go to, partitioned by day as `run` does by default.
+//! The table that the records go to.
 
 use std::sync::Arc;
 
@@ -14,9 +14,9 @@ pub struct Table {
 }
 
 impl Table {
-    pub fn new(schema: Schema) -> Result<Self> {
+    pub fn new(schema: Schema, partition_by: &str) -> Result<Self> {
         let schema = Arc::new(schema);
-        let unbound = parse_partition_by(&["day(dateTime)"], &schema)?;
+        let unbound = parse_partition_by(&[partition_by], &schema)?;
         let spec = Arc::new(unbound.clone().bind(schema.clone())?);
         Ok(Self {
             schema,

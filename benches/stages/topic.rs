@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tabletopic_decode::{DecodeSettings, Format, WriterSchemas, create_schema, infer};
+use tabletopic_decode::{DecodeSettings, Format, WriterSchemas, create_schema, infer, parse_ddl};
 use tabletopic_offsets::TopicPartition;
 use tabletopic_records::{NoHeaders, Record};
 use tabletopic_source::{
@@ -35,6 +35,17 @@ impl Values {
             Self::JsonSchema => Format::JsonSchema,
         }
     }
+}
+
+/// What is made of the records.
+pub struct Work {
+    pub values: Values,
+    /// That of every record, where values have one.
+    pub schema: String,
+    /// The columns of JSON; inferred without.
+    pub ddl: Option<String>,
+    pub event_time: String,
+    pub partition_by: String,
 }
 
 pub struct Topic {
@@ -108,8 +119,7 @@ impl Topic {
     }
 
     /// The first records, in the batches in which the source hands them out, and the table that they ask for.
-    /// `schema` is that of every record, where `values` have one.
-    pub fn sample(&self, records: usize, values: Values, schema: &str) -> Result<Sample> {
+    pub fn sample(&self, records: usize, work: &Work) -> Result<Sample> {
         let mut batches = Vec::new();
         self.read(records as u64, |records| batches.push(Batch::copy(records)))?;
         let first: Vec<Record<'_>> = batches
@@ -117,22 +127,28 @@ impl Topic {
             .flat_map(Batch::records)
             .take(INFERRED_FROM)
             .collect();
-        let mut settings = DecodeSettings::new(&*self.name, values.format());
-        settings.event_time = Some("dateTime".to_owned());
-        if values != Values::Json {
+        let mut settings = DecodeSettings::new(&*self.name, work.values.format());
+        settings.event_time = Some(work.event_time.clone());
+        settings.infer = work.ddl.is_none();
+        if work.values != Values::Json {
             settings.writers = WriterSchemas::of_registry();
         }
         for id in settings.missing(&first) {
-            match values {
+            let schema = &work.schema;
+            match work.values {
                 Values::Json => bail!("JSON without a schema names one"),
                 Values::Avro => settings.writers.learn_avro(id, schema, &[]),
                 Values::Protobuf => settings.writers.learn_protobuf(id, schema, &[]),
                 Values::JsonSchema => settings.writers.learn_json(id, schema, &[]),
             }
         }
-        let schema = create_schema(&infer(&first, &settings)?, &settings)?;
+        let columns = match &work.ddl {
+            Some(ddl) => parse_ddl(ddl)?,
+            None => infer(&first, &settings)?,
+        };
+        let schema = create_schema(&columns, &settings)?;
         Ok(Sample {
-            table: Table::new(schema)?,
+            table: Table::new(schema, &work.partition_by)?,
             settings,
             batches,
         })

@@ -78,8 +78,12 @@ def prepare(connection, seed):
     connection.execute("CREATE TEMP MACRO draw(a, b, c, what) AS (hash(a, b, c, what) >> 1)::BIGINT")
 
 
-def values(seed, partition, partitions, start, end):
-    """A query for the columns i and value of the bids from `start` up to `end` of a partition."""
+def values(seed, partition, partitions, start, end, late=0.0):
+    """A query for the columns i and value of the bids from `start` up to `end` of a partition. A fraction of them is `late`:
+    by up to 48 hours."""
+    at = f"{START} + n * 40"
+    if late:
+        at += f" - CASE WHEN a // 100 % 10000 < {late * 10_000:.0f} THEN b // 100 % 172800000 ELSE 0 END"
     return f"""
         SELECT i, head || substr(getvariable('texts')[1 + e % 2048], 1 + (e // 2048) % 250,
                                  {LENGTH} - 2 - length(head) + (e // 1048576) % 25 - 12) || '"}}' AS value
@@ -93,7 +97,7 @@ def values(seed, partition, partitions, start, end):
                    || '","url":"https://www.nexmark.com/' || substr(t, 1, 5) || '/' || substr(t, 6, 5) || '/'
                    || substr(t, 11, 5) || '/item.htm?query=1'
                    || CASE WHEN hot THEN '' ELSE '&channel_id=' || (c * 1048576) END
-                   || '","dateTime":' || ({START} + n * 40) || ',"extra":"' AS head
+                   || '","dateTime":' || ({at}) || ',"extra":"' AS head
             FROM (
                 SELECT *, getvariable('texts')[1 + c % 1024] AS t
                 FROM (

@@ -7,10 +7,11 @@
   produce.py flights TOPIC --seed 1 --produced FILE
   produce.py lines TOPIC --from FILE --produced FILE        see lines.py
   produce.py bomb TOPIC --count 300 --produced FILE
-  produce.py bids TOPIC --count 8000000 --seed 1 [--format avro --registry URL]
+  produce.py bids TOPIC --count 8000000 --seed 1 [--format avro --registry URL] [--late 0.05]
+  produce.py lineitem TOPIC --count 8000000 --seed 1
 
---produced writes every record with its offset (see produced.py). bids has none: its record at an offset follows from
-the seed, so its topic must be new. Prints one JSON object with counts by kind and the offsets of each partition.
+--produced writes every record with its offset (see produced.py). bids and lineitem have none: their record at an offset
+follows from the seed, so their topic must be new. Prints one JSON object with counts by kind and the offsets of each partition.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import time
 import bids
 import flights
 import lake
+import lineitem
 import lines
 import orders
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -160,16 +162,17 @@ def produce_bomb(options, produced):
     finish(client)
 
 
-def produce_bids(options):
+def produce_generated(options):
     """One process for each partition: the offsets of a new topic are then 0, 1, 2, and so on."""
     partitions = partitions_of(producer(options.bootstrap), options.topic)
-    options.schema_id = bids.register(options.registry, options.topic, options.format) if options.registry else None
+    registered = options.command == "bids" and options.registry
+    options.schema_id = bids.register(options.registry, options.topic, options.format) if registered else None
     counts = [len(range(partition, options.count, partitions)) for partition in range(partitions)]
     # Spawned, because neither librdkafka nor DuckDB lives through a fork.
     processes = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(min(partitions, os.cpu_count()), mp_context=processes) as pool:
         arguments = [(options, partition, partitions, count) for partition, count in enumerate(counts)]
-        ends = list(pool.map(produce_bids_of_partition, *zip(*arguments)))
+        ends = list(pool.map(produce_generated_of_partition, *zip(*arguments)))
     if ends != counts:
         raise SystemExit(f"{options.topic}: the partitions end at {ends}, not {counts}: was the topic new?")
     return {
@@ -178,15 +181,16 @@ def produce_bids(options):
     }
 
 
-def produce_bids_of_partition(options, partition, partitions, count, chunk=50_000):
+def produce_generated_of_partition(options, partition, partitions, count, chunk=50_000):
     connection = lake.open_duckdb()
     connection.execute("SET threads = 1")
-    bids.prepare(connection, options.seed)
+    made, how = (bids, {"late": options.late}) if options.command == "bids" else (lineitem, {})
+    made.prepare(connection, options.seed)
     encode = bids.encoder(options.format, options.schema_id) if options.schema_id else str.encode
     client = producer(options.bootstrap, **{"linger.ms": 50})
     failed = []
     for start in range(0, count, chunk):
-        query = bids.values(options.seed, partition, partitions, start, min(start + chunk, count))
+        query = made.values(options.seed, partition, partitions, start, min(start + chunk, count), **how)
         # Sorted, because an offset stands for i.
         values = connection.execute(f"SELECT value FROM ({query}) ORDER BY i").fetchall()
         while len(client) > QUEUE - chunk:
@@ -211,7 +215,7 @@ def produce_bids_of_partition(options, partition, partitions, count, chunk=50_00
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("orders", "transactions", "keyed", "flights", "lines", "bids", "bomb"):
+    for name in ("orders", "transactions", "keyed", "flights", "lines", "bids", "lineitem", "bomb"):
         command = commands.add_parser(name)
         command.add_argument("topic")
         command.add_argument("--bootstrap", default=os.environ.get("TABLETOPIC_TEST_BOOTSTRAP"))
@@ -223,7 +227,8 @@ def main():
         if name == "bids":
             command.add_argument("--registry", metavar="URL", help="in --format, with the schema there")
             command.add_argument("--format", choices=tuple(bids.KINDS))
-        else:
+            command.add_argument("--late", type=float, default=0, help="fraction that is late, by up to 48 hours")
+        elif name != "lineitem":
             command.add_argument("--produced", metavar="FILE", required=True)
             command.add_argument("--rate", type=float, default=0, help="a second; by default as fast as it goes")
             command.add_argument("--while", dest="while_file", metavar="FILE", help="ends once there is no such file")
@@ -246,8 +251,8 @@ def main():
     if not options.bootstrap:
         parser.error("--bootstrap, or TABLETOPIC_TEST_BOOTSTRAP")
 
-    if options.command == "bids":
-        print(json.dumps(produce_bids(options)))
+    if options.command in ("bids", "lineitem"):
+        print(json.dumps(produce_generated(options)))
         return
     produced = Produced()
     kinds = {
