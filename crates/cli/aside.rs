@@ -21,6 +21,7 @@ impl Aside {
     pub fn start(name: &'static str, work: impl AsyncFnOnce() + Send + 'static) -> std::io::Result<Self> {
         let (leave, told) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .thread_name(name)
             .enable_all()
             .build()?;
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {

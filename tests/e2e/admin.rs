@@ -1,9 +1,11 @@
 //! What an operator sees of a running service over HTTP: a person in a browser, a collector, a probe.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
+use procfs::process::Process;
 use serde_json::Value;
 use tabletopic_testkit::{Lake, Service, Topic, eventually, must};
 
@@ -213,4 +215,45 @@ fn an_address_that_was_asked_for_and_is_taken_ends_the_run_with_the_way_out() {
         )),
         "{log}"
     );
+}
+
+/// CPU seconds by stage, as a collector gets them.
+fn cpu_by_stage(metrics: &str) -> BTreeMap<String, f64> {
+    let lines = metrics.lines().filter_map(|line| {
+        let line = line.strip_prefix("tabletopic_stage_cpu_seconds_total{stage=\"")?;
+        let (stage, seconds) = line.split_once("\"} ")?;
+        Some((stage.to_owned(), seconds.parse().expect("a number")))
+    });
+    lines.collect()
+}
+
+/// CPU seconds of a process, by the kernel.
+fn cpu_of(pid: u32) -> f64 {
+    let process = Process::new(pid.cast_signed()).and_then(|process| process.stat());
+    let stat = process.expect("it runs");
+    (stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64
+}
+
+#[test]
+fn the_stages_add_up_to_the_cpu_time_of_the_process() {
+    let feed = Feed::of(Topic::create("metered", 2, &[]), JSON);
+    administer(&feed.config, "listen = \"127.0.0.1:0\"");
+    let service = feed.run();
+    let address = address(&service);
+    // Until it has worked for longer than the ticks that the kernel counts in make a difference.
+    let (by_stage, of_process) = eventually("two seconds of work", || {
+        feed.produce(5_000, &[]);
+        let (status, metrics) = get(&address, "/metrics", "");
+        let of_process = cpu_of(service.pid());
+        (status == 200 && of_process > 2.0).then(|| (cpu_by_stage(&metrics), of_process))
+    });
+    let told: f64 = by_stage.values().sum();
+    assert!(
+        (0.8..1.1).contains(&(told / of_process)),
+        "{told} of {of_process} s: {by_stage:?}"
+    );
+    for stage in ["fetch", "consume", "decode", "encode", "commit"] {
+        assert!(by_stage[stage] > 0.0, "{stage}: {by_stage:?}");
+    }
+    service.terminate();
 }

@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use tabletopic_ingest::Job;
@@ -131,5 +132,9 @@ pub fn environment(name: &str) -> Option<String> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        // The CPU time of threads is looked at every ten seconds, which is when idle ones would end.
+        .thread_keep_alive(Duration::from_secs(60))
+        .enable_all()
+        .build()?)
 }

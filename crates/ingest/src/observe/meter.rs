@@ -6,31 +6,7 @@ use std::time::Duration;
 use prometheus::{Counter, IntGauge};
 use tabletopic_clock::Clock;
 
-use super::Metrics;
-
-/// What a worker does with a batch, in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    /// Polling the source, and giving its records back.
-    Consume,
-    Decode,
-    Split,
-    /// Appending to Parquet files and closing them, cuts included.
-    Encode,
-}
-
-impl Stage {
-    const ALL: [Self; 4] = [Self::Consume, Self::Decode, Self::Split, Self::Encode];
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Consume => "consume",
-            Self::Decode => "decode",
-            Self::Split => "split",
-            Self::Encode => "encode",
-        }
-    }
-}
+use super::{Metrics, Stage};
 
 /// The instruments of one worker thread.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use prometheus::{
 };
 use tabletopic_decode::{OnBadRecord, Reason};
 
+use super::ThreadTimes;
 use super::commit_answers::ANSWERS;
 use crate::job::Job;
 
@@ -55,6 +56,7 @@ pub struct Metrics {
     pub schemas_awaited: IntGauge,
     pub registry_failures: IntCounter,
     pub stage_cpu: CounterVec,
+    pub threads: ThreadTimes,
     pub upload_seconds: Histogram,
     pub upload_failures: IntCounter,
     pub open_files: IntGaugeVec,
@@ -67,6 +69,14 @@ impl Metrics {
     /// The registry has one of the names already.
     pub fn register(registry: &Registry) -> Result<Arc<Self>, Error> {
         let made = Maker(registry);
+        let stage_cpu = CounterVec::new(
+            Opts::new(
+                "tabletopic_stage_cpu_seconds_total",
+                "CPU time of the process by stage: fetch (librdkafka's threads), consume, decode, split, encode, upload, \
+                 commit; maintenance and verification beside them; other.",
+            ),
+            &["stage"],
+        )?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let metrics = Self {
             consumed_records: made.counter(
@@ -214,13 +224,8 @@ impl Metrics {
                 "tabletopic_registry_failures_total",
                 "Questions to the schema registry that had no answer, and were asked again. Look at the registry.",
             )?)?,
-            stage_cpu: made.add(CounterVec::new(
-                Opts::new(
-                    "tabletopic_stage_cpu_seconds_total",
-                    "CPU time of the worker threads by stage: consume, decode, split, encode.",
-                ),
-                &["stage"],
-            )?)?,
+            threads: made.add(ThreadTimes::new(stage_cpu.clone()))?,
+            stage_cpu,
             upload_seconds: made.add(Histogram::with_opts(
                 HistogramOpts::new(
                     "tabletopic_upload_seconds",

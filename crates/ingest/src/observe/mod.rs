@@ -20,14 +20,16 @@ mod metrics;
 mod observed;
 mod report;
 mod retention;
+mod stage;
 mod store_requests;
+mod thread_times;
 mod verified;
 
 pub use commit_answers::CountAnswers;
 pub use commits::Commit;
 pub use freshness::newest_record;
 pub use heard::{Heard, PartitionHeard, PartitionOf};
-pub use meter::{Meter, Stage};
+pub use meter::Meter;
 pub use metrics::Metrics;
 pub(crate) use observed::Added;
 pub use observed::{LastCommit, Observed, TableSeen};
@@ -37,5 +39,8 @@ pub use report::{
     TableReport, VerifiedReport,
 };
 pub use retention::{ToRetention, lag_seconds, to_retention};
+pub use stage::Stage;
+pub(crate) use stage::{UPLOAD_THREADS, WORKER_THREADS};
 pub use store_requests::StoreRequests;
+pub use thread_times::ThreadTimes;
 pub use verified::Verified;

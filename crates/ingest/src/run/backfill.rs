@@ -12,9 +12,9 @@ use tabletopic_source::Subscription;
 use tokio::sync::mpsc;
 
 use super::driver::{Begin, Driver};
-use super::running::{WorkerThread, drive};
+use super::running::{WorkerThread, drive, worker_thread};
 use super::upload::Uploads;
-use super::{BackfillSources, Parts};
+use super::{BackfillSources, Parts, RunError};
 use crate::committer::Request;
 use crate::job::Job;
 use crate::lane::Lane;
@@ -34,22 +34,28 @@ pub struct Backfilling {
 
 impl Backfilling {
     /// `None` in a service that has no source for it.
+    ///
+    /// # Errors
+    /// The system makes no more threads.
     pub fn start(
         parts: &Parts,
         number: usize,
         memory: Part,
         uploads: Uploads,
         leave: Arc<AtomicBool>,
-    ) -> Option<Self> {
-        let BackfillSources {
+    ) -> Result<Option<Self>, RunError> {
+        let Some(BackfillSources {
             sources,
             bytes_per_second,
-        } = parts.backfill.clone()?;
+        }) = parts.backfill.clone()
+        else {
+            return Ok(None);
+        };
         let (lake, observed) = (parts.lake.clone(), parts.observed.clone());
         let (lookups, over) = (parts.lookups.clone(), Arc::new(AtomicBool::new(false)));
         let (begins, later) = channel();
         let is_over = over.clone();
-        let thread = std::thread::spawn(move || {
+        let thread = worker_thread(number, move || {
             let meter = Meter::new(number, lake.clock.clone(), observed.metrics.clone());
             let worker = Worker::new(Lane::Backfill, Vec::new(), lake.entropy, memory, meter);
             let (source, clock, committers) = (sources.open(0)?, lake.clock, BTreeMap::new());
@@ -59,12 +65,12 @@ impl Backfilling {
             drive(driver, &later, || {
                 leave.load(Ordering::SeqCst) || is_over.load(Ordering::SeqCst)
             })
-        });
-        Some(Self {
+        })?;
+        Ok(Some(Self {
             worker: WorkerThread { thread, begins },
             jobs: Vec::new(),
             over,
-        })
+        }))
     }
 
     /// Whether it has left, since nothing was left to fill, or because it could not go on.

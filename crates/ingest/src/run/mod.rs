@@ -12,6 +12,7 @@ pub(crate) mod start;
 mod tables;
 mod until_end;
 mod upload;
+mod upload_threads;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -140,6 +141,8 @@ pub enum RunError {
     Source(#[from] SourceError),
     #[error(transparent)]
     Registry(#[from] tabletopic_registry::Outage),
+    #[error("the system makes no more threads: {0}; raise the limit of this process or of its container")]
+    Thread(#[source] std::io::Error),
     #[error("a worker stopped for good: {0}")]
     Fatal(String),
     #[error("a worker or a committer ended unexpectedly; what it said is in the log")]
@@ -157,6 +160,7 @@ impl RunError {
             | Self::NoSuchPartition { .. }
             | Self::Broker(BrokerError::Refused { .. } | BrokerError::KeptOut { .. })
             | Self::Source(_)
+            | Self::Thread(_)
             | Self::Fatal(_)
             | Self::WorkerDied => false,
         }
@@ -194,7 +198,7 @@ pub async fn run(
         _ = told.wait_for(|stop| *stop == Stop::Leave) => return Ok(Ended::Stopped),
     };
 
-    let mut running = Running::start(&parts, broker.clone(), tables.clone(), &settings, &prepared);
+    let mut running = Running::start(&parts, broker.clone(), tables.clone(), &settings, &prepared)?;
     observed.set_ready();
     let refreshing = tokio::spawn(refresh(parts.lake.clone(), broker, observed.clone()));
     let (sender, found) = mpsc::channel(1);
@@ -209,6 +213,7 @@ pub async fn run(
     }
     let result = running.leave().await.and(ended);
     refreshing.abort();
+    observed.metrics.threads.log();
     match result {
         Ok(Ended::ReachedEnd) if stands_still(&observed) => Ok(Ended::Halted),
         result => result,

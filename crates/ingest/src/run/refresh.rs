@@ -25,6 +25,7 @@ pub(super) async fn refresh(lake: Lake, broker: Arc<dyn AskBroker>, observed: Ar
             }
         }
         observed.refresh(broker.as_ref()).await;
+        observed.metrics.threads.look();
         let pause = match looked_at.is_empty() {
             true => AT_FIRST,
             false => EVERY,

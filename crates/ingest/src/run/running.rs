@@ -7,7 +7,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use iceberg::TableIdent;
 use tabletopic_source::{Source, Subscription};
-use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -16,13 +15,14 @@ use super::driver::{Begin, Driver};
 use super::start::{Prepared, Topics, topics};
 use super::tables::Tables;
 use super::upload::Uploads;
+use super::upload_threads::UploadThreads;
 use super::{Assignment, Parts, RunError, Settings};
 use crate::ask_broker::AskBroker;
 use crate::committer::{Committer, REQUESTS, Request};
 use crate::job::Job;
 use crate::lane::Lane;
 use crate::memory_budget::{MemoryBudget, give_back};
-use crate::observe::Meter;
+use crate::observe::{Meter, WORKER_THREADS};
 use crate::worker::Worker;
 
 /// See the module.
@@ -38,6 +38,7 @@ pub struct Running {
     /// The number of the next one. None is given twice: what is void of one says nothing of another.
     next_worker: usize,
     budget: Arc<MemoryBudget>,
+    upload_threads: UploadThreads,
     uploads: Uploads,
     committers: BTreeMap<TableIdent, mpsc::Sender<Request>>,
     serving: Vec<JoinHandle<()>>,
@@ -52,13 +53,16 @@ pub(super) struct WorkerThread {
 
 impl Running {
     /// Starts the workers, with all jobs that are known.
+    ///
+    /// # Errors
+    /// The system makes no more threads.
     pub fn start(
         parts: &Parts,
         broker: Arc<dyn AskBroker>,
         tables: Arc<Tables>,
         settings: &Settings,
         prepared: &Prepared,
-    ) -> Self {
+    ) -> Result<Self, RunError> {
         let jobs = [&prepared.ready[..], &prepared.late[..]].concat();
         let metrics = &parts.observed.metrics;
         metrics.memory_budget.set(settings.memory_budget as i64);
@@ -66,7 +70,8 @@ impl Running {
         let allocated = metrics.memory.with_label_values(&["allocated"]);
         tokio::spawn(give_back(Arc::downgrade(&budget), allocated));
         let file_io = parts.lake.file_io.clone();
-        let uploads = Uploads::new(file_io, Handle::current(), budget.clone(), metrics.clone());
+        let upload_threads = UploadThreads::start().map_err(RunError::Thread)?;
+        let uploads = Uploads::new(file_io, upload_threads.handle(), budget.clone(), metrics.clone());
         let mut running = Self {
             parts: parts.clone(),
             broker,
@@ -76,6 +81,7 @@ impl Running {
             backfill: None,
             next_worker: settings.workers,
             budget,
+            upload_threads,
             uploads,
             committers: BTreeMap::new(),
             serving: Vec::new(),
@@ -92,8 +98,8 @@ impl Running {
         for job in &prepared.late {
             running.make(job);
         }
-        running.start_workers(settings, prepared, &jobs);
-        running
+        running.start_workers(settings, prepared, &jobs)?;
+        Ok(running)
     }
 
     /// Jobs that were not known at the start. Their partitions are shared out at once, and read when their tables are
@@ -139,7 +145,7 @@ impl Running {
         if self.backfill.is_none() {
             let leave = self.leave.clone();
             let (memory, uploads) = (self.budget.part(), self.uploads.of_history());
-            self.backfill = Backfilling::start(&self.parts, self.next_worker, memory, uploads, leave);
+            self.backfill = Backfilling::start(&self.parts, self.next_worker, memory, uploads, leave)?;
             self.next_worker += 1;
         }
         let jobs = self.with_committers(&jobs);
@@ -154,6 +160,9 @@ impl Running {
     /// # Errors
     /// Why a worker or a committer ended before.
     pub async fn leave(self) -> Result<(), RunError> {
+        let threads = self.parts.observed.metrics.threads.clone();
+        // Before the threads of Kafka's clients end.
+        threads.look();
         self.leave.store(true, Ordering::SeqCst);
         // They and this hold the ways to the committers, which end when nobody can ask any more.
         drop((self.making, self.committers));
@@ -170,6 +179,8 @@ impl Running {
                 result = Err(RunError::WorkerDied);
             }
         }
+        threads.look();
+        drop(self.upload_threads);
         result
     }
 
@@ -211,7 +222,12 @@ impl Running {
             .collect()
     }
 
-    fn start_workers(&mut self, settings: &Settings, prepared: &Prepared, jobs: &[Arc<Job>]) {
+    fn start_workers(
+        &mut self,
+        settings: &Settings,
+        prepared: &Prepared,
+        jobs: &[Arc<Job>],
+    ) -> Result<(), RunError> {
         for number in 0..settings.workers {
             let (lake, observed) = (&self.parts.lake, &self.parts.observed);
             let meter = Meter::new(number, lake.clock.clone(), observed.metrics.clone());
@@ -233,17 +249,27 @@ impl Running {
                 self.leave.clone(),
             );
             let (begins, later) = channel();
-            let thread = std::thread::spawn(move || {
+            let thread = worker_thread(number, move || {
                 let source: Box<dyn Source> = parts.sources.open(number)?;
                 let (clock, committers) = (parts.lake.clock.clone(), BTreeMap::new());
                 let driver = Driver::new(number, worker, source, clock, parts.observed, uploads, committers);
                 let mut driver = driver.with_lookups(parts.lookups).until(ends);
                 driver.begin(begin);
                 drive(driver, &later, || leave.load(Ordering::SeqCst))
-            });
+            })?;
             self.workers.push(WorkerThread { thread, begins });
         }
+        Ok(())
     }
+}
+
+/// Named, so that what it does is not counted twice: it tells the CPU of its stages itself.
+pub(super) fn worker_thread(
+    number: usize,
+    drive: impl FnOnce() -> Result<(), RunError> + Send + 'static,
+) -> Result<std::thread::JoinHandle<Result<(), RunError>>, RunError> {
+    let thread = std::thread::Builder::new().name(format!("{WORKER_THREADS}-{number}"));
+    thread.spawn(drive).map_err(RunError::Thread)
 }
 
 /// Why a worker ended, once it has.

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use iceberg::io::FileIO;
 use tabletopic_table::file::EncodedFile;
 use tokio::runtime::Handle;
@@ -31,7 +30,7 @@ const UPLOADS_AT_ONCE: usize = 8;
 const OF_HISTORY_AT_ONCE: usize = 2;
 
 impl Uploads {
-    /// The files that wait are noted in `budget`.
+    /// They run on `runtime`. The files that wait are noted in `budget`.
     pub fn new(file_io: FileIO, runtime: Handle, budget: Arc<MemoryBudget>, metrics: Arc<Metrics>) -> Self {
         Self {
             file_io,
@@ -77,14 +76,9 @@ impl Uploads {
 }
 
 async fn store(file_io: &FileIO, file: EncodedFile, metrics: &Metrics) {
-    let bytes = Bytes::from(file.payload);
     let mut pause = Duration::from_millis(100);
     loop {
-        let stored = match file_io.new_output(&file.path) {
-            Ok(output) => output.write(bytes.clone()).await,
-            Err(error) => Err(error),
-        };
-        match stored {
+        match file.store(file_io).await {
             Ok(()) => return,
             Err(error) => {
                 metrics.upload_failures.inc();
