@@ -67,12 +67,16 @@ format = "json"
 BY_DAY = 'event_time = "dateTime"'
 # Of each kind of work: how its records are produced, its lines of the topic's configuration, and what the stages are told.
 WORKS = {
-    "bids": (["bids"], BY_DAY, []),
-    "late": (["bids", "--late", "0.05"], BY_DAY + '\npartition_by = ["hour(dateTime)"]', ["--partition-by", "hour(dateTime)"]),
+    "bids": (["bids"], BY_DAY, ["--event-time", "dateTime", "--partition-by", "day(dateTime)"]),
+    "late": (
+        ["bids", "--late", "0.05"],
+        BY_DAY + '\npartition_by = ["hour(dateTime)"]',
+        ["--event-time", "dateTime", "--partition-by", "hour(dateTime)"],
+    ),
     "lineitem": (
         ["lineitem"],
-        f'event_time = "l_shipdate"\npartition_by = ["month(l_shipdate)"]\nddl = "{READERS / "lineitem.sql"}"',
-        ["--event-time", "l_shipdate", "--partition-by", "month(l_shipdate)", "--ddl", READERS / "lineitem.sql"],
+        f'partition_by = ["month(l_shipdate)"]\nddl = "{READERS / "lineitem.sql"}"',
+        ["--partition-by", "month(l_shipdate)", "--ddl", READERS / "lineitem.sql"],
     ),
 }
 

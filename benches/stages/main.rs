@@ -1,6 +1,6 @@
 //! Stage ceilings: the CPU that each step of the pipeline takes alone, on the records of one real topic.
 //!
-//!     cargo bench --bench stages -- --topic bids --rounds 5
+//!     cargo bench --bench stages -- --topic bids --rounds 5 --event-time dateTime --partition-by 'day(dateTime)'
 //!
 //! One JSON object a line and measurement; `benches/table.py` makes medians of them. Each round measures every stage
 //! once, so that whatever else the machine does falls on all of them.
@@ -60,11 +60,11 @@ struct Arguments {
     /// The columns of JSON, instead of inferred ones
     #[arg(long, value_name = "FILE")]
     ddl: Option<PathBuf>,
-    #[arg(long, default_value = "dateTime")]
-    event_time: String,
-    /// As in the configuration; by default the day of the event time
     #[arg(long)]
-    partition_by: Option<String>,
+    event_time: Option<String>,
+    /// As in the configuration
+    #[arg(long)]
+    partition_by: String,
     /// Cargo passes it to every bench
     #[arg(long, hide = true)]
     bench: bool,
@@ -80,10 +80,7 @@ fn main() -> Result<()> {
         values: arguments.format,
         schema: read(arguments.schema)?.unwrap_or_default(),
         ddl: read(arguments.ddl)?,
-        partition_by: match arguments.partition_by {
-            Some(field) => field,
-            None => format!("day({})", arguments.event_time),
-        },
+        partition_by: arguments.partition_by,
         event_time: arguments.event_time,
     };
     let sample = topic.sample(arguments.sample, &work)?;

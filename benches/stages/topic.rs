@@ -44,7 +44,8 @@ pub struct Work {
     pub schema: String,
     /// The columns of JSON; inferred without.
     pub ddl: Option<String>,
-    pub event_time: String,
+    /// By default the Kafka timestamp.
+    pub event_time: Option<String>,
     pub partition_by: String,
 }
 
@@ -128,7 +129,7 @@ impl Topic {
             .take(INFERRED_FROM)
             .collect();
         let mut settings = DecodeSettings::new(&*self.name, work.values.format());
-        settings.event_time = Some(work.event_time.clone());
+        settings.event_time = work.event_time.clone();
         settings.infer = work.ddl.is_none();
         if work.values != Values::Json {
             settings.writers = WriterSchemas::of_registry();
