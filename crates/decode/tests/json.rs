@@ -363,13 +363,18 @@ fn any_object() -> impl Strategy<Value = Value> {
 fn nearly_plain() -> impl Strategy<Value = Vec<u8>> {
     let value = prop_oneof![
         4 => "-?[0-9]{1,20}",
+        4 => "-?[0-9]{1,5}(\\.[0-9]{1,5})?([eE][+-]?[0-9]{1,3})?",
+        1 => "-?0?[0-9]{0,20}\\.?[0-9]{0,20}",
+        1 => "\"-?[0-9]{1,5}\\.[0-9]{1,4}\"",
+        1 => "\"20[0-9]{2}-[01][0-9]-[0-3][0-9]\"",
+        1 => "\"[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,9})?\"",
         4 => "\"[a-z é]{0,8}\"",
         1 => "\"[a-z\\\\\"\t]{0,4}\"",
         1 => "\"2026-01-31T09:26:56(\\.[0-9]{3,9})?Z\"",
         2 => "true|false|null|nul|1\\.5|1e3|\\[\\]|\\{\\}",
     ];
     let field = (
-        "[aicdt]|a b|x",
+        "[aicdtefmyo]|a b|x",
         prop_oneof![4 => Just(":"), 1 => Just(" : ")],
         value,
     )
@@ -554,13 +559,14 @@ proptest! {
         null_field in any::<bool>(),
         infers in any::<bool>(),
         event_time in prop::option::of(Just("t".to_owned())),
-        max_fields in prop_oneof![Just(100), Just(6), Just(4)],
+        max_fields in prop_oneof![Just(100), Just(11), Just(4)],
         required in prop_oneof![4 => Just(""), 1 => Just(" NOT NULL")],
     ) {
         let mut settings = DecodeSettings { infer: infers, event_time, ..settings() };
         settings.limits.max_fields = max_fields;
         settings.on_bad_record = if null_field { OnBadRecord::NullField } else { OnBadRecord::Halt };
-        let columns = "a BIGINT, i INT, c VARCHAR, d BOOLEAN, t TIMESTAMPTZ, \"a b\" VARCHAR";
+        let columns = "a BIGINT, i INT, c VARCHAR, d BOOLEAN, t TIMESTAMPTZ, e DOUBLE, f FLOAT, m DECIMAL(9, 3), y DATE, \
+                       o TIME, \"a b\" VARCHAR";
         let schema = table(&format!("{columns}{required}"), &settings);
         let broken = |value: &Vec<u8>| Some([b"\n", value.as_slice()].concat());
         let quick = decode(&settings, &schema, &values.iter().cloned().map(Some).collect::<Vec<_>>());

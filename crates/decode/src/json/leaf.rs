@@ -210,12 +210,43 @@ impl Leaf {
     pub fn plain(&self, scalar: Scalar, text: &str, rules: &Rules, event_time: bool) -> Option<Plain> {
         match (self, scalar) {
             (Self::String(_), Scalar::Text(span)) => Some(Plain::Text(span)),
-            (Self::Long(_), Scalar::Integer(long)) => Some(Plain::Long(long)),
-            (Self::Int(_), Scalar::Integer(long)) => i32::try_from(long).is_ok().then_some(Plain::Long(long)),
+            (Self::Long(_), Scalar::Integer(long, _)) => Some(Plain::Long(long)),
+            (Self::Int(_), Scalar::Integer(long, _)) => {
+                i32::try_from(long).is_ok().then_some(Plain::Long(long))
+            }
+            (Self::Double(_), Scalar::Integer(_, span) | Scalar::Number(span)) => {
+                number::double(span.of(text)).map(Plain::Double)
+            }
+            (Self::Float(_), Scalar::Integer(_, span) | Scalar::Number(span)) => {
+                let double = number::double(span.of(text));
+                let single = double.filter(|double| (*double as f32).is_finite());
+                single.map(Plain::Double)
+            }
+            (
+                Self::Decimal {
+                    precision, scale, ..
+                },
+                Scalar::Integer(_, span) | Scalar::Number(span) | Scalar::Text(span),
+            ) => {
+                let unscaled = number::decimal(span.of(text).as_bytes(), *precision, *scale);
+                unscaled.ok().map(Plain::Decimal)
+            }
+            (Self::Date(_), Scalar::Text(span)) => {
+                let days = time::date(span.of(text)).ok();
+                days.map(|days| Plain::Long(days.into()))
+            }
+            (Self::Time(_), Scalar::Text(span)) => {
+                let micros = time::time_of_day(span.of(text), rules.nanos).ok();
+                micros.map(Plain::Long)
+            }
             (Self::Boolean(_), Scalar::Boolean(value)) => Some(Plain::Boolean(value)),
             (Self::Timestamp { zone, .. }, _) => {
                 let micros = match scalar {
-                    Scalar::Integer(number) => epoch(number, rules.unit).ok(),
+                    Scalar::Integer(number, _) => epoch(number, rules.unit).ok(),
+                    Scalar::Number(span) => {
+                        let number = span.of(text).as_bytes();
+                        time::epoch(number, rules.unit, rules.nanos).ok()
+                    }
                     Scalar::Text(span) => time::timestamp(span.of(text), *zone, rules.nanos).ok(),
                     Scalar::Boolean(_) | Scalar::Null => None,
                 };
@@ -234,6 +265,11 @@ impl Leaf {
             (Self::Long(values), Plain::Long(long)) => values.append_value(long),
             (Self::Int(values), Plain::Long(long)) => values.append_value(long as i32),
             (Self::Timestamp { values, .. }, Plain::Long(micros)) => values.append_value(micros),
+            (Self::Double(values), Plain::Double(double)) => values.append_value(double),
+            (Self::Float(values), Plain::Double(double)) => values.append_value(double as f32),
+            (Self::Decimal { values, .. }, Plain::Decimal(unscaled)) => values.append_value(unscaled),
+            (Self::Date(values), Plain::Long(days)) => values.append_value(days as i32),
+            (Self::Time(values), Plain::Long(micros)) => values.append_value(micros),
             (Self::Boolean(values), Plain::Boolean(value)) => values.append_value(value),
             (column, _) => column.pad(false),
         }

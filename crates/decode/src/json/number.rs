@@ -1,4 +1,7 @@
-//! Decimals from their digits, exactly: no way leads through a floating-point number.
+//! Numbers from their digits. Decimals are exact: no way leads through a floating-point number.
+
+/// Decimal digits that fit an `i64` whatever they are.
+const MOST_IN_LONG: usize = 18;
 
 /// Why digits are not a value of a `decimal(precision, scale)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,9 +14,18 @@ pub(super) enum Misfit {
     TooLarge { needed: u32 },
 }
 
+/// A number in JSON's grammar, rounded to the nearest `double`; `None` for what is not one, or beyond its range.
+pub(super) fn double(text: &str) -> Option<f64> {
+    Digits::parse(text.as_bytes())?;
+    text.parse().ok().filter(|double: &f64| double.is_finite())
+}
+
 /// A number in JSON's grammar, as the unscaled value at `scale`, if it has at most `precision` digits.
 pub(super) fn decimal(text: &[u8], precision: u32, scale: u32) -> Result<i128, Misfit> {
     let number = Digits::parse(text).ok_or(Misfit::NotANumber)?;
+    if let Some(unscaled) = number.short(precision, scale) {
+        return Ok(unscaled);
+    }
     let Some((first, last)) = number.significant() else {
         return Ok(0);
     };
@@ -81,6 +93,22 @@ impl<'t> Digits<'t> {
             fraction,
             exponent,
         })
+    }
+
+    /// The unscaled value, of a number that is easy: few digits, none of them beyond the scale, and no exponent.
+    fn short(&self, precision: u32, scale: u32) -> Option<i128> {
+        let digits = self.whole.len() + self.fraction.len();
+        if digits > MOST_IN_LONG || self.exponent != 0 {
+            return None;
+        }
+        let missing = scale.checked_sub(self.fraction.len() as u32)?;
+        if digits as u32 + missing > precision {
+            return None;
+        }
+        let digits = self.whole.iter().chain(self.fraction);
+        let value = digits.fold(0i64, |value, digit| value * 10 + i64::from(digit - b'0'));
+        let value = if self.negative { -value } else { value };
+        Some(i128::from(value) * 10i128.pow(missing))
     }
 
     fn digit(&self, i: usize) -> u8 {

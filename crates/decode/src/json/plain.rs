@@ -1,5 +1,5 @@
 //! The quick way through a record that is plain: one flat object of text without escapes, `true`, `false`, `null` and
-//! integers, as most records of most topics are. On bids it takes a quarter less time than the reader for everything.
+//! numbers, as most records of most topics are. On bids it takes a quarter less time than the reader for everything.
 //!
 //! A record is scanned first and appended only when all of it was understood. Whatever gives cause for doubt, a fault
 //! above all, is read again by jiter: only there are faults told apart, and what is refused here was never appended.
@@ -13,6 +13,9 @@ pub(super) enum Plain {
     Null,
     Boolean(bool),
     Long(i64),
+    Double(f64),
+    /// Unscaled.
+    Decimal(i128),
     Text(Span),
 }
 
@@ -34,7 +37,9 @@ impl Span {
 pub(super) enum Scalar {
     Null,
     Boolean(bool),
-    Integer(i64),
+    Integer(i64, Span),
+    /// A number with a fraction, an exponent or many digits, as far as its characters tell; also -0.
+    Number(Span),
     Text(Span),
 }
 
@@ -96,7 +101,7 @@ impl<'t> Scanner<'t> {
         self.space();
         let scalar = match self.rest().first()? {
             b'"' => Scalar::Text(self.string()?),
-            b'-' | b'0'..=b'9' => Scalar::Integer(self.integer()?),
+            b'-' | b'0'..=b'9' => self.number()?,
             b't' => self.word("true", Scalar::Boolean(true))?,
             b'f' => self.word("false", Scalar::Boolean(false))?,
             b'n' => self.word("null", Scalar::Null)?,
@@ -141,7 +146,23 @@ impl<'t> Scanner<'t> {
         Some(span)
     }
 
-    /// Of a longer number, a fraction or an exponent the rest is no comma, and so the record is not plain.
+    fn number(&mut self) -> Option<Scalar> {
+        let start = self.at;
+        let integer = self.integer()?;
+        let rest = self.rest().iter();
+        let more = rest.take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+        let more = more.count();
+        self.at += more;
+        let span = Span { start, end: self.at };
+        // -0 is another number than 0 where there are fractions.
+        let is_integer = more == 0 && (integer != 0 || self.text.as_bytes()[start] == b'0');
+        Some(match is_integer {
+            true => Scalar::Integer(integer, span),
+            false => Scalar::Number(span),
+        })
+    }
+
+    /// The first digits of a number, all of them if they are no more than fit.
     fn integer(&mut self) -> Option<i64> {
         let negative = self.take(b'-').is_some();
         let mut value: i64 = 0;
@@ -155,7 +176,7 @@ impl<'t> Scanner<'t> {
             digits += 1;
         }
         let leading_zero = digits > 1 && self.rest().first() == Some(&b'0');
-        if digits == 0 || leading_zero || (negative && value == 0) {
+        if digits == 0 || leading_zero {
             return None;
         }
         self.at += digits;
@@ -180,24 +201,26 @@ mod tests {
 
     #[test]
     fn integers_are_jsons() {
-        assert_eq!(scalar("0"), Some(Scalar::Integer(0)));
-        assert_eq!(scalar(" -17 "), Some(Scalar::Integer(-17)));
+        let integer = |value, start, end| Some(Scalar::Integer(value, Span { start, end }));
+        assert_eq!(scalar("0"), integer(0, 0, 1));
+        assert_eq!(scalar(" -17 "), integer(-17, 1, 4));
         assert_eq!(
             scalar("999999999999999999"),
-            Some(Scalar::Integer(999_999_999_999_999_999))
+            integer(999_999_999_999_999_999, 0, 18)
         );
-        for doubtful in [
-            "",
-            "-",
-            "-0",
-            "01",
-            "-01",
-            "1.0",
-            "1e3",
-            "+1",
-            "9223372036854775807",
-        ] {
+        for doubtful in ["", "-", "01", "-01", "+1", ".5", "-.5"] {
             assert_eq!(scalar(doubtful), None, "{doubtful}");
+        }
+    }
+
+    #[test]
+    fn other_numbers_are_left_to_their_columns() {
+        for number in ["1.0", "-0", "-0.5", "1e3", "12.5E-1", "9223372036854775807", "1-2"] {
+            let span = Span {
+                start: 0,
+                end: number.len(),
+            };
+            assert_eq!(scalar(number), Some(Scalar::Number(span)), "{number}");
         }
     }
 
