@@ -59,7 +59,7 @@ bench: parts ## What it costs: figures into benches/results, and from there into
 	tests/parts/kafka.py with -- benches/memory.py $(BENCH_RESULTS)
 	benches/table.py $(BENCH_RESULTS) --write
 
-peers: ## Beside Kafka Connect's and Flink's Iceberg sinks, in turns: figures into benches/results, and from there into benches/RESULTS.md. Installs 0.7 GB
+peers: ## Beside Kafka Connect's and Flink's Iceberg sinks, in turns: figures into benches/results, and from there into benches/RESULTS.md. Installs 0.4 GB beside what `make test` does
 	tests/parts/provision peers
 	cargo build --release
 	tests/parts/kafka.py with -- benches/peers/run.py $(PEERS_RESULTS)

@@ -29,6 +29,7 @@ def cluster(place):
         "parallelism.default": "1",
         "pipeline.object-reuse": "true",
         "restart-strategy.type": "disable",
+        "table.exec.iceberg.use-v2-sink": "true",
         "table.local-time-zone": "UTC",
         "taskmanager.memory.managed.size": "16m",
         "taskmanager.memory.network.min": "16m",
