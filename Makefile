@@ -4,12 +4,13 @@ export TABLETOPIC_CACHE ?= $(CURDIR)/.cache
 export TABLETOPIC_PYTHON = $(TABLETOPIC_CACHE)/python/bin/python
 HOURS ?= 8
 BENCH_RESULTS ?= benches/results/$(shell date +%F).jsonl
+PEERS_RESULTS ?= benches/results/peers-$(shell date +%F).jsonl
 
 .DEFAULT_GOAL := help
 # Most of the tests wait for a broker, a commit or a clock: more of them than cores run at once.
 TEST_THREADS ?= 4
 
-.PHONY: help check test test-full engines soak bench parts
+.PHONY: help check test test-full engines soak bench peers parts
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +61,12 @@ bench: parts ## What it costs: figures into benches/results, and from there into
 	tests/parts/s3.py with -- cargo bench --bench commits -- --warehouse s3://lake/bench >> $(BENCH_RESULTS)
 	tests/parts/kafka.py with -- benches/memory.py $(BENCH_RESULTS)
 	benches/table.py $(BENCH_RESULTS) --write
+
+peers: ## Beside Kafka Connect's and Flink's Iceberg sinks, in turns: figures into benches/results, and from there into benches/RESULTS.md. Installs 0.4 GB beside what `make test` does
+	tests/parts/provision peers
+	cargo build --release
+	tests/parts/kafka.py with -- benches/peers/run.py $(PEERS_RESULTS)
+	benches/peers/page.py $(PEERS_RESULTS) --write
 
 parts: ## Installs what the tests need into the cache folder (TABLETOPIC_CACHE, by default .cache)
 	tests/parts/provision
