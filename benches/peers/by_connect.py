@@ -7,7 +7,7 @@ import urllib.request
 
 import connect
 from kafka import CACHE, HOST, free_port
-from place import CATALOG, HEAP, TABLE, admin
+from place import CATALOG, FETCH, HEAP, TABLE, admin
 from process import Process
 
 NAME, TITLE = "connect", "Kafka Connect"
@@ -28,6 +28,7 @@ def connector(place):
         "tasks.max": "1",
         "topics": place.topic,
         "consumer.override.auto.offset.reset": "earliest",
+        **{f"consumer.override.{name}": value for name, value in FETCH.items()},
         "iceberg.tables": TABLE,
         "iceberg.control.topic": control_topic(place),
         "iceberg.control.commit.interval-ms": str(place.interval_s * 1000),

@@ -4,7 +4,7 @@ import json
 import subprocess
 
 from kafka import CACHE
-from place import CATALOG, HEAP, HERE, ROOT, TABLE
+from place import CATALOG, FETCH, HEAP, HERE, ROOT, TABLE
 from process import Process
 
 NAME, TITLE = "flink", "Flink"
@@ -47,7 +47,7 @@ def statements(place):
     topic = {
         "connector": "kafka", "topic": place.topic, "properties.bootstrap.servers": place.bootstrap,
         "properties.group.id": place.unique, "scan.startup.mode": "earliest-offset", "format": "json",
-    }
+    } | {f"properties.{name}": value for name, value in FETCH.items()}
     return [
         f"CREATE CATALOG {CATALOG} WITH ({quoted(catalog)})",
         "CREATE TEMPORARY TABLE records (auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING, "

@@ -15,6 +15,8 @@ TABLE = "bench.bids"
 # The name that all three know the catalog by: it stands in the catalog's rows.
 CATALOG = "tabletopic"
 HEAP = "1g"
+# As `tabletopic` has it by default: else a request for nearly each record is most of what an even, low rate takes.
+FETCH = {"fetch.min.bytes": "65536", "fetch.max.wait.ms": "250"}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -84,7 +84,7 @@ def main():
 def session(options, modules):
     """What the figures were taken on, and by what."""
     # Of the machine, as the other benchmarks say it.
-    options.workers, options.job, options.format, options.registry = 1, "", "json", None
+    options.workers, options.job, options.work, options.format, options.registry = 1, "", "bids", "json", None
     java = subprocess.run(["java", "-version"], stderr=subprocess.PIPE, text=True, check=True).stderr
     versions, settings = {"Java": re.search(r"\(build ([^,)]+)", java)[1]}, {}
     shown = dataclasses.replace(place.SHOWN, interval_s=options.interval)
@@ -98,7 +98,7 @@ def session(options, modules):
 
 
 def measure_catch_up(modules, options, write):
-    records = catch_up.prepare_topic(options)
+    records = catch_up.prepare_topic(options, options.topic, "bids")
     contents = None
     for round in range(options.rounds):
         # Each is the first one in turn, so that none always follows the same.

@@ -346,6 +346,10 @@ fn judge(property: &str) -> Result<(), SettingsError> {
 /// What we set unless the user does, beside what bounds the memory of a client.
 const DEFAULTS: &[(&str, &str)] = &[
     ("max.partition.fetch.bytes", "1048576"),
+    // A response for many records: where they come one by one, librdkafka's 1 byte is a request for nearly each, and
+    // most of what the process does. Nobody waits longer than this for what is less, and commits are seconds apart.
+    ("fetch.min.bytes", "65536"),
+    ("fetch.wait.max.ms", "250"),
     // How long a partition rests once the queue is full. librdkafka's 1 s is long enough for the
     // worker to empty the queue and idle.
     ("fetch.queue.backoff.ms", "20"),
