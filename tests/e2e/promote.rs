@@ -8,6 +8,7 @@ use tabletopic_testkit::Service;
 
 use crate::TABLETOPIC;
 use crate::feed::{Feed, POISON, REASON, never_halted};
+use crate::replay::files_of;
 
 fn columns(feed: &Feed) -> Vec<String> {
     let rows = feed.done(&["sql", "-c", "SELECT * FROM shop.orders LIMIT 1"]);
@@ -105,6 +106,15 @@ fn another_mapping_takes_the_tables_place_and_can_be_taken_back() {
     // The dead letters of before come back with the rows.
     let drop = "[topic.columns]\ndrop = [\"note\"]\n\n";
     feed.edit(drop, "");
+    let files = files_of(&feed, "shop");
+    feed.done(&[
+        "rollback",
+        "shop.orders",
+        "--to",
+        &before.to_string(),
+        "--dry-run",
+    ]);
+    assert_eq!(files_of(&feed, "shop"), files, "looking writes nothing");
     feed.done(&["rollback", "shop.orders", "--to", &before.to_string(), "--yes"]);
     is_proven_by_us(&feed);
     feed.catch_up();

@@ -7,6 +7,7 @@ use tabletopic_testkit::Service;
 
 use crate::TABLETOPIC;
 use crate::feed::{Feed, POISON, REASON, never_halted};
+use crate::replay::files_of;
 
 /// Partition 0, offsets 100 to 139: what is spoiled, and more.
 const SPOILED: &str = "0:100..140";
@@ -227,8 +228,13 @@ fn records_that_were_dead_letters_become_rows() {
     feed.catch_up();
     assert_eq!(letters(), 0);
     is_proven(&feed);
-    // The letters of then come back.
-    feed.done(&["rollback", "shop.orders", "--to", &then.to_string(), "--yes"]);
+    // The letters of then come back, and whoever only looks leaves nothing behind.
+    let (files, to) = (files_of(&feed, "shop"), then.to_string());
+    feed.done(&["rollback", "shop.orders", "--to", &to, "--dry-run"]);
+    let (code, _, said) = feed.ran(&["rollback", "shop.orders", "--to", &to]);
+    assert_eq!(code, 1, "nobody can say yes: {said}");
+    assert_eq!(files_of(&feed, "shop"), files, "looking writes nothing");
+    feed.done(&["rollback", "shop.orders", "--to", &to, "--yes"]);
     feed.catch_up();
     assert_eq!(letters(), records as i64);
     is_proven(&feed);
