@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tabletopic_testkit::Service;
+use tabletopic_testkit::{Service, must, python, reader};
 
 use crate::TABLETOPIC;
-use crate::feed::{Feed, POISON, REASON, never_halted};
+use crate::feed::{Feed, POISON, REASON, never_halted, reference};
 use crate::replay::files_of;
 
 /// Partition 0, offsets 100 to 139: what is spoiled, and more.
@@ -159,6 +159,78 @@ fn rows_that_are_there_twice_and_letters_that_are_gone_are_mended() {
     ];
     feed.lake.foreign(&letters);
     feed.done(&["repair", "shop.orders", "--offsets", "0:0..300", "--yes"]);
+    feed.catch_up();
+    is_proven(&feed);
+    feed.holds(&[]);
+}
+
+/// Somebody repairs on a terminal, and says yes after another program has run: exit code, and what was on the terminal.
+fn agreed_after(feed: &Feed, beside: &[&str]) -> (i64, String) {
+    let steps = json!([{ "wait": "[y/N]" }, { "beside": beside }, { "send": "y\n" }]);
+    let file = feed.lake.file("steps.json");
+    std::fs::write(&file, steps.to_string()).expect("it can be written");
+    let config = feed.config.to_str().expect("a UTF-8 path");
+    let words = [
+        "repair",
+        "shop.orders",
+        "--offsets",
+        "0:0..300",
+        "--config",
+        config,
+    ];
+    let answer = must("terminal", &[&[file.as_str(), TABLETOPIC][..], &words].concat());
+    let said = answer["terminal"].as_str().expect("a text");
+    (number(&answer, "/code"), said.to_owned())
+}
+
+#[test]
+fn only_what_was_shown_is_taken_out() {
+    let feed = Feed::new("repair-shown", 1);
+    feed.produce(300, &[]);
+    feed.catch_up();
+    spoil(&feed);
+    let config = feed.config.to_str().expect("a UTF-8 path");
+
+    // Somebody else deletes one of the rows, while the first one thinks about it.
+    let (python, readers) = (python(), reader("foreign"));
+    let catalog = feed.lake.file("catalog.db");
+    let delete = ["delete", "--where", "_kafka_partition = 0 and _kafka_offset = 50"];
+    let named = ["--catalog", &catalog, "--table", "shop.orders"];
+    let programs = [python.to_str().expect("UTF-8"), readers.to_str().expect("UTF-8")];
+    let (code, said) = agreed_after(&feed, &[&programs[..], &named, &delete].concat());
+    assert_eq!(code, 1, "{said}");
+    let theirs = format!("snapshot {} (another writer's", reference(&feed.show(), "main"));
+    for words in ["is not what was shown: snapshot ", &theirs] {
+        assert!(said.contains(words), "{words:?} is missing in:\n{said}");
+    }
+
+    // So does somebody who repairs the same.
+    let other = [
+        TABLETOPIC,
+        "repair",
+        "shop.orders",
+        "--offsets",
+        "0:0..300",
+        "--into",
+        "other",
+        "--yes",
+        "--config",
+        config,
+    ];
+    let (code, said) = agreed_after(&feed, &other);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("(repair) came meanwhile"), "{said}");
+    let shown = feed.show();
+    let snapshots = shown["snapshots"].as_array().expect("a list").iter();
+    let repairs = snapshots.filter(|snapshot| snapshot["summary"]["tabletopic.kind"] == "repair");
+    assert_eq!(repairs.count(), 1, "it was done once");
+
+    // What comes to the end of the table is the service's.
+    spoil(&feed);
+    feed.produce(100, &[]);
+    let (code, said) = agreed_after(&feed, &[TABLETOPIC, "run", "--until-end", "--config", config]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(feed.done(&["replays"])["replays"], json!([]), "nothing is left");
     feed.catch_up();
     is_proven(&feed);
     feed.holds(&[]);

@@ -17,10 +17,11 @@ use tabletopic_offsets::{
     TableState, TopicPartition, replayed,
 };
 
-use super::counted::Counting;
+use super::counted::{self, Counting};
 use super::of_offsets::{drained_letters, others_have};
 use super::places::{LettersOf, Places, letters, of_rows};
 use super::replayed::{Replayed, fields};
+use super::seen::Seen;
 use crate::commit::append::never_anchored;
 use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt, TagState, Tagged};
 use crate::follower::{FollowerState, entry};
@@ -60,6 +61,8 @@ pub struct Repair<'a> {
     written: Written,
     /// The offsets that have a row or a dead letter in the replay, once they have been read.
     read: Option<Places>,
+    /// What was shown; what is not that any more is not taken out.
+    seen: Option<Seen>,
     /// Of the newest plan.
     pub swaps: Vec<Swap>,
     /// Whether what the table has is not what was counted, by the newest plan.
@@ -87,6 +90,7 @@ impl<'a> Repair<'a> {
             known: Known::new(),
             written: Written::default(),
             read: None,
+            seen: None,
             swaps: Vec::new(),
             lacks: false,
         }
@@ -139,6 +143,8 @@ pub fn refuse_unread(
 /// What a repair of one base swaps.
 struct Swapped {
     state: TableState,
+    /// What the table has of the offsets.
+    counted: counted::Found,
     /// The table's dead letters.
     beside: Base<FollowerState>,
     /// The replay, and its dead letters.
@@ -161,6 +167,7 @@ impl Plan<TableState> for Repair<'_> {
             replay,
             letters,
             found,
+            ..
         } = self.swapped(base, at).await?;
         let all = all_of(lake, &letters).await?;
         for (_, file) in self.written.of_all(lake, beside.metadata(), all).await? {
@@ -204,7 +211,7 @@ impl Plan<TableState> for Repair<'_> {
 
 impl Repair<'_> {
     /// What it would do: the swaps, how many files go, and how many of these hold other rows as well and are written again.
-    /// Writes nothing.
+    /// Writes nothing. From now on what the table has of the offsets has to stay what it is.
     ///
     /// # Errors
     /// It can't be done.
@@ -213,7 +220,10 @@ impl Repair<'_> {
         base: &Base<TableState>,
         at: SnapshotAt,
     ) -> Result<(Vec<Swap>, [usize; 2]), CommitError> {
-        let Swapped { found, .. } = self.swapped(base, at).await?;
+        let Swapped { found, counted, .. } = self.swapped(base, at).await?;
+        if self.seen.is_none() {
+            self.seen = Some(Seen::of(base, found.files.clone(), &counted));
+        }
         let files = [found.whole.len() + found.mixed.len(), found.mixed.len()];
         Ok((self.swaps.clone(), files))
     }
@@ -237,8 +247,24 @@ impl Repair<'_> {
 
         let replayed = self.replayed.clone();
         let refused = |why: String| replayed.refused(base, &why);
+        let gone = self.ranges.iter();
+        let gone: Offsets = gone
+            .map(|(partition, range)| (*partition, [*range].into_iter().collect()))
+            .collect();
+        let found = match base.head() {
+            Some(head) => {
+                without::find(lake, &base.table, head.snapshot_id(), &gone, &mut self.known).await?
+            }
+            None => Found::default(),
+        };
+        if let Some(seen) = &self.seen {
+            seen.refuse_other_files(base, &found.files).map_err(&refused)?;
+        }
         let wanted = (&self.job, &self.ranges);
         let counted = self.counting.of(lake, base, tagged, wanted, &refused).await?;
+        if let Some(seen) = &self.seen {
+            seen.refuse_other_counts(base, &counted).map_err(&refused)?;
+        }
         self.lacks = counted.lacks;
         let places = match &self.read {
             Some(places) => places,
@@ -283,18 +309,9 @@ impl Repair<'_> {
             .repair(&repaired, at.snapshot_ref(), at.timestamp_ms)
             .map_err(|error| refused(error.to_string()))?;
         self.swaps = swaps(&state, &self.job);
-        let gone = self.ranges.iter();
-        let gone: Offsets = gone
-            .map(|(partition, range)| (*partition, [*range].into_iter().collect()))
-            .collect();
-        let found = match base.head() {
-            Some(head) => {
-                without::find(lake, &base.table, head.snapshot_id(), &gone, &mut self.known).await?
-            }
-            None => Found::default(),
-        };
         Ok(Swapped {
             state,
+            counted,
             beside,
             replay,
             letters,
