@@ -313,6 +313,45 @@ fn records_that_were_dead_letters_become_rows() {
 }
 
 #[test]
+fn a_letter_that_was_redriven_before_a_repair_is_no_row_after_it() {
+    let feed = Feed::new("repair-redriven", 1);
+    let columns = |id: &str| {
+        let table = format!("CREATE TABLE orders (id {id}, created_at TIMESTAMPTZ)");
+        std::fs::write(feed.lake.path("orders.sql"), table).expect("it can be written");
+    };
+    columns("INT");
+    feed.edit("on_bad_record", "ddl = \"orders.sql\"\non_bad_record");
+    let records = feed.produce(60, &[]) as i64;
+    feed.catch_up();
+    feed.lake.foreign(&["widen", "id", "long"]);
+    columns("BIGINT");
+    feed.done(&["dead-letters", "shop.orders", "redrive", "--yes"]);
+    feed.catch_up();
+    is_proven(&feed);
+
+    // By another mapping all of them are letters again, and no rows.
+    feed.lake.foreign(&["drop-column", "id"]);
+    feed.lake.foreign(&["add-column", "id", "boolean"]);
+    columns("BOOLEAN");
+    let did = feed.done(&["repair", "shop.orders", "--offsets", "0:0..60", "--yes"]);
+    assert_eq!(
+        number(&did, "/partitions/0/after/dead_letters"),
+        records,
+        "{did:#}"
+    );
+    assert_eq!(number(&did, "/partitions/0/after/rows"), 0, "{did:#}");
+    feed.catch_up();
+    is_proven(&feed);
+    // That they were redriven once makes no row of theirs right.
+    feed.lake.foreign(&["append", "--count", "1", "--at", "0:5"]);
+    let (code, verdict, said) = feed.ran(&["verify", "shop.orders"]);
+    assert_eq!(code, 3, "{said}");
+    let checks = verdict["checks"].as_array().expect("a list").iter();
+    let also = checks.filter_map(|check| check["counted"]["also-a-row"].as_i64());
+    assert_eq!(also.sum::<i64>(), 1, "{verdict:#}");
+}
+
+#[test]
 fn a_repair_is_taken_back_and_done_again() {
     let feed = Feed::new("repair-back", 1);
     feed.produce(300, &[]);
