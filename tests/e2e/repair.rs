@@ -164,6 +164,99 @@ fn rows_that_are_there_twice_and_letters_that_are_gone_are_mended() {
     feed.holds(&[]);
 }
 
+/// Somebody deletes the row of one offset, and adds one at another: there are as many as before.
+fn exchange(feed: &Feed, away: i64, at: i64) {
+    let away = format!("_kafka_partition = 0 and _kafka_offset = {away}");
+    feed.lake.foreign(&["delete", "--where", &away]);
+    feed.lake
+        .foreign(&["append", "--count", "1", "--at", &format!("0:{at}")]);
+}
+
+/// Repairing this one offset is refused, since all of what was committed with it has to be; then that is repaired.
+fn is_mended_as_a_whole(feed: &Feed, offset: i64, end: i64) {
+    let metadata = feed.show()["metadata"].clone();
+    let part = format!("0:{offset}..{}", offset + 1);
+    let (code, _, said) = feed.ran(&["repair", "shop.orders", "--offsets", &part, "--yes"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains(&format!("name all of it, as in [0, {end})")),
+        "{said}"
+    );
+    assert_eq!(feed.show()["metadata"], metadata, "nothing was done");
+    let all = format!("0:0..{end}");
+    feed.done(&["repair", "shop.orders", "--offsets", &all, "--yes"]);
+    feed.catch_up();
+    is_proven(feed);
+}
+
+/// The offsets that have a row.
+fn offsets(feed: &Feed) -> Vec<i64> {
+    let rows = feed.done(&[
+        "sql",
+        "-c",
+        "SELECT _kafka_offset AS n FROM shop.orders ORDER BY 1",
+    ]);
+    let rows = rows.as_array().expect("rows").iter();
+    rows.map(|row| number(row, "/n")).collect()
+}
+
+#[test]
+fn a_row_of_others_beside_a_dead_letter_hides_no_loss() {
+    let feed = Feed::new("repair-beside-letter", 1);
+    feed.produce(300, POISON);
+    feed.catch_up();
+    let first = feed.done(&[
+        "sql",
+        "-c",
+        "SELECT min(\"offset\") AS n FROM shop.orders__dead_letters",
+    ]);
+    let letter = number(&first[0], "/n");
+    let last = *offsets(&feed).last().expect("a row");
+    assert_ne!(letter, last);
+    exchange(&feed, last, letter);
+    is_mended_as_a_whole(&feed, letter, 300);
+    feed.holds(&[]);
+}
+
+#[test]
+fn a_row_of_others_where_a_record_was_left_out_hides_no_loss() {
+    let feed = Feed::new("repair-left-out", 1);
+    feed.edit("on_bad_record", "where = \"quantity >= 10\"\non_bad_record");
+    feed.produce(300, &[]);
+    feed.catch_up();
+    let there = offsets(&feed);
+    let left_out = (0..300).find(|offset| !there.contains(offset)).expect("one");
+    let last = *there.last().expect("a row");
+    exchange(&feed, last, left_out);
+    is_mended_as_a_whole(&feed, left_out, 300);
+    assert_eq!(offsets(&feed), there);
+}
+
+#[test]
+fn rows_of_others_where_no_record_is_are_named_and_go() {
+    let feed = Feed::new("repair-no-record", 1);
+    feed.produce_kind("transactions", 10, &["--size", "20"]);
+    feed.catch_up();
+    let there = offsets(&feed);
+    let described = feed.topic.admin("describe", &[]);
+    let end = number(&described, "/partitions/0/end");
+    let marker = end - 1;
+    assert!(!there.contains(&marker), "it is the marker of a transaction");
+    feed.lake
+        .foreign(&["append", "--count", "1", "--at", &format!("0:{marker}")]);
+    let all = format!("0:0..{end}");
+    let (code, would, said) = feed.ran(&["repair", "shop.orders", "--offsets", &all, "--dry-run"]);
+    assert_eq!(code, 3, "{said}");
+    assert_eq!(
+        would["partitions"][0]["beside"],
+        json!([[marker, end]]),
+        "{would:#}"
+    );
+    is_mended_as_a_whole(&feed, marker, end);
+    assert_eq!(offsets(&feed), there);
+    feed.holds(&[]);
+}
+
 /// Somebody repairs on a terminal, and says yes after another program has run: exit code, and what was on the terminal.
 fn agreed_after(feed: &Feed, beside: &[&str]) -> (i64, String) {
     let steps = json!([{ "wait": "[y/N]" }, { "beside": beside }, { "send": "y\n" }]);

@@ -264,6 +264,7 @@ impl Judged<'_> {
                 "end": swap.range.end,
                 "before": counts(swap.before),
                 "after": counts(swap.after),
+                "beside": swap.beside.ranges().iter().map(|range| [range.start, range.end]).collect::<Vec<_>>(),
             })
         });
         json!({

@@ -45,6 +45,9 @@ pub struct Swap {
     /// What the table's counts have of the offsets.
     pub before: Counts,
     pub after: Counts,
+    /// Where the table has rows or dead letters of no record that was counted, which others have put there: they go. Where records
+    /// are left out now, only some of these are.
+    pub beside: RangeSet,
 }
 
 /// See the module.
@@ -260,17 +263,22 @@ impl Repair<'_> {
         if let Some(seen) = &self.seen {
             seen.refuse_other_files(base, &found.files).map_err(&refused)?;
         }
-        let wanted = (&self.job, &self.ranges);
+        let places = match &self.read {
+            Some(places) => places,
+            None => self.read.insert(places(lake, &replay, &self.job).await?),
+        };
+        let wanted = counted::Wanted {
+            job: &self.job,
+            ranges: &self.ranges,
+            read: places,
+        };
         let counted = self.counting.of(lake, base, tagged, wanted, &refused).await?;
         if let Some(seen) = &self.seen {
             seen.refuse_other_counts(base, &counted).map_err(&refused)?;
         }
         self.lacks = counted.lacks;
-        let places = match &self.read {
-            Some(places) => places,
-            None => self.read.insert(places(lake, &replay, &self.job).await?),
-        };
         let mut repaired = Vec::new();
+        let mut beside_records = BTreeMap::new();
         for (partition, read) in reads {
             let has = places.get(&partition).cloned().unwrap_or_default();
             let had = counted.places.get(&partition).cloned().unwrap_or_default();
@@ -281,11 +289,14 @@ impl Repair<'_> {
             let lost = lost.intersection(&[range].into_iter().collect());
             let still_lost = without_places(lost.clone(), &has);
             let found_again = lost.len_offsets() - still_lost.len_offsets();
-            // Records that are left out now may be any, but no more than were read.
-            let records = had.len() + withdrawn.filtered;
+            let records = counted.records.get(&partition).copied().unwrap_or_default();
             let gone = had - &has;
-            if gone.len() > read.filtered || has.len() + read.filtered < records + found_again {
+            if has.len() + read.filtered < records + found_again {
                 return Err(refused(gone_from_source(partition, &gone)));
+            }
+            // All records that were counted have been read: what is more than those that are left out now is none of theirs.
+            if gone.len() > read.filtered {
+                beside_records.insert(partition, as_ranges(&gone));
             }
             if read.filtered > 0 && !still_lost.is_empty() {
                 let why = format!(
@@ -308,7 +319,7 @@ impl Repair<'_> {
         state
             .repair(&repaired, at.snapshot_ref(), at.timestamp_ms)
             .map_err(|error| refused(error.to_string()))?;
-        self.swaps = swaps(&state, &self.job);
+        self.swaps = swaps(&state, &self.job, &mut beside_records);
         Ok(Swapped {
             state,
             counted,
@@ -429,19 +440,13 @@ async fn places(lake: &Lake, replay: &Base<TableState>, job: &JobId) -> Result<P
 
 /// Swapped, these would be in no table any more.
 fn gone_from_source(partition: i32, gone: &RoaringTreemap) -> String {
-    let mut named = RangeSet::new();
-    for offset in gone {
-        named.insert(OffsetRange::new(offset as i64, offset as i64 + 1));
-        if named.ranges().len() > NAMED {
-            break;
-        }
-    }
-    let more = if named.ranges().len() > NAMED {
+    let gone = as_ranges(gone);
+    let more = if gone.ranges().len() > NAMED {
         " and others"
     } else {
         ""
     };
-    let named: RangeSet = named.ranges().iter().take(NAMED).copied().collect();
+    let named: RangeSet = gone.ranges().iter().take(NAMED).copied().collect();
     let at = match gone.is_empty() {
         true => String::new(),
         false => format!(", such as those at {named}{more}"),
@@ -465,8 +470,20 @@ fn without_places(mut set: RangeSet, places: &RoaringTreemap) -> RangeSet {
     set
 }
 
+/// Places as ranges.
+fn as_ranges(places: &RoaringTreemap) -> RangeSet {
+    let mut ranges = Vec::<OffsetRange>::new();
+    for offset in places.iter().map(|offset| offset as i64) {
+        match ranges.last_mut() {
+            Some(last) if last.end == offset => last.end += 1,
+            _ => ranges.push(OffsetRange::new(offset, offset + 1)),
+        }
+    }
+    ranges.into_iter().collect()
+}
+
 /// What the state says that was swapped.
-fn swaps(state: &TableState, job: &JobId) -> Vec<Swap> {
+fn swaps(state: &TableState, job: &JobId, beside: &mut BTreeMap<i32, RangeSet>) -> Vec<Swap> {
     let pairs = state.replaced.iter().zip(&state.added);
     pairs
         .map(|(before, after)| Swap {
@@ -477,6 +494,7 @@ fn swaps(state: &TableState, job: &JobId) -> Vec<Swap> {
             range: before.range,
             before: before.counts,
             after: after.counts,
+            beside: beside.remove(&before.partition).unwrap_or_default(),
         })
         .collect()
 }
