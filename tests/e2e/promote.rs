@@ -7,7 +7,8 @@ use serde_json::json;
 use tabletopic_testkit::Service;
 
 use crate::TABLETOPIC;
-use crate::feed::{Feed, POISON, REASON, never_halted};
+use crate::feed::{Feed, POISON, REASON, never_halted, reference};
+use crate::replay::files_of;
 
 fn columns(feed: &Feed) -> Vec<String> {
     let rows = feed.done(&["sql", "-c", "SELECT * FROM shop.orders LIMIT 1"]);
@@ -105,6 +106,15 @@ fn another_mapping_takes_the_tables_place_and_can_be_taken_back() {
     // The dead letters of before come back with the rows.
     let drop = "[topic.columns]\ndrop = [\"note\"]\n\n";
     feed.edit(drop, "");
+    let files = files_of(&feed, "shop");
+    feed.done(&[
+        "rollback",
+        "shop.orders",
+        "--to",
+        &before.to_string(),
+        "--dry-run",
+    ]);
+    assert_eq!(files_of(&feed, "shop"), files, "looking writes nothing");
     feed.done(&["rollback", "shop.orders", "--to", &before.to_string(), "--yes"]);
     is_proven_by_us(&feed);
     feed.catch_up();
@@ -143,6 +153,75 @@ fn a_promote_is_taken_back_with_the_columns_of_before() {
             columns(&feed)
         );
     }
+    feed.catch_up();
+    is_proven(&feed);
+    feed.holds(&[]);
+}
+
+#[test]
+fn what_the_history_has_lost_is_said_before_and_lost_only_if_somebody_says_so() {
+    let feed = Feed::new("promote-lost", 1);
+    feed.keep_history();
+    feed.produce(100, &[]);
+    feed.catch_up();
+    let of_history = |arguments: &[&str]| {
+        let named = ["--table", "raw.orders"];
+        feed.lake.foreign(&[&named[..], arguments].concat())
+    };
+    let then = reference(&of_history(&["show"]), "tabletopic").to_string();
+    feed.produce(100, &[]);
+    feed.catch_up();
+    let before = feed.tagged();
+    // The history loses the second hundred, which the table has.
+    of_history(&["rollback", "--to", &then]);
+    let (code, said) = feed.resolve_table("raw.orders", &["--declare-lost", "--yes"]);
+    assert_eq!(code, 0, "{said}");
+    feed.produce(100, &[]);
+    feed.catch_up();
+
+    let replay = [
+        "replay",
+        "shop.orders",
+        "--into",
+        "try",
+        "--history",
+        "raw.orders",
+        "--without-topic",
+    ];
+    let would = feed.done(&[&replay[..], &["--dry-run"]].concat());
+    let lost = json!([{ "partition": 0, "start": 100, "end": 200 }]);
+    assert_eq!(would["jobs"][0]["lost"], lost, "{would:#}");
+    let replayed = feed.done(&replay);
+    assert_eq!(replayed["tables"][0]["rows"], 200, "{replayed:#}");
+    let metadata = feed.show()["metadata"].clone();
+    let would = feed.done(&["promote", "try.orders", "--dry-run"]);
+    assert_eq!(
+        (&would["lost"][0]["start"], &would["lost"][0]["end"]),
+        (&json!(100), &json!(200)),
+        "{would:#}"
+    );
+    let (code, _, said) = feed.ran(&["promote", "try.orders", "--yes"]);
+    assert_eq!(code, 1, "{said}");
+    let lost = format!("has lost these offsets: {}/0 from 100 to 199", feed.topic.name);
+    assert!(said.contains(&lost), "{said}");
+    assert!(said.contains("add --declare-lost"), "{said}");
+    assert_eq!(feed.show()["metadata"], metadata, "nothing was done");
+    let listed = feed.done(&["replays"])["replays"].clone();
+    assert_eq!(listed[0]["table"], "try.orders", "{listed:#}");
+
+    let did = feed.done(&["promote", "try.orders", "--declare-lost", "--yes"]);
+    assert_eq!(did["partitions"][0]["lost"], 100, "{did:#}");
+    feed.catch_up();
+    is_proven(&feed);
+    feed.holds(&["--lost", "0=100-200"]);
+    // What is lost already is no news.
+    feed.done(&replay);
+    feed.done(&["promote", "try.orders", "--yes"]);
+    feed.catch_up();
+    is_proven(&feed);
+    feed.holds(&["--lost", "0=100-200"]);
+    // And all is there again where the table goes back.
+    feed.done(&["rollback", "shop.orders", "--to", &before.to_string(), "--yes"]);
     feed.catch_up();
     is_proven(&feed);
     feed.holds(&[]);

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tabletopic_testkit::Service;
+use tabletopic_testkit::{Service, must, python, reader};
 
 use crate::TABLETOPIC;
-use crate::feed::{Feed, POISON, REASON, never_halted};
+use crate::feed::{Feed, POISON, REASON, never_halted, reference};
+use crate::replay::files_of;
 
 /// Partition 0, offsets 100 to 139: what is spoiled, and more.
 const SPOILED: &str = "0:100..140";
@@ -163,6 +164,171 @@ fn rows_that_are_there_twice_and_letters_that_are_gone_are_mended() {
     feed.holds(&[]);
 }
 
+/// Somebody deletes the row of one offset, and adds one at another: there are as many as before.
+fn exchange(feed: &Feed, away: i64, at: i64) {
+    let away = format!("_kafka_partition = 0 and _kafka_offset = {away}");
+    feed.lake.foreign(&["delete", "--where", &away]);
+    feed.lake
+        .foreign(&["append", "--count", "1", "--at", &format!("0:{at}")]);
+}
+
+/// Repairing this one offset is refused, since all of what was committed with it has to be; then that is repaired.
+fn is_mended_as_a_whole(feed: &Feed, offset: i64, end: i64) {
+    let metadata = feed.show()["metadata"].clone();
+    let part = format!("0:{offset}..{}", offset + 1);
+    let (code, _, said) = feed.ran(&["repair", "shop.orders", "--offsets", &part, "--yes"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains(&format!("name all of it, as in [0, {end})")),
+        "{said}"
+    );
+    assert_eq!(feed.show()["metadata"], metadata, "nothing was done");
+    let all = format!("0:0..{end}");
+    feed.done(&["repair", "shop.orders", "--offsets", &all, "--yes"]);
+    feed.catch_up();
+    is_proven(feed);
+}
+
+/// The offsets that have a row.
+fn offsets(feed: &Feed) -> Vec<i64> {
+    let rows = feed.done(&[
+        "sql",
+        "-c",
+        "SELECT _kafka_offset AS n FROM shop.orders ORDER BY 1",
+    ]);
+    let rows = rows.as_array().expect("rows").iter();
+    rows.map(|row| number(row, "/n")).collect()
+}
+
+#[test]
+fn a_row_of_others_beside_a_dead_letter_hides_no_loss() {
+    let feed = Feed::new("repair-beside-letter", 1);
+    feed.produce(300, POISON);
+    feed.catch_up();
+    let first = feed.done(&[
+        "sql",
+        "-c",
+        "SELECT min(\"offset\") AS n FROM shop.orders__dead_letters",
+    ]);
+    let letter = number(&first[0], "/n");
+    let last = *offsets(&feed).last().expect("a row");
+    assert_ne!(letter, last);
+    exchange(&feed, last, letter);
+    is_mended_as_a_whole(&feed, letter, 300);
+    feed.holds(&[]);
+}
+
+#[test]
+fn a_row_of_others_where_a_record_was_left_out_hides_no_loss() {
+    let feed = Feed::new("repair-left-out", 1);
+    feed.edit("on_bad_record", "where = \"quantity >= 10\"\non_bad_record");
+    feed.produce(300, &[]);
+    feed.catch_up();
+    let there = offsets(&feed);
+    let left_out = (0..300).find(|offset| !there.contains(offset)).expect("one");
+    let last = *there.last().expect("a row");
+    exchange(&feed, last, left_out);
+    is_mended_as_a_whole(&feed, left_out, 300);
+    assert_eq!(offsets(&feed), there);
+}
+
+#[test]
+fn rows_of_others_where_no_record_is_are_named_and_go() {
+    let feed = Feed::new("repair-no-record", 1);
+    feed.produce_kind("transactions", 10, &["--size", "20"]);
+    feed.catch_up();
+    let there = offsets(&feed);
+    let described = feed.topic.admin("describe", &[]);
+    let end = number(&described, "/partitions/0/end");
+    let marker = end - 1;
+    assert!(!there.contains(&marker), "it is the marker of a transaction");
+    feed.lake
+        .foreign(&["append", "--count", "1", "--at", &format!("0:{marker}")]);
+    let all = format!("0:0..{end}");
+    let (code, would, said) = feed.ran(&["repair", "shop.orders", "--offsets", &all, "--dry-run"]);
+    assert_eq!(code, 3, "{said}");
+    assert_eq!(
+        would["partitions"][0]["beside"],
+        json!([[marker, end]]),
+        "{would:#}"
+    );
+    is_mended_as_a_whole(&feed, marker, end);
+    assert_eq!(offsets(&feed), there);
+    feed.holds(&[]);
+}
+
+/// Somebody repairs on a terminal, and says yes after another program has run: exit code, and what was on the terminal.
+fn agreed_after(feed: &Feed, beside: &[&str]) -> (i64, String) {
+    let steps = json!([{ "wait": "[y/N]" }, { "beside": beside }, { "send": "y\n" }]);
+    let file = feed.lake.file("steps.json");
+    std::fs::write(&file, steps.to_string()).expect("it can be written");
+    let config = feed.config.to_str().expect("a UTF-8 path");
+    let words = [
+        "repair",
+        "shop.orders",
+        "--offsets",
+        "0:0..300",
+        "--config",
+        config,
+    ];
+    let answer = must("terminal", &[&[file.as_str(), TABLETOPIC][..], &words].concat());
+    let said = answer["terminal"].as_str().expect("a text");
+    (number(&answer, "/code"), said.to_owned())
+}
+
+#[test]
+fn only_what_was_shown_is_taken_out() {
+    let feed = Feed::new("repair-shown", 1);
+    feed.produce(300, &[]);
+    feed.catch_up();
+    spoil(&feed);
+    let config = feed.config.to_str().expect("a UTF-8 path");
+
+    // Somebody else deletes one of the rows, while the first one thinks about it.
+    let (python, readers) = (python(), reader("foreign"));
+    let catalog = feed.lake.file("catalog.db");
+    let delete = ["delete", "--where", "_kafka_partition = 0 and _kafka_offset = 50"];
+    let named = ["--catalog", &catalog, "--table", "shop.orders"];
+    let programs = [python.to_str().expect("UTF-8"), readers.to_str().expect("UTF-8")];
+    let (code, said) = agreed_after(&feed, &[&programs[..], &named, &delete].concat());
+    assert_eq!(code, 1, "{said}");
+    let theirs = format!("snapshot {} (another writer's", reference(&feed.show(), "main"));
+    for words in ["is not what was shown: snapshot ", &theirs] {
+        assert!(said.contains(words), "{words:?} is missing in:\n{said}");
+    }
+
+    // So does somebody who repairs the same.
+    let other = [
+        TABLETOPIC,
+        "repair",
+        "shop.orders",
+        "--offsets",
+        "0:0..300",
+        "--into",
+        "other",
+        "--yes",
+        "--config",
+        config,
+    ];
+    let (code, said) = agreed_after(&feed, &other);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("(repair) came meanwhile"), "{said}");
+    let shown = feed.show();
+    let snapshots = shown["snapshots"].as_array().expect("a list").iter();
+    let repairs = snapshots.filter(|snapshot| snapshot["summary"]["tabletopic.kind"] == "repair");
+    assert_eq!(repairs.count(), 1, "it was done once");
+
+    // What comes to the end of the table is the service's.
+    spoil(&feed);
+    feed.produce(100, &[]);
+    let (code, said) = agreed_after(&feed, &[TABLETOPIC, "run", "--until-end", "--config", config]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(feed.done(&["replays"])["replays"], json!([]), "nothing is left");
+    feed.catch_up();
+    is_proven(&feed);
+    feed.holds(&[]);
+}
+
 #[test]
 fn whoever_dies_in_between_leaves_the_old_rows_or_the_new_ones() {
     let feed = Feed::new("repair-killed", 1);
@@ -227,11 +393,55 @@ fn records_that_were_dead_letters_become_rows() {
     feed.catch_up();
     assert_eq!(letters(), 0);
     is_proven(&feed);
-    // The letters of then come back.
-    feed.done(&["rollback", "shop.orders", "--to", &then.to_string(), "--yes"]);
+    // The letters of then come back, and whoever only looks leaves nothing behind.
+    let (files, to) = (files_of(&feed, "shop"), then.to_string());
+    feed.done(&["rollback", "shop.orders", "--to", &to, "--dry-run"]);
+    let (code, _, said) = feed.ran(&["rollback", "shop.orders", "--to", &to]);
+    assert_eq!(code, 1, "nobody can say yes: {said}");
+    assert_eq!(files_of(&feed, "shop"), files, "looking writes nothing");
+    feed.done(&["rollback", "shop.orders", "--to", &to, "--yes"]);
     feed.catch_up();
     assert_eq!(letters(), records as i64);
     is_proven(&feed);
+}
+
+#[test]
+fn a_letter_that_was_redriven_before_a_repair_is_no_row_after_it() {
+    let feed = Feed::new("repair-redriven", 1);
+    let columns = |id: &str| {
+        let table = format!("CREATE TABLE orders (id {id}, created_at TIMESTAMPTZ)");
+        std::fs::write(feed.lake.path("orders.sql"), table).expect("it can be written");
+    };
+    columns("INT");
+    feed.edit("on_bad_record", "ddl = \"orders.sql\"\non_bad_record");
+    let records = feed.produce(60, &[]) as i64;
+    feed.catch_up();
+    feed.lake.foreign(&["widen", "id", "long"]);
+    columns("BIGINT");
+    feed.done(&["dead-letters", "shop.orders", "redrive", "--yes"]);
+    feed.catch_up();
+    is_proven(&feed);
+
+    // By another mapping all of them are letters again, and no rows.
+    feed.lake.foreign(&["drop-column", "id"]);
+    feed.lake.foreign(&["add-column", "id", "boolean"]);
+    columns("BOOLEAN");
+    let did = feed.done(&["repair", "shop.orders", "--offsets", "0:0..60", "--yes"]);
+    assert_eq!(
+        number(&did, "/partitions/0/after/dead_letters"),
+        records,
+        "{did:#}"
+    );
+    assert_eq!(number(&did, "/partitions/0/after/rows"), 0, "{did:#}");
+    feed.catch_up();
+    is_proven(&feed);
+    // That they were redriven once makes no row of theirs right.
+    feed.lake.foreign(&["append", "--count", "1", "--at", "0:5"]);
+    let (code, verdict, said) = feed.ran(&["verify", "shop.orders"]);
+    assert_eq!(code, 3, "{said}");
+    let checks = verdict["checks"].as_array().expect("a list").iter();
+    let also = checks.filter_map(|check| check["counted"]["also-a-row"].as_i64());
+    assert_eq!(also.sum::<i64>(), 1, "{verdict:#}");
 }
 
 #[test]

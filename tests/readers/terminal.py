@@ -4,9 +4,10 @@
   terminal.py STEPS.json PROGRAM [ARGUMENT ...]
 
 STEPS is a list of steps, taken one after the other: {"wait": text} waits until the program has written that text behind
-the one waited for last, {"send": text} types it, and {"send": text, "until": other} types it each half second until the
-program has written the other. Prints the exit code and all that was on the terminal, without the escape sequences that
-move the cursor; leaves with 3 if a text does not come within a minute.
+the one waited for last, {"send": text} types it, {"send": text, "until": other} types it each half second until the
+program has written the other, and {"beside": [PROGRAM, ARGUMENT, ...]} runs another program to its end, which has to succeed.
+Prints the exit code and all that was on the terminal, without the escape sequences that move the cursor; leaves with 3 if a
+text does not come within a minute.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ import pty
 import re
 import select
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -52,6 +54,9 @@ def main():
 
     missing = None
     for step in steps:
+        if "beside" in step:
+            subprocess.run(step["beside"], check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr)
+            continue
         awaited = step.get("wait") or step.get("until")
         deadline, next_send = time.monotonic() + PATIENCE, 0
         while True:

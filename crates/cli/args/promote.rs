@@ -22,6 +22,11 @@ pub struct Promote {
     #[arg(value_name = "REPLAY")]
     pub replay: String,
 
+    /// Promote also where the raw-history table that the replay was read from has lost some of the records, and write these offsets
+    /// down as lost
+    #[arg(long)]
+    pub declare_lost: bool,
+
     /// Say what would be done, and do nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -9,6 +9,7 @@ use iceberg::TableIdent;
 use serde_json::{Value, json};
 use tabletopic_ingest::ask_broker::OnThreads;
 use tabletopic_ingest::resolve::promote::{Promotion, look, promote};
+use tabletopic_ingest::resolve::rollback::Gone;
 use tabletopic_offsets::Follower;
 use tabletopic_replay::{DISCARDING, Found, PROMOTED, forget, look as look_at, mark};
 use tabletopic_table::Lake;
@@ -16,6 +17,7 @@ use tabletopic_table::commit::resolve::Marks;
 use tabletopic_table::follower::ident as beside;
 
 use super::resolve::{as_json, sentence};
+use super::rollback::{json_of_ranges, ranges};
 use super::{confirm, environment, runtime};
 use crate::args::{self, Output};
 use crate::config::{Config, TableName};
@@ -41,7 +43,7 @@ async fn take_over(config: &Config, asked: &args::Promote) -> anyhow::Result<Exi
     lies_apart(lake, &found).await?;
     let table = ident(&found.note.of)?;
     let broker = OnThreads::new(Arc::new(parts::broker(&config.kafka)?));
-    let would = look(lake, &broker, &table, &replay).await?;
+    let would = look(lake, &broker, &table, &replay, found.note.lost()).await?;
     if asked.dry_run {
         print(asked.output, "what this does", &would)?;
         return Ok(Exit::Done);
@@ -50,6 +52,13 @@ async fn take_over(config: &Config, asked: &args::Promote) -> anyhow::Result<Exi
         bail!(
             "nothing was done: {}, and the replay ends before them. Replay up to a later point",
             super::rollback::gone(&would.gone)
+        );
+    }
+    if !would.lost.is_empty() && !asked.declare_lost {
+        bail!(
+            "nothing was done: {}, and would be in no table. Replay from the topic, if it has them, or add --declare-lost to go on \
+             without them",
+            lost(&would.lost)
         );
     }
     if !asked.yes {
@@ -141,13 +150,24 @@ fn text(heading: &str, promotion: &Promotion) -> String {
     if !gone.is_empty() {
         text += &format!("  {}\n", super::rollback::gone(gone));
     }
+    if !promotion.lost.is_empty() {
+        text += &format!("  {}\n", lost(&promotion.lost));
+    }
     text
+}
+
+fn lost(lost: &[Gone]) -> String {
+    format!(
+        "the history that it was read from has lost these offsets: {}",
+        ranges(lost)
+    )
 }
 
 fn json_of(promotion: &Promotion) -> Value {
     let mut json = as_json(&promotion.resolution);
     json["table"] = json!(promotion.table.to_string());
     json["replay"] = json!(promotion.replay.to_string());
+    json["lost"] = json!(json_of_ranges(&promotion.lost));
     json["rows"] = json!({ "before": promotion.rows.0, "after": promotion.rows.1 });
     json
 }

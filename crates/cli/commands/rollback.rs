@@ -118,6 +118,10 @@ fn text(table: &TableIdent, heading: &str, rollback: &Rollback) -> String {
 }
 
 pub(super) fn gone(gone: &[Gone]) -> String {
+    format!("the topic no longer has these offsets: {}", ranges(gone))
+}
+
+pub(super) fn ranges(gone: &[Gone]) -> String {
     let ranges: Vec<String> = gone
         .iter()
         .map(|gone| {
@@ -125,7 +129,7 @@ pub(super) fn gone(gone: &[Gone]) -> String {
             format!("{} from {start} to {}", gone.topic_partition, end - 1)
         })
         .collect();
-    format!("the topic no longer has these offsets: {}", ranges.join(", "))
+    ranges.join(", ")
 }
 
 fn time(millis: i64) -> String {
@@ -136,21 +140,22 @@ fn time(millis: i64) -> String {
     )
 }
 
-fn json_of(table: &TableIdent, rollback: &Rollback) -> Value {
-    let gone: Vec<Value> = rollback
-        .gone
-        .iter()
+pub(super) fn json_of_ranges(gone: &[Gone]) -> Vec<Value> {
+    gone.iter()
         .map(|gone| {
             let of = &gone.topic_partition;
             json!({
                 "topic": &*of.topic, "partition": of.partition, "start": gone.range.start, "end": gone.range.end,
             })
         })
-        .collect();
+        .collect()
+}
+
+fn json_of(table: &TableIdent, rollback: &Rollback) -> Value {
     let mut json = as_json(&rollback.resolution);
     json["table"] = json!(table.to_string());
     json["to"] = json!(rollback.to);
     json["leaving"] = json!({ "ours": rollback.ours, "others": rollback.others });
-    json["gone"] = json!(gone);
+    json["gone"] = json!(json_of_ranges(&rollback.gone));
     json
 }

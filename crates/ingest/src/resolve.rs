@@ -248,7 +248,7 @@ async fn steps<'a>(
     let reason = reason.to_owned();
     let of_all = |plan: Box<dyn Plan<TableState> + 'a>| vec![Step { plan, of: None }];
     match answer {
-        Answer::Rewind => Ok(of_all(Box::new(Rewind { lake, reason }))),
+        Answer::Rewind => Ok(of_all(Box::new(Rewind::new(lake, reason)))),
         Answer::DeclareLost => match check_standing(lake, base).await {
             Ok(()) => {
                 let gaps = each(jobs, async |job: &Job| gaps(broker, job, base).await).await?;

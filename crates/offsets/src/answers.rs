@@ -1,7 +1,7 @@
 //! Which ranges of the ledger count: what answers to halts abandoned or took back is left out.
 
 use crate::identity::differ;
-use crate::{Kind, LedgerRange, Offset, OffsetRange, Recorded};
+use crate::{Kind, LedgerRange, Offset, OffsetRange, RangeSet, Recorded};
 
 /// What is to be known before the ranges are read: which of them count.
 #[derive(Debug, Default)]
@@ -114,12 +114,27 @@ impl Answers {
 
     /// Whether some of a range has been read again since: what it counts is not what is there.
     pub fn is_repaired(&self, number: i64, range: &LedgerRange) -> bool {
-        self.repaired.iter().any(|(at, repaired)| {
-            *at > number
-                && !self.is_abandoned(*at)
-                && same_log(repaired, range)
-                && repaired.range.intersection(range.range).is_some()
-        })
+        self.repaired_since(number, range)
+            .any(|repaired| repaired.intersection(range.range).is_some())
+    }
+
+    /// What was read again of the log of a range, after it.
+    fn repaired_since(&self, number: i64, range: &LedgerRange) -> impl Iterator<Item = OffsetRange> {
+        let later = self.repaired.iter().filter(move |(at, repaired)| {
+            *at > number && !self.is_abandoned(*at) && same_log(repaired, range)
+        });
+        later.map(|(_, repaired)| repaired.range)
+    }
+
+    /// The offsets of a range of a redrive whose rows are still those that it made of dead letters: what was abandoned, taken back
+    /// or read again since is a row or a dead letter for other reasons.
+    pub fn still_redriven(&self, number: i64, range: &LedgerRange) -> RangeSet {
+        let left = self.left(Kind::Redrive, number, range);
+        let mut left: RangeSet = left.into_iter().collect();
+        for repaired in self.repaired_since(number, range) {
+            left.remove(repaired);
+        }
+        left
     }
 
     /// What is left of the offsets of a range that counts something, of a snapshot of this kind; `None` if nothing is.

@@ -26,8 +26,8 @@ pub use anchor::{AnchorError, History};
 pub use answers::Answers;
 pub use claims::Claims;
 pub use command::{
-    Abandoned, CommandError, Cut, Gap, Held, Lack, LedgerPrefix, Piece, PrefixError, Recorded, Repaired,
-    Retired, There, Weighed, refuse_cut, replayed,
+    Abandoned, CommandError, Cut, Gap, Held, Lack, LedgerPrefix, LostInHistory, Piece, PrefixError, Recorded,
+    Repaired, Retired, There, Weighed, refuse_cut, replayed,
 };
 pub use counts::Counts;
 pub use encoding::{PREFIX, StateError};

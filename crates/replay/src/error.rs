@@ -5,7 +5,7 @@ use std::sync::Arc;
 use iceberg::TableIdent;
 use tabletopic_catalog::CatalogError;
 use tabletopic_maintain::orphans::OrphansError;
-use tabletopic_offsets::{Offset, TopicIdentity, TopicPartition};
+use tabletopic_offsets::{Offset, RangeSet, TopicIdentity, TopicPartition};
 use tabletopic_source::{BrokerError, PartitionError};
 use tabletopic_table::commit::CommitError;
 use thiserror::Error;
@@ -103,6 +103,14 @@ pub enum ReplayError {
         end: Offset,
         log_start: Offset,
     },
+    #[error(
+        "{topic_partition}: the history has lost offsets {lost} since this replay was begun; remove it with \
+         `tabletopic replays --drop`, and begin anew"
+    )]
+    LostSince {
+        topic_partition: TopicPartition,
+        lost: RangeSet,
+    },
     #[error("no partition of topic {topic} is named; correct the name, or leave it out")]
     Nothing { topic: Arc<str> },
     #[error("the files below {location} can't be removed: {detail}; correct that, and try again")]
@@ -136,6 +144,7 @@ impl ReplayError {
             | Self::SameName { .. }
             | Self::Apart { .. }
             | Self::Between { .. }
+            | Self::LostSince { .. }
             | Self::Nothing { .. }
             | Self::Discarding { .. }
             | Self::Catalog(CatalogError::NotFound { .. }) => true,

@@ -13,6 +13,7 @@ mod error;
 mod field_ids;
 mod found;
 mod isolated;
+mod lost;
 mod marks;
 mod note;
 mod plan;

@@ -6,7 +6,7 @@ use iceberg::TableIdent;
 use iceberg::spec::TableMetadata;
 use serde::{Deserialize, Serialize};
 use tabletopic_clock::Millis;
-use tabletopic_offsets::{JobId, Offset, OffsetRange, TopicIdentity};
+use tabletopic_offsets::{JobId, LostInHistory, Offset, OffsetRange, RangeSet, TopicIdentity};
 
 use crate::ReplayError;
 
@@ -57,10 +57,24 @@ pub struct NotedJob {
     pub topic_id: Option<String>,
     /// First offset, and the first one that is not read, by partition.
     pub ranges: BTreeMap<i32, (Offset, Offset)>,
+    /// Those of them that the history which is read had declared lost, by partition, likewise.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub lost: BTreeMap<i32, Vec<(Offset, Offset)>>,
 }
 
 impl NotedJob {
-    pub fn new(topic: &TopicIdentity, ranges: &BTreeMap<i32, OffsetRange>) -> Self {
+    /// `lost` is what the history has declared lost, by partition.
+    pub fn new(
+        topic: &TopicIdentity,
+        ranges: &BTreeMap<i32, OffsetRange>,
+        lost: &BTreeMap<i32, RangeSet>,
+    ) -> Self {
+        let lost = ranges.iter().filter_map(|(number, range)| {
+            let inside = lost.get(number)?.intersection(&[*range].into_iter().collect());
+            let pairs = inside.ranges().iter().map(|range| (range.start, range.end));
+            (!inside.is_empty()).then(|| (*number, pairs.collect()))
+        });
+        let lost = lost.collect();
         let ranges = ranges.iter();
         Self {
             topic: topic.topic.to_string(),
@@ -69,6 +83,7 @@ impl NotedJob {
             ranges: ranges
                 .map(|(number, range)| (*number, (range.start, range.end)))
                 .collect(),
+            lost,
         }
     }
 
@@ -85,6 +100,14 @@ impl NotedJob {
         ranges
             .map(|(number, (start, end))| (*number, OffsetRange::new(*start, *end)))
             .collect()
+    }
+
+    pub fn lost(&self) -> BTreeMap<i32, RangeSet> {
+        let sets = self.lost.iter().map(|(number, pairs)| {
+            let ranges = pairs.iter().map(|(start, end)| OffsetRange::new(*start, *end));
+            (*number, ranges.collect())
+        });
+        sets.collect()
     }
 }
 
@@ -110,6 +133,17 @@ impl Note {
 
     pub fn job(&self, id: &JobId) -> Option<&NotedJob> {
         self.jobs.get(id.as_str())
+    }
+
+    /// What the history that it is read from had lost.
+    pub fn lost(&self) -> LostInHistory {
+        let jobs = self.jobs.iter();
+        jobs.flat_map(|(id, job)| {
+            let id = JobId::new(id.as_str());
+            let sets = job.lost().into_iter();
+            sets.map(move |(partition, lost)| ((id.clone(), partition), lost))
+        })
+        .collect()
     }
 
     /// As the property's value.

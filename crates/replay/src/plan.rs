@@ -10,7 +10,7 @@ use tabletopic_ingest::ask_broker::{AskBroker, every_log, patiently};
 use tabletopic_ingest::rate::Rate;
 use tabletopic_ingest::run::Parts;
 use tabletopic_ingest::{Backfill, Job, Start};
-use tabletopic_offsets::{Offset, OffsetRange, TableState, TopicPartition};
+use tabletopic_offsets::{OffsetRange, RangeSet, TableState, TopicPartition};
 use tabletopic_table::Lake;
 use tabletopic_table::commit::Base;
 use tabletopic_table::follower::create;
@@ -20,6 +20,7 @@ use crate::bounded::{BoundedBroker, BoundedSources, Bounds};
 use crate::bounds::bounds;
 use crate::found::Found;
 use crate::isolated::{Columns, Isolated, Original};
+use crate::lost;
 use crate::note::{Note, NotedJob};
 use crate::point::Asked;
 use crate::prepare::{Standing, standing};
@@ -34,6 +35,8 @@ pub struct Wanted {
     pub words: String,
     /// For how long after their last change its tables stay, in milliseconds.
     pub ttl_ms: Option<Millis>,
+    /// What the history that is read has declared lost, by partition of its topic.
+    pub lost: BTreeMap<i32, RangeSet>,
 }
 
 /// See the module.
@@ -56,6 +59,8 @@ pub struct PlannedJob {
     pub of: TableIdent,
     /// By partition.
     pub ranges: BTreeMap<i32, OffsetRange>,
+    /// Those of them that the history has lost.
+    pub lost: BTreeMap<i32, RangeSet>,
     /// It has begun already, and goes on.
     pub begun: bool,
 }
@@ -133,15 +138,18 @@ pub async fn plan(
             }
             Some(noted) => {
                 let ranges = noted.ranges();
-                still_there(lake, broker, job, table, &ranges).await?;
+                let state = state_of(lake, table).await?;
+                still_there(broker, job, &ranges, state.as_ref()).await?;
+                lost::as_before((&job.topic, &job.id), noted, &wanted.lost, state.as_ref())?;
                 ranges
             }
             None => bounds(lake, broker, job, &topic, &wanted.asked).await?,
         };
+        let fresh = NotedJob::new(&topic.identity, &ranges, &wanted.lost);
+        let lost = noted.unwrap_or(&fresh).lost();
         let original = plan.originals.get_mut(&table.name);
         if let Some(original) = original.filter(|_| noted.is_none()) {
-            let noted = NotedJob::new(&topic.identity, &ranges);
-            original.note.jobs.insert(job.id.as_str().to_owned(), noted);
+            original.note.jobs.insert(job.id.as_str().to_owned(), fresh);
         }
         plan.jobs.push(PlannedJob {
             job: Arc::new(Job {
@@ -153,6 +161,7 @@ pub async fn plan(
             }),
             of: job.table.clone(),
             ranges,
+            lost,
             begun: noted.is_some(),
         });
     }
@@ -297,31 +306,28 @@ async fn existing(lake: &Lake, table: &TableIdent) -> Result<Option<LoadedTable>
     }
 }
 
-/// Whether the log has what a replay that goes on has not read yet.
-async fn still_there(
-    lake: &Lake,
-    broker: &dyn AskBroker,
-    job: &Job,
-    table: &TableIdent,
-    ranges: &BTreeMap<i32, OffsetRange>,
-) -> Result<(), ReplayError> {
-    let state = match existing(lake, table).await?.map(Base::<TableState>::read) {
+/// How far a replay that goes on has come.
+async fn state_of(lake: &Lake, table: &TableIdent) -> Result<Option<TableState>, ReplayError> {
+    Ok(match existing(lake, table).await?.map(Base::<TableState>::read) {
         Some(Ok(base)) => base.state().cloned(),
         Some(Err(_)) | None => None,
-    };
-    let at = |partition: i32, range: &OffsetRange| {
-        let known = state
-            .as_ref()
-            .and_then(|state| state.partition(&job.id, partition));
-        known.map_or(range.start, |known| known.progress.live_end())
-    };
+    })
+}
+
+/// Whether the log has what a replay that goes on has not read yet.
+async fn still_there(
+    broker: &dyn AskBroker,
+    job: &Job,
+    ranges: &BTreeMap<i32, OffsetRange>,
+    state: Option<&TableState>,
+) -> Result<(), ReplayError> {
     let partitions: Vec<TopicPartition> = ranges
         .keys()
         .map(|partition| TopicPartition::new(job.topic.clone(), *partition))
         .collect();
     let logs = every_log(broker, &partitions).await?;
     for ((partition, range), log) in ranges.iter().zip(logs) {
-        let from: Offset = at(*partition, range);
+        let from = lost::goes_on_at(state, &job.id, *partition, *range);
         if from < log.start && from < range.end {
             return Err(ReplayError::Gone {
                 topic_partition: TopicPartition::new(job.topic.clone(), *partition),

@@ -213,10 +213,7 @@ impl Table {
     }
 
     async fn rewind(&self) -> Result<Committed<TableState>, CommitError> {
-        let mut rewind = Rewind {
-            lake: &self.0,
-            reason: "ticket 42".to_owned(),
-        };
+        let mut rewind = Rewind::new(&self.0, "ticket 42".to_owned());
         self.commit(&mut rewind).await
     }
 

@@ -291,12 +291,7 @@ async fn a_rollback_whose_answer_is_lost_is_made_once() {
         let late = ours.unit(range_of(3)).await;
 
         ours.catalog.lose(script);
-        let mut plan = Rollback {
-            lake: &ours.lake,
-            to: heads[0],
-            looked_at: i64::MAX,
-            reason: "ticket 42".to_owned(),
-        };
+        let mut plan = Rollback::new(&ours.lake, heads[0], i64::MAX, "ticket 42".to_owned());
         let committed = commit(&ours.lake, &table(), &mut plan, &LogWaiting)
             .await
             .unwrap();

@@ -46,7 +46,7 @@ pub use nessie::Nessie;
 pub use postgres::{OverTls, POSTGRES_PASSWORD, Postgres};
 pub use postgres_way::PostgresWay;
 pub use pyiceberg::PyIceberg;
-pub use readers::{Topic, admin, must, produce, python, unique};
+pub use readers::{Topic, admin, must, produce, python, reader, unique};
 pub use realm::Realm;
 pub use registry::{BehindTls, Registry};
 pub use s3::{S3, S3_KEYS};

@@ -30,7 +30,7 @@ pub fn python() -> PathBuf {
 }
 
 /// A program of `tests/readers`.
-pub(crate) fn reader(program: &str) -> PathBuf {
+pub fn reader(program: &str) -> PathBuf {
     root().join("tests/readers").join(format!("{program}.py"))
 }
 

@@ -42,7 +42,7 @@ pub struct Walk<'a> {
     sums: BTreeMap<(JobId, i32), Sum>,
     /// The kind of the first entry, and whether it has ranges.
     first: Option<(Kind, bool)>,
-    /// Offsets that were redriven, by topic partition.
+    /// Offsets that were redriven, by topic partition, but for what was taken back or read again since.
     pub redriven: BTreeMap<TopicPartition, RangeSet>,
     /// What retention removed, but for what was taken back.
     pub retired: Retired,
@@ -99,7 +99,8 @@ impl<'a> Walk<'a> {
         }
         if kind == Kind::Redrive {
             let tp = TopicPartition::new(range.topic.clone(), range.partition);
-            self.redriven.entry(tp).or_default().insert(range.range);
+            let redriven = self.redriven.entry(tp).or_default();
+            *redriven = std::mem::take(redriven).union(&self.answers.still_redriven(number, range));
         }
         let Some(claim) = self.answers.claim(kind, number, range) else {
             return;
@@ -498,6 +499,36 @@ mod tests {
         assert_eq!(taken_back(2), None);
         assert_eq!(taken_back(8), Some((5, Kind::DeclareLost)));
         assert_eq!(taken_back(9), Some((9, Kind::Rewind)));
+    }
+
+    #[test]
+    fn a_redrive_is_no_excuse_for_what_was_taken_back_or_read_again_since() {
+        let redriven = |entries: &[Recorded]| {
+            let answers = Answers::of(entries, i64::MAX);
+            let mut walk = Walk::new(&answers);
+            entries.iter().for_each(|entry| walk.add(entry));
+            let all = walk.redriven.into_values().flat_map(|set| set.ranges().to_vec());
+            all.map(|range| (range.start, range.end)).collect::<Vec<_>>()
+        };
+        let redrive = |number| entry(number, Kind::Redrive, None, vec![rows(3, 6)]);
+        let repaired = |number| entry(number, Kind::Repair, None, vec![rows(4, 9)]);
+        assert_eq!(redriven(&[redrive(3)]), [(3, 6)]);
+        assert_eq!(redriven(&[redrive(3), repaired(4)]), [(3, 4)]);
+        assert_eq!(
+            redriven(&[redrive(3), repaired(4), redrive(5)]),
+            [(3, 6)],
+            "once more"
+        );
+        let rewind = entry(5, Kind::Rewind, Some(2), Vec::new());
+        assert_eq!(redriven(&[redrive(3), rewind]), []);
+        let rewind = entry(5, Kind::Rewind, Some(3), Vec::new());
+        assert_eq!(
+            redriven(&[redrive(3), repaired(4), rewind]),
+            [(3, 6)],
+            "the repair was taken back"
+        );
+        let promoted = entry(4, Kind::Replace, None, vec![rows(0, 10)]);
+        assert_eq!(redriven(&[redrive(3), promoted]), []);
     }
 
     #[test]

@@ -80,18 +80,20 @@ async fn swapped(
     (damage, replayed): (&Damage, &TableIdent),
     progress: Progress,
 ) -> anyhow::Result<Exit> {
-    let comparison = compared(config, None, &as_compare(asked, replayed), progress).await?;
     let reason = match asked.reason.as_str() {
         "" => "repair".to_owned(),
         reason => format!("repair: {reason}"),
     };
     let mut swapping = damage.by(&opened.lake, replayed, &reason).await?;
+    // Before the comparison: what changes while it is made is not taken out unseen, either.
+    let would = swapping.look().await?;
+    let comparison = compared(config, None, &as_compare(asked, replayed), progress).await?;
     let judged = |repaired: Repaired| Judged {
         damage,
         comparison: &comparison,
         repaired,
     };
-    let would = judged(swapping.look().await?);
+    let would = judged(would);
     if would.changes_nothing() {
         would.print(asked.output, "nothing was done: nothing differs")?;
         return Ok(Exit::Done);
@@ -262,6 +264,7 @@ impl Judged<'_> {
                 "end": swap.range.end,
                 "before": counts(swap.before),
                 "after": counts(swap.after),
+                "beside": swap.beside.ranges().iter().map(|range| [range.start, range.end]).collect::<Vec<_>>(),
             })
         });
         json!({

@@ -2,7 +2,10 @@
 
 use tabletopic_ingest::resolve::Files;
 use tabletopic_ingest::resolve::repair::Repaired;
-use tabletopic_offsets::Counts;
+use tabletopic_offsets::{Counts, RangeSet};
+
+/// Ranges of offsets that a line names.
+const NAMED: usize = 5;
 
 /// What is swapped, a line for each topic partition.
 pub fn of_swaps(heading: &str, repaired: &Repaired) -> String {
@@ -15,6 +18,7 @@ pub fn of_swaps(heading: &str, repaired: &Repaired) -> String {
             counted(swap.before),
             counted(swap.after)
         );
+        text += &beside(&swap.beside);
     }
     let Files { removed, written } = repaired.files;
     text += &match (removed, repaired.snapshot) {
@@ -25,6 +29,22 @@ pub fn of_swaps(heading: &str, repaired: &Repaired) -> String {
         (_, Some(_)) => format!("  data files: {removed} removed, {written} added\n"),
     };
     text
+}
+
+/// Rows of others, which no record accounts for.
+fn beside(offsets: &RangeSet) -> String {
+    if offsets.is_empty() {
+        return String::new();
+    }
+    let more = offsets.ranges().len().saturating_sub(NAMED);
+    let named: RangeSet = offsets.ranges().iter().take(NAMED).copied().collect();
+    let more = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "  at {named}{more} are rows of no record that was counted, which another writer has put there: they go\n"
+    )
 }
 
 fn counted(counts: Counts) -> String {
@@ -62,6 +82,7 @@ mod tests {
                     ..Counts::of_rows(7, 0)
                 },
                 after: Counts::of_rows(10, 0),
+                beside: [OffsetRange::new(12, 13)].into_iter().collect(),
             }],
             lacked: false,
             files: Files {
@@ -73,6 +94,7 @@ mod tests {
         assert_eq!(
             of_swaps("what this does:", &repaired),
             "what this does:\n  orders/3, offsets [10, 20): 7 rows, 2 dead letters, 1 declared lost become 10 rows\n  \
+             at [12, 13) are rows of no record that was counted, which another writer has put there: they go\n  \
              data files: 3 go, 2 of them are written again without these rows\n"
         );
     }

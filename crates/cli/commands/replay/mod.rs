@@ -101,7 +101,10 @@ impl Planned {
             );
             return Err(UsageError(message).into());
         }
-        let wanted = wanted(asked, SystemClock.now(), &chosen, how)?;
+        let wanted = Wanted {
+            lost: origin.lost.clone(),
+            ..wanted(asked, SystemClock.now(), &chosen, how)?
+        };
         let lake = parts::lake_as_it_is(config).await?;
         let broker = OnThreads::new(origin.broker.clone());
         let plan = plan(&lake, &broker, &chosen, &fed, &wanted).await?;
@@ -335,6 +338,7 @@ fn wanted(asked: &args::Replay, now: Millis, chosen: &[Arc<Job>], how: How) -> a
         columns: how.columns,
         words: how.words,
         ttl_ms,
+        lost: BTreeMap::new(),
     })
 }
 
@@ -372,12 +376,17 @@ fn json_of(plan: &Plan) -> Value {
         let partitions = ranges.map(
             |(partition, range)| json!({ "partition": partition, "start": range.start, "end": range.end }),
         );
+        let lost = planned.lost.iter().flat_map(|(partition, lost)| {
+            let ranges = lost.ranges().iter();
+            ranges.map(move |range| json!({ "partition": partition, "start": range.start, "end": range.end }))
+        });
         json!({
             "topic": &*planned.job.topic,
             "table": planned.job.table.to_string(),
             "of": planned.of.to_string(),
             "goes_on": planned.begun,
             "partitions": partitions.collect::<Vec<_>>(),
+            "lost": lost.collect::<Vec<_>>(),
         })
     });
     json!({ "into": plan.into.join("."), "offsets": plan.offsets(), "jobs": jobs.collect::<Vec<_>>() })

@@ -1,5 +1,6 @@
 //! Where the records of a replay come from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -7,6 +8,7 @@ use tabletopic_fixture::Fixture;
 use tabletopic_history::History;
 use tabletopic_ingest::SchemaLookups;
 use tabletopic_ingest::run::{Parts, Sources};
+use tabletopic_offsets::RangeSet;
 use tabletopic_registry::Registry;
 use tabletopic_replay::chained::{Chain, HistorySources, chain};
 use tabletopic_source::Broker;
@@ -25,6 +27,8 @@ pub struct Origin {
     sources: Arc<dyn Sources>,
     /// In the place of the configured one.
     registry: Option<Arc<dyn Registry>>,
+    /// What the raw-history table has declared lost, by partition.
+    pub lost: BTreeMap<i32, RangeSet>,
 }
 
 impl Origin {
@@ -43,6 +47,7 @@ impl Origin {
                 sources: Arc::new(fixture.sources(&broker)),
                 broker: Arc::new(broker),
                 registry,
+                lost: BTreeMap::new(),
             });
         }
         let broker: Arc<dyn Broker> = Arc::new(parts::broker(&config.kafka)?);
@@ -52,6 +57,7 @@ impl Origin {
                 broker,
                 sources,
                 registry: None,
+                lost: BTreeMap::new(),
             });
         };
         let lake = parts::lake_to_ask(config).await?;
@@ -59,6 +65,9 @@ impl Origin {
             history: History::open(&lake, &super::table(table)?, None).await?,
             runtime: Handle::current(),
         };
+        let partitions = history.history.partitions().iter();
+        let lost = partitions.map(|(number, log)| (*number, log.gone.lost.clone()));
+        let lost = lost.filter(|(_, lost)| !lost.is_empty()).collect();
         let Chain { broker, sources } = match asked.without_topic {
             true => Chain {
                 broker: Arc::new(history.history.broker(Handle::current())),
@@ -73,6 +82,7 @@ impl Origin {
             broker,
             sources,
             registry: None,
+            lost,
         })
     }
 

@@ -40,6 +40,9 @@ pub fn of_plan(plan: &Plan) -> String {
                 let _ = writeln!(text, "and {more} more partitions");
             }
         }
+        for (partition, lost) in planned.lost.iter().take(SHOWN) {
+            let _ = writeln!(text, "the history has lost {lost} of partition {partition}");
+        }
         text.push('\n');
     }
     text

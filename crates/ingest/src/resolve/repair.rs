@@ -77,7 +77,8 @@ pub struct Swapping<'a> {
 }
 
 impl Swapping<'_> {
-    /// Looks what it would do. Writes nothing.
+    /// Looks what it would do. Writes nothing. What the table has of the offsets has to stay what it is from now on, whatever file
+    /// it is in.
     ///
     /// # Errors
     /// It can't be done.
@@ -99,7 +100,8 @@ impl Swapping<'_> {
     /// Does it, in one commit.
     ///
     /// # Errors
-    /// As [`look`](Self::look); the replay has changed; outages that last.
+    /// As [`look`](Self::look); the replay has changed, or what the table has of the offsets since it was looked at; outages that
+    /// last.
     pub async fn carry_out(mut self) -> Result<Repaired, ResolveError> {
         let committed = commit(self.lake, &self.table, &mut self.repair, &LogWaiting).await?;
         let snapshot = committed.snapshot;

@@ -161,12 +161,7 @@ pub async fn declare_gone(
 }
 
 fn step<'a>(lake: &'a Lake, to: &Point, looked_at: i64, reason: &str) -> Step<'a> {
-    let plan = resolve::Rollback {
-        lake,
-        to: to.snapshot_id,
-        looked_at,
-        reason: reason.to_owned(),
-    };
+    let plan = resolve::Rollback::new(lake, to.snapshot_id, looked_at, reason.to_owned());
     Step {
         plan: Box::new(plan),
         of: None,

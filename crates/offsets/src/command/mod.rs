@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub use prefix::{LedgerPrefix, PrefixError, Recorded, refuse_cut};
-pub use promote::replayed;
+pub use promote::{LostInHistory, replayed};
 pub use repair::{Lack, Piece, Repaired, There, Weighed};
 pub use retire::Retired;
 pub use truncate::Cut;

@@ -1,15 +1,27 @@
 //! The rows of a replay take the place of all rows.
 
-use super::{CommandError, removals};
-use crate::{AddedRange, JobId, JobState, OffsetRange, PartitionState, SnapshotRef, TableState};
+use std::collections::BTreeMap;
+
+use super::{CommandError, Gap, removals};
+use crate::{AddedRange, JobId, JobState, OffsetRange, PartitionState, RangeSet, SnapshotRef, TableState};
+
+/// Offsets that the history which a replay was read from has declared lost, by job and partition: the replay accounts for them, and
+/// has nothing of them.
+pub type LostInHistory = BTreeMap<(JobId, i32), RangeSet>;
 
 impl TableState {
     /// The state of a table whose rows become those of a replay, `read`: its offsets, its counts. What the table had above
     /// the replay's ends is given up and read again; dead letters of it leave by the snapshot `at`, made at `now_ms`. Those
-    /// of the replay are put in by the caller.
+    /// of the replay are put in by the caller. What its history has lost is lost in the table, too: see
+    /// [`lost_by`](Self::lost_by).
     ///
     /// Refused where something would be missing afterwards that is in the table now.
-    pub fn promote(&mut self, read: &TableState, at: SnapshotRef, now_ms: i64) -> Result<(), CommandError> {
+    pub fn promote(
+        &mut self,
+        (read, lost): (&TableState, &LostInHistory),
+        at: SnapshotRef,
+        now_ms: i64,
+    ) -> Result<(), CommandError> {
         if let Some(rows) = self
             .retired
             .values()
@@ -63,7 +75,7 @@ impl TableState {
                     next.outbox.removals.extend(leaving);
                 }
             }
-            next.added.extend(replayed(id, &promoted)?);
+            next.added.extend(with_lost(id, &mut promoted, lost)?);
             next.jobs.insert(id.clone(), promoted);
         }
         if let Some(other) = read.jobs.keys().find(|id| !self.jobs.contains_key(id)) {
@@ -73,6 +85,52 @@ impl TableState {
         *self = next;
         Ok(())
     }
+}
+
+impl TableState {
+    /// The offsets that are lost once a replay is promoted whose history has lost some, and that are not lost now.
+    pub fn lost_by(&self, read: &TableState, lost: &LostInHistory) -> Vec<Gap> {
+        let of_partition = |((job, partition), lost): (&(JobId, i32), &RangeSet)| {
+            let read = read.partition(job, *partition);
+            let claimed = read.map(|read| read.progress.offsets()).unwrap_or_default();
+            let known = self.partition(job, *partition);
+            let known = known.map(|state| state.lost.clone()).unwrap_or_default();
+            let gaps = lost.intersection(&claimed).difference(&known);
+            let gap = |range: &OffsetRange| Gap {
+                job: job.clone(),
+                partition: *partition,
+                range: *range,
+            };
+            gaps.ranges().iter().map(gap).collect::<Vec<_>>()
+        };
+        lost.iter().flat_map(of_partition).collect()
+    }
+}
+
+/// What a replay read, with what its history has lost, which `promoted` has as lost from now on.
+fn with_lost(
+    id: &JobId,
+    promoted: &mut JobState,
+    lost: &LostInHistory,
+) -> Result<Vec<AddedRange>, CommandError> {
+    let mut claims = replayed(id, promoted)?;
+    for claim in &mut claims {
+        let topic_partition = promoted.topic_partition(claim.partition);
+        let (Some(lost), Some(state)) = (
+            lost.get(&(id.clone(), claim.partition)),
+            promoted.partitions.get_mut(&claim.partition),
+        ) else {
+            continue;
+        };
+        state.lost = lost.intersection(&[claim.range].into_iter().collect());
+        state.counts.lost = state.lost.len_offsets();
+        claim.counts.lost = state.counts.lost;
+        if claim.counts.offsets() > claim.range.len() {
+            // It has rows of what its history says to have lost.
+            return Err(CommandError::ReplayMended { topic_partition });
+        }
+    }
+    Ok(claims)
 }
 
 /// What a replay read, as one range of each partition.
@@ -161,7 +219,9 @@ mod tests {
     fn progress_and_counts_become_the_replays() {
         let mut state = table(10, 50, 3).next(Kind::Promote);
         let before = state.jobs[&orders()].generation;
-        state.promote(&table(5, 40, 1), at(), 0).unwrap();
+        state
+            .promote((&table(5, 40, 1), &LostInHistory::new()), at(), 0)
+            .unwrap();
         let job = &state.jobs[&orders()];
         let partition = &job.partitions[&0];
         assert_eq!(partition.progress.ranges(), [OffsetRange::new(5, 40)]);
@@ -207,8 +267,56 @@ mod tests {
     }
 
     #[test]
+    fn what_the_history_of_a_replay_has_lost_is_lost_in_the_table() {
+        let mut now = table(10, 50, 0);
+        let mut read = table(5, 40, 0);
+        let of = |state: &mut TableState, lost: OffsetRange| {
+            let job = state.jobs.get_mut(&orders()).unwrap();
+            let partition = job.partitions.get_mut(&0).unwrap();
+            partition.counts.rows -= lost.len();
+            partition.lost.insert(lost);
+            partition.counts.lost += lost.len();
+        };
+        let lost = |start, end| {
+            let lost: RangeSet = [OffsetRange::new(start, end)].into_iter().collect();
+            LostInHistory::from([((orders(), 0), lost)])
+        };
+        let gaps = |now: &TableState, read: &TableState, lost: &LostInHistory| -> Vec<OffsetRange> {
+            let gaps = now.lost_by(read, lost).into_iter();
+            gaps.map(|gap| gap.range).collect()
+        };
+        assert_eq!(gaps(&now, &read, &lost(30, 60)), [OffsetRange::new(30, 40)]);
+        // What the table has lost already is no news.
+        of(&mut now, OffsetRange::new(32, 36));
+        assert_eq!(
+            gaps(&now, &read, &lost(30, 60)),
+            [OffsetRange::new(30, 32), OffsetRange::new(36, 40)]
+        );
+        let job = read.jobs.get_mut(&orders()).unwrap();
+        job.partitions.get_mut(&0).unwrap().counts.rows -= 10;
+        let mut state = now.next(Kind::Promote);
+        state.promote((&read, &lost(30, 60)), at(), 0).unwrap();
+        let partition = state.partition(&orders(), 0).unwrap();
+        assert_eq!(partition.lost.ranges(), [OffsetRange::new(30, 40)]);
+        assert_eq!((partition.counts.rows, partition.counts.lost), (25, 10));
+        let counts = state.added.iter().map(|added| added.counts.lost);
+        assert_eq!(counts.sum::<u64>(), 10, "the ledger has it, too");
+        // It has rows of all its offsets.
+        let refused = now
+            .next(Kind::Promote)
+            .promote((&table(5, 40, 0), &lost(30, 40)), at(), 0);
+        assert!(
+            matches!(refused, Err(CommandError::ReplayMended { .. })),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
     fn what_would_be_missing_is_refused() {
-        let promote = |read: &TableState| table(10, 50, 0).next(Kind::Promote).promote(read, at(), 0);
+        let promote = |read: &TableState| {
+            let mut state = table(10, 50, 0).next(Kind::Promote);
+            state.promote((read, &LostInHistory::new()), at(), 0)
+        };
         let lacks = promote(&table(12, 50, 0));
         assert!(
             matches!(&lacks, Err(CommandError::ReplayLacks { lacks, .. }) if *lacks == OffsetRange::new(10, 12)),

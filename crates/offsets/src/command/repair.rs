@@ -156,8 +156,12 @@ fn with([mut added, mut withdrawn]: [Counts; 2], (withdraws, counts): (bool, Cou
 pub struct There {
     /// Rows and dead letters, with the sum of the rows' offsets.
     pub counts: Counts,
-    /// Whether an offset has several rows.
+    /// Whether an offset has several rows, or a row beside a dead letter that was not redriven.
     pub doubled: bool,
+    /// Whether a record of now has neither row nor dead letter, and was not declared lost.
+    pub missing: bool,
+    /// Whether there is a row or a dead letter where no record is now, or one that is left out.
+    pub beside: bool,
 }
 
 /// The offsets of a topic partition that are repaired: what the ledger counts of them, and what is there.
@@ -223,7 +227,7 @@ impl Weighed {
             if !self.has_all_of(piece) {
                 return Err(self.in_part(piece));
             }
-            is_damaged |= there.doubled || there.counts.rows != counted.rows;
+            is_damaged |= there.is_unlike(counted) || there.counts.rows != counted.rows;
             of_pieces.rows += i128::from(counted.rows) - i128::from(there.counts.rows);
             of_pieces.dead_letters +=
                 i128::from(counted.dead_letters) - i128::from(there.counts.dead_letters);
@@ -283,7 +287,13 @@ impl Weighed {
 impl There {
     fn is_as_counted(&self, counted: &Counts) -> bool {
         let here = &self.counts;
-        !self.doubled && here.rows == counted.rows && here.dead_letters == counted.dead_letters
+        !self.is_unlike(counted) && here.rows == counted.rows && here.dead_letters == counted.dead_letters
+    }
+
+    /// Whether it is not what was counted, also if it is as many: another writer's row may stand for one that is gone. A record
+    /// that has nothing may have been left out, if any was; that others are left out now is no sign by itself.
+    fn is_unlike(&self, counted: &Counts) -> bool {
+        self.doubled || (self.missing && (self.beside || counted.filtered == 0))
     }
 }
 
@@ -493,7 +503,7 @@ mod tests {
     fn there(counts: Counts) -> There {
         There {
             counts,
-            doubled: false,
+            ..There::default()
         }
     }
 
@@ -563,8 +573,8 @@ mod tests {
         // 50 is gone, and 5 is there twice.
         inside.offset_sum -= 45;
         let doubled = There {
-            counts: inside,
             doubled: true,
+            ..there(inside)
         };
         let whole = weighed(range(0, 100), 0, [doubled, there(rows(range(100, 200)))], inside);
         assert!(!whole.is_as_counted());
@@ -573,6 +583,28 @@ mod tests {
             ..Lack::default()
         };
         assert_eq!(whole.with_lack(lack).unwrap(), rows(range(0, 100)));
+    }
+
+    #[test]
+    fn a_row_where_nothing_was_counted_does_not_stand_for_one_that_is_gone() {
+        // Of 100 records three were left out, 50 among them; 7 is gone, and somebody has put a row at 50.
+        let is_as_counted = |filtered, missing, beside| {
+            let counts = Counts::of_rows(100 - filtered, 0);
+            let there = There {
+                missing,
+                beside,
+                ..self::there(counts)
+            };
+            let other = self::there(Counts::of_rows(100 - filtered, 0));
+            weighed(range(0, 100), filtered, [there, other], counts).is_as_counted()
+        };
+        assert!(is_as_counted(3, false, false));
+        assert!(!is_as_counted(3, true, true));
+        assert!(!is_as_counted(0, true, false), "no record was left out");
+        // By another mapping others are left out than before.
+        assert!(is_as_counted(3, true, false));
+        assert!(is_as_counted(3, false, true));
+        assert!(is_as_counted(0, false, true));
     }
 
     #[test]

@@ -39,11 +39,17 @@ use crate::lake::Lake;
 /// Decides on a base what to commit. Called again for each base: it must keep nothing from an earlier one but
 /// what the outside world told it.
 #[async_trait]
-pub trait Plan<S>: Send {
+pub trait Plan<S: Send + 'static>: Send {
     /// `None`: there is nothing (left) to do on this base.
     ///
     /// `at` is the snapshot to be, should there be one; its schema id is the base's.
     async fn plan(&mut self, base: &Base<S>, at: SnapshotAt) -> Result<Option<Change<S>>, CommitError>;
+
+    /// Writes what a decided change is to name, and completes it. Planning writes nothing, so that whoever only looks leaves
+    /// nothing behind: this is called when the commit is made.
+    async fn write(&mut self, change: Change<S>, _at: SnapshotAt) -> Result<Change<S>, CommitError> {
+        Ok(change)
+    }
 
     /// Whether `main` must lead to our tag (section 4) before anything is planned. Only the commands that
     /// answer a rollback say no.
@@ -191,7 +197,10 @@ async fn prepare<S: TagState + Counted>(
     }
     let seen = seen_by(plan, base)?;
     match plan.plan(&seen, at).await? {
-        Some(decided) => Ok(Some(change::body(lake, base, &seen, &decided, at).await?)),
+        Some(decided) => {
+            let decided = plan.write(decided, at).await?;
+            Ok(Some(change::body(lake, base, &seen, &decided, at).await?))
+        }
         None => Ok(None),
     }
 }

@@ -9,7 +9,7 @@ use tabletopic_offsets::{Follower, SnapshotRef, Stamp, StateError, TableState};
 use super::halt::Halt;
 
 /// A state that lives in the summaries of our snapshots, and is read back through the tag.
-pub trait TagState: Debug + Clone + Send + Sync + Sized {
+pub trait TagState: Debug + Clone + Send + Sync + Sized + 'static {
     /// The summary property that every snapshot with such a state has, and no other.
     const MARK: &'static str;
 

@@ -1,6 +1,6 @@
 //! Finds the files: by the bounds of Kafka's columns, and by reading these two columns of what is left.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::TryStreamExt;
@@ -25,6 +25,8 @@ pub struct Found {
     pub whole: BTreeSet<String>,
     /// Files that hold other rows as well.
     pub mixed: Vec<Rewrite>,
+    /// All of these, with the deletes that apply to them.
+    pub files: HashSet<Deleted>,
 }
 
 /// What files hold of the offsets that are looked for: rows by topic partition number, and whether there are others.
@@ -67,13 +69,14 @@ pub async fn find(
             Some(known) => known.clone(),
             None => {
                 let counted = count(lake, all.clone(), offsets).await?;
-                known.insert(file, counted.clone());
+                known.insert(file.clone(), counted.clone());
                 counted
             }
         };
         if gone.is_empty() {
             continue;
         }
+        found.files.insert(file);
         for (partition, rows) in gone {
             found.rows.entry(partition).or_default().merge(rows);
         }

@@ -4,4 +4,4 @@ mod find;
 mod rewrite;
 
 pub use find::{Found, Known, PLACE, all, find};
-pub use rewrite::{Rewrite, write};
+pub use rewrite::{Rewrite, staying, write};

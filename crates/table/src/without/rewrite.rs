@@ -85,6 +85,31 @@ pub async fn write(
     Ok(written)
 }
 
+/// How many rows stay. Reads the two columns that tell it.
+///
+/// # Errors
+/// Those of reading.
+pub async fn staying(lake: &Lake, rewrites: &[Rewrite]) -> Result<u64, CommitError> {
+    let mut staying = 0;
+    for rewrite in rewrites {
+        let schema = &rewrite.task.schema;
+        let ids = rewrite.place.map(|name| schema.field_id_by_name(name));
+        let [Some(partition), Some(offset)] = ids else {
+            return Err(rewrite.failed(&format!("it has no columns {:?}", rewrite.place)));
+        };
+        let task = FileScanTask {
+            project_field_ids: vec![partition, offset],
+            ..rewrite.task.clone()
+        };
+        let mut batches = rows::read(lake, task)?;
+        while let Some(batch) = batches.try_next().await? {
+            let stays = stays(&batch, rewrite).map_err(|error| rewrite.failed(&error))?;
+            staying += stays.true_count() as u64;
+        }
+    }
+    Ok(staying)
+}
+
 impl Rewrite {
     fn failed(&self, problem: &dyn std::fmt::Display) -> CommitError {
         CommitError::Encode(format!(
@@ -134,14 +159,19 @@ fn kept(batch: &RecordBatch, rewrite: &Rewrite, schema: &ArrowSchemaRef) -> Resu
             cast(column, field.data_type())
         });
     let batch = RecordBatch::try_new(schema.clone(), columns.collect::<Result<_, _>>()?)?;
+    match rewrite.gone.is_empty() {
+        true => Ok(batch),
+        false => filter_record_batch(&batch, &stays(&batch, rewrite)?),
+    }
+}
+
+/// Which rows stay.
+fn stays(batch: &RecordBatch, rewrite: &Rewrite) -> Result<BooleanArray, ArrowError> {
     let Rewrite {
         gone,
         place: [partition, offset],
         ..
     } = rewrite;
-    if gone.is_empty() {
-        return Ok(batch);
-    }
     let column = |name: &str| {
         let column = batch.column_by_name(name);
         let column = column.ok_or_else(|| ArrowError::SchemaError(format!("it has no column `{name}`")))?;
@@ -160,7 +190,7 @@ fn kept(batch: &RecordBatch, rewrite: &Rewrite, schema: &ArrowSchemaRef) -> Resu
         // Somebody else's row.
         _ => true,
     });
-    filter_record_batch(&batch, &stays.map(Some).collect::<BooleanArray>())
+    Ok(stays.map(Some).collect())
 }
 
 /// What is written for neighbours.

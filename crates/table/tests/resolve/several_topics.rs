@@ -37,10 +37,7 @@ async fn fed_by_two() -> (Table, i64, DataFile) {
 async fn a_rewind_goes_back_to_a_state_that_counted_the_very_rows_that_main_holds() {
     let (table, before, _) = fed_by_two().await;
     table.roll_back_to(before).await;
-    let mut rewind = Rewind {
-        lake: &table.0,
-        reason: String::new(),
-    };
+    let mut rewind = Rewind::new(&table.0, String::new());
     table.commit(&mut rewind).await;
     let base = table.base().await;
     let ends = base.state().unwrap().jobs.iter();
@@ -61,10 +58,7 @@ async fn a_rewind_is_refused_where_main_holds_others() {
     table.roll_back_to(before).await;
     // By their offsets they could be of the other topic.
     table.put_back(vec![last]).await;
-    let mut rewind = Rewind {
-        lake: &table.0,
-        reason: String::new(),
-    };
+    let mut rewind = Rewind::new(&table.0, String::new());
     let refused = commit(&table.0, &ident(), &mut rewind, &LogWaiting).await;
     let words = refused.expect_err("rows would be there twice").to_string();
     assert!(words.contains("several jobs feed it"), "{words}");

@@ -195,10 +195,7 @@ async fn after_a_rollback_over_a_truncation_nothing_is_declared_lost() {
     let refused = commit(&table.0, &ident(), &mut declare, &LogWaiting).await;
     let words = refused.expect_err("stale rows are back").to_string();
     assert!(words.contains("rows back that a log no longer has"), "{words}");
-    let mut rewind = Rewind {
-        lake: &table.0,
-        reason: String::new(),
-    };
+    let mut rewind = Rewind::new(&table.0, String::new());
     table.commit(&mut rewind).await;
     table.commit(&mut table.truncate(2, &[(0, 5)])).await;
     assert_eq!(table.rows().await.len(), 5);

@@ -6,8 +6,8 @@ use futures::TryStreamExt;
 use iceberg::scan::FileScanTask;
 use roaring::RoaringTreemap;
 use tabletopic_offsets::{
-    Answers, Counts, JobId, Kind, Lack, OffsetRange, PartitionState, Piece, RangeSet, TableState, There,
-    TopicPartition, Weighed,
+    Answers, Counts, JobId, Kind, Lack, LedgerRange, OffsetRange, PartitionState, Piece, RangeSet, Recorded,
+    TableState, There, TopicPartition, Weighed,
 };
 
 use super::places::{LetterPlaces, LettersOf, Places, letters};
@@ -23,8 +23,20 @@ pub(super) struct Found {
     pub counts: BTreeMap<i32, Counts>,
     /// Those that have a row or a dead letter.
     pub places: Places,
+    /// How many records these were: with rows, dead letters, or left out.
+    pub records: BTreeMap<i32, u64>,
     /// Not all is there as it was counted.
     pub lacks: bool,
+}
+
+/// What is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub job: &'a JobId,
+    /// By topic partition number.
+    pub ranges: &'a BTreeMap<i32, OffsetRange>,
+    /// Those that have a row or a dead letter now that they have been read again.
+    pub read: &'a Places,
 }
 
 /// Offsets of one topic partition, and the pieces of the ledger that they have a part of, lowest offsets first.
@@ -32,6 +44,19 @@ pub(super) struct Found {
 struct Asked {
     range: OffsetRange,
     pieces: Vec<Piece>,
+    /// Those whose dead letters have become rows.
+    redriven: RangeSet,
+}
+
+/// Offsets that are not as the records of now say.
+#[derive(Debug, Default)]
+struct Unlike {
+    /// With a row and a dead letter that was not redriven.
+    both: RoaringTreemap,
+    /// With neither, though there is a record now, and not declared lost.
+    missing: RoaringTreemap,
+    /// With either, though there is no record now, or one that is left out.
+    beside: RoaringTreemap,
 }
 
 /// Runs of offsets that are counted apart, lowest first: those of all pieces and of the range, each whole within them or outside.
@@ -64,7 +89,7 @@ impl Counting {
         lake: &Lake,
         base: &Base<TableState>,
         tagged: &Tagged<TableState>,
-        (job, ranges): (&JobId, &BTreeMap<i32, OffsetRange>),
+        Wanted { job, ranges, read }: Wanted<'_>,
         refused: &(dyn Fn(String) -> CommitError + Sync),
     ) -> Result<Found, CommitError> {
         let asked = self.ask(lake, base, tagged, job, ranges).await?;
@@ -78,25 +103,38 @@ impl Counting {
             };
             let name = tagged.state.job(job).map(|job| job.topic_partition(*partition));
             let name = name.unwrap_or_else(|| TopicPartition::new(job.as_str(), *partition));
-            let weighed = self.weigh(name, *partition, asked, &rows, &letters);
+            let none = RoaringTreemap::new();
+            let has = read.get(partition).unwrap_or(&none);
+            let unlike = unlike((*partition, asked), &rows, &letters, (has, &state.lost));
+            let weighed = self.weigh(name, (*partition, asked), &rows, &letters, &unlike);
             let filtered = weighed.filtered(state.counts.filtered.saturating_sub(state.inherited.filtered));
-            let counts = match weighed.is_as_counted() {
-                true => Ok(weighed.inside),
+            let lack = match weighed.is_as_counted() {
+                true => Lack::default(),
                 false => {
-                    found.lacks = true;
                     let of_job = LettersOf::new(&tagged.state, job);
-                    weighed.with_lack(self.lack(lake, base, tagged, (*partition, state), of_job).await?)
+                    self.lack(lake, base, tagged, (*partition, state), of_job).await?
                 }
             };
-            let counts = counts.map_err(|error| refused(error.to_string()))?;
+            found.lacks |= lack != Lack::default();
+            let counts = weighed
+                .with_lack(lack)
+                .map_err(|error| refused(error.to_string()))?;
             let filtered = filtered.map_err(|error| refused(error.to_string()))?;
+            let places = within_range(
+                asked.range,
+                [&rows.places, &letters.all].map(|all| all.get(partition)),
+            );
+            let records = match lack == Lack::default() {
+                true => places.len(),
+                // What is there is not what was counted. A letter that was redriven is counted as a row, too.
+                false => {
+                    let both = asked.redriven.intersection(&[asked.range].into_iter().collect());
+                    (counts.rows + counts.dead_letters).saturating_sub(both.len_offsets())
+                }
+            };
             found.counts.insert(*partition, Counts { filtered, ..counts });
-            let places = found.places.entry(*partition).or_default();
-            for all in [&rows.places, &letters.all] {
-                *places |= all.get(partition).cloned().unwrap_or_default();
-            }
-            places.remove_range(..asked.range.start as u64);
-            places.remove_range(asked.range.end as u64..);
+            found.records.insert(*partition, records + filtered);
+            found.places.insert(*partition, places);
         }
         Ok(found)
     }
@@ -148,10 +186,10 @@ impl Counting {
     fn weigh(
         &self,
         topic_partition: TopicPartition,
-        partition: i32,
-        Asked { range, pieces }: &Asked,
+        (partition, Asked { range, pieces, .. }): (i32, &Asked),
         rows: &OfFile,
         letters: &LetterPlaces,
+        unlike: &Unlike,
     ) -> Weighed {
         let none = RoaringTreemap::new();
         let places = rows.places.get(&partition).unwrap_or(&none);
@@ -172,7 +210,9 @@ impl Counting {
                 );
             }
             There {
-                doubled: held.rows != cardinality(places, of),
+                doubled: held.rows != cardinality(places, of) || cardinality(&unlike.both, of) > 0,
+                missing: cardinality(&unlike.missing, of) > 0,
+                beside: cardinality(&unlike.beside, of) > 0,
                 counts: Counts {
                     dead_letters: letters.count(partition, of),
                     ..Counts::of_rows(held.rows, held.offset_sum)
@@ -275,7 +315,7 @@ async fn ask(
     let mut asked = BTreeMap::new();
     for (partition, range) in ranges {
         let mut reach = *range;
-        let pieces = loop {
+        let (pieces, redriven) = loop {
             let entries = ledger.of_offsets(job, *partition, reach).await?;
             let pieces = Piece::of(&entries, &answers, (job, *partition, &topic_id));
             let starts = pieces.iter().map(|piece| piece.range.start);
@@ -283,7 +323,7 @@ async fn ask(
             // What reaches beyond may have others beside it there.
             let wider = OffsetRange::new(starts.fold(reach.start, i64::min), ends.fold(reach.end, i64::max));
             if wider == reach {
-                break pieces;
+                break (pieces, redriven(&entries, &answers, (job, *partition, &topic_id)));
             }
             reach = wider;
         };
@@ -296,14 +336,75 @@ async fn ask(
             Asked {
                 range: *range,
                 pieces,
+                redriven,
             },
         );
     }
     Ok(asked)
 }
 
+/// The offsets whose dead letters have become rows, of one log.
+fn redriven(
+    entries: &[Recorded],
+    answers: &Answers,
+    (job, partition, topic_id): (&JobId, i32, &Option<String>),
+) -> RangeSet {
+    let of_log = |range: &&LedgerRange| {
+        let same_id = range.topic_id.is_none() || topic_id.is_none() || range.topic_id == *topic_id;
+        range.job == *job && range.partition == partition && same_id
+    };
+    let mut redriven = RangeSet::new();
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::Redrive) {
+        let number = entry.snapshot.sequence_number;
+        for range in entry.ranges.iter().filter(of_log) {
+            redriven = redriven.union(&answers.still_redriven(number, range));
+        }
+    }
+    redriven
+}
+
+/// Holds what is there against the records of now. `has` are the offsets of those that have a row or a dead letter.
+fn unlike(
+    (partition, asked): (i32, &Asked),
+    rows: &OfFile,
+    letters: &LetterPlaces,
+    (has, lost): (&RoaringTreemap, &RangeSet),
+) -> Unlike {
+    let of = [&rows.places, &letters.all].map(|all| all.get(&partition));
+    let mut both = match of {
+        [Some(rows), Some(letters)] => rows & letters,
+        _ => RoaringTreemap::new(),
+    };
+    remove(&mut both, &asked.redriven);
+    let had = within_range(asked.range, of);
+    let mut missing = has - &had;
+    remove(&mut missing, lost);
+    Unlike {
+        both,
+        missing,
+        beside: had - has,
+    }
+}
+
+/// All of these that are in a range.
+fn within_range(range: OffsetRange, places: [Option<&RoaringTreemap>; 2]) -> RoaringTreemap {
+    let mut all = RoaringTreemap::new();
+    for places in places.into_iter().flatten() {
+        all |= places;
+    }
+    all.remove_range(..range.start as u64);
+    all.remove_range(range.end as u64..);
+    all
+}
+
+fn remove(places: &mut RoaringTreemap, offsets: &RangeSet) {
+    for range in offsets.ranges() {
+        places.remove_range(range.start as u64..range.end as u64);
+    }
+}
+
 fn runs(asked: &BTreeMap<i32, Asked>) -> Runs {
-    let of_partition = |(partition, Asked { range, pieces }): (&i32, &Asked)| {
+    let of_partition = |(partition, Asked { range, pieces, .. }): (&i32, &Asked)| {
         let mut ends: Vec<i64> = pieces
             .iter()
             .map(|piece| piece.range)

@@ -11,29 +11,63 @@ use crate::commit::{Base, CommitError, Halt, SnapshotAt, TagState};
 use crate::follower::{FollowerState, entry, ident};
 use crate::lake::Lake;
 use crate::rows::Offsets;
-use crate::without;
+use crate::without::{self, Rewrite};
 
 /// The columns of a dead letter that say where its record is from.
 const PLACE: [&str; 2] = ["partition", "offset"];
 
-/// The files that put the letters of `older`, the state of our snapshot `since`, back; `None` where nothing has taken their
-/// place. They are written anew from what the dead-letter table held before that: without what was set aside after `since`.
+/// Letters of then, found and counted.
+#[derive(Debug)]
+pub(super) struct LettersThen<'a> {
+    lake: &'a Lake,
+    /// The dead-letter table, with what it held before others took their place, without what was set aside after then.
+    /// `None`: there were no letters.
+    held: Option<(Base<FollowerState>, Vec<Rewrite>)>,
+    /// The offsets that they may be of.
+    ranges: Vec<PendingRange>,
+}
+
+impl LettersThen<'_> {
+    /// Puts them into `state`, the one to be, in files that are written anew: all of then come back, and none of now stays.
+    ///
+    /// # Errors
+    /// Those of reading and writing.
+    pub async fn put_back(&self, state: &mut TableState, at: SnapshotAt) -> Result<(), CommitError> {
+        let written = match &self.held {
+            Some((beside, rewrites)) => without::write(self.lake, beside.metadata(), rewrites).await?,
+            None => Vec::new(),
+        };
+        let files = written.iter().map(|(_, file)| {
+            Ok(PendingFile {
+                snapshot: at.snapshot_ref(),
+                entry: entry::write(file)?,
+                ranges: self.ranges.clone(),
+                time_ms: at.timestamp_ms,
+            })
+        });
+        let files = files.collect::<Result<Vec<_>, CommitError>>()?;
+        state.put_letters_back(files, at.snapshot_ref(), at.timestamp_ms);
+        Ok(())
+    }
+}
+
+/// The letters of `older`, the state of our snapshot `since`; `None` where nothing has taken their place. Writes nothing.
 ///
 /// # Errors
-/// The dead-letter table does not have them any more; those of reading and writing.
-pub(super) async fn letters_then(
-    lake: &Lake,
+/// The dead-letter table does not have them any more; those of reading.
+pub(super) async fn letters_then<'a>(
+    lake: &'a Lake,
     base: &Base<TableState>,
     (since, older): (Option<SnapshotRef>, &TableState),
-    at: SnapshotAt,
-) -> Result<Option<Vec<PendingFile>>, CommitError> {
+) -> Result<Option<LettersThen<'a>>, CommitError> {
     let number = since.map_or(0, |since| since.sequence_number);
     let Some(swapped) = swapped_after(base, number) else {
         return Ok(None);
     };
     let wanted = letters(older);
     if wanted == 0 {
-        return Ok(Some(Vec::new()));
+        let (held, ranges) = (None, Vec::new());
+        return Ok(Some(LettersThen { lake, held, ranges }));
     }
     let refused = |why: &str| {
         let detail = format!(
@@ -62,15 +96,13 @@ pub(super) async fn letters_then(
         *all = std::mem::take(all).union(&removal.offsets);
     }
     let rewrites = without::all(lake, &beside.table, snapshot_id, (&gone, PLACE)).await?;
-    let written = without::write(lake, beside.metadata(), &rewrites).await?;
-    let found: u64 = written.iter().map(|(_, file)| file.record_count()).sum();
-    if found != wanted {
+    if without::staying(lake, &rewrites).await? != wanted {
         return Err(refused(
             "the dead-letter table did not hold just those that were counted",
         ));
     }
     let partitions = older.job(job).into_iter().flat_map(|job| &job.partitions);
-    let ranges: Vec<PendingRange> = partitions
+    let ranges = partitions
         .flat_map(|(partition, state)| {
             let ranges = state.progress.ranges().iter();
             ranges.map(|range| PendingRange {
@@ -80,15 +112,8 @@ pub(super) async fn letters_then(
             })
         })
         .collect();
-    let files = written.iter().map(|(_, file)| {
-        Ok(PendingFile {
-            snapshot: at.snapshot_ref(),
-            entry: entry::write(file)?,
-            ranges: ranges.clone(),
-            time_ms: at.timestamp_ms,
-        })
-    });
-    files.collect::<Result<_, CommitError>>().map(Some)
+    let held = Some((beside, rewrites));
+    Ok(Some(LettersThen { lake, held, ranges }))
 }
 
 fn letters(state: &TableState) -> u64 {

@@ -15,6 +15,7 @@ mod replayed;
 mod restore_tag;
 mod rewind;
 mod rollback;
+mod seen;
 mod truncate;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use iceberg::TableIdent;
 use iceberg::spec::{Operation, PartitionSpec, Schema, TableMetadata, UnboundPartitionSpec};
-use tabletopic_offsets::{Kind, PendingFile, PendingRange, TableState};
+use tabletopic_offsets::{Gap, Kind, LostInHistory, PendingFile, PendingRange, TableState};
 
 use super::replayed::{Replayed, all, fields};
 use super::rollback::unseen;
@@ -26,6 +26,10 @@ pub struct Promote<'a> {
     pub looked_at: i64,
     /// The table's last sequence number at that moment: what others commit afterwards is not undone unseen.
     pub table_looked_at: i64,
+    /// What the history that the replay was read from has lost.
+    pub lost: LostInHistory,
+    /// What of this the operator has declared lost; `None`: it is only looked at.
+    pub declared: Option<Vec<Gap>>,
     /// Properties that the replay has to have, and must not have, by now.
     pub marked: Marks,
     /// The operator's words, for the ledger.
@@ -70,6 +74,7 @@ impl Plan<TableState> for Promote<'_> {
         let Some(read) = &replay.tagged else {
             return Ok(None);
         };
+        self.refuse_undeclared(base, &tagged.state, &read.state)?;
         replayed.refuse_other_columns(base, &replay)?;
         let under = self.under(base, replay.metadata())?;
         let of_replay = replayed.files(base, &replay, read).await?;
@@ -86,7 +91,7 @@ impl Plan<TableState> for Promote<'_> {
 
         let mut state = tagged.state.next(Kind::Promote);
         state
-            .promote(&read.state, at.snapshot_ref(), at.timestamp_ms)
+            .promote((&read.state, &self.lost), at.snapshot_ref(), at.timestamp_ms)
             .map_err(|error| self.refused(base, &error.to_string()))?;
         for live in &letters {
             state.outbox.dead_letters.push(PendingFile {
@@ -128,6 +133,29 @@ impl Promote<'_> {
 
     fn refused(&self, base: &Base<TableState>, why: &str) -> CommitError {
         self.replayed().refused(base, why)
+    }
+
+    /// Nothing is lost that nobody has agreed to: the table may have got offsets since that were lost when it was looked at.
+    fn refuse_undeclared(
+        &self,
+        base: &Base<TableState>,
+        now: &TableState,
+        read: &TableState,
+    ) -> Result<(), CommitError> {
+        let Some(declared) = &self.declared else {
+            return Ok(());
+        };
+        let lost = now.lost_by(read, &self.lost);
+        match lost.iter().find(|gap| !declared.contains(gap)) {
+            None => Ok(()),
+            Some(gap) => {
+                let why = format!(
+                    "its history has lost offsets {} of partition {}, which the table has by now. Look again",
+                    gap.range, gap.partition
+                );
+                Err(self.refused(base, &why))
+            }
+        }
     }
 
     /// The replay's columns and partitions, with what of them is new to the table.

@@ -17,10 +17,11 @@ use tabletopic_offsets::{
     TableState, TopicPartition, replayed,
 };
 
-use super::counted::Counting;
+use super::counted::{self, Counting};
 use super::of_offsets::{drained_letters, others_have};
 use super::places::{LettersOf, Places, letters, of_rows};
 use super::replayed::{Replayed, fields};
+use super::seen::Seen;
 use crate::commit::append::never_anchored;
 use crate::commit::{Base, Change, CommitError, Halt, Note, Plan, SnapshotAt, TagState, Tagged};
 use crate::follower::{FollowerState, entry};
@@ -44,6 +45,9 @@ pub struct Swap {
     /// What the table's counts have of the offsets.
     pub before: Counts,
     pub after: Counts,
+    /// Where the table has rows or dead letters of no record that was counted, which others have put there: they go. Where records
+    /// are left out now, only some of these are.
+    pub beside: RangeSet,
 }
 
 /// See the module.
@@ -60,6 +64,8 @@ pub struct Repair<'a> {
     written: Written,
     /// The offsets that have a row or a dead letter in the replay, once they have been read.
     read: Option<Places>,
+    /// What was shown; what is not that any more is not taken out.
+    seen: Option<Seen>,
     /// Of the newest plan.
     pub swaps: Vec<Swap>,
     /// Whether what the table has is not what was counted, by the newest plan.
@@ -87,6 +93,7 @@ impl<'a> Repair<'a> {
             known: Known::new(),
             written: Written::default(),
             read: None,
+            seen: None,
             swaps: Vec::new(),
             lacks: false,
         }
@@ -139,6 +146,8 @@ pub fn refuse_unread(
 /// What a repair of one base swaps.
 struct Swapped {
     state: TableState,
+    /// What the table has of the offsets.
+    counted: counted::Found,
     /// The table's dead letters.
     beside: Base<FollowerState>,
     /// The replay, and its dead letters.
@@ -161,6 +170,7 @@ impl Plan<TableState> for Repair<'_> {
             replay,
             letters,
             found,
+            ..
         } = self.swapped(base, at).await?;
         let all = all_of(lake, &letters).await?;
         for (_, file) in self.written.of_all(lake, beside.metadata(), all).await? {
@@ -204,7 +214,7 @@ impl Plan<TableState> for Repair<'_> {
 
 impl Repair<'_> {
     /// What it would do: the swaps, how many files go, and how many of these hold other rows as well and are written again.
-    /// Writes nothing.
+    /// Writes nothing. From now on what the table has of the offsets has to stay what it is.
     ///
     /// # Errors
     /// It can't be done.
@@ -213,7 +223,10 @@ impl Repair<'_> {
         base: &Base<TableState>,
         at: SnapshotAt,
     ) -> Result<(Vec<Swap>, [usize; 2]), CommitError> {
-        let Swapped { found, .. } = self.swapped(base, at).await?;
+        let Swapped { found, counted, .. } = self.swapped(base, at).await?;
+        if self.seen.is_none() {
+            self.seen = Some(Seen::of(base, found.files.clone(), &counted));
+        }
         let files = [found.whole.len() + found.mixed.len(), found.mixed.len()];
         Ok((self.swaps.clone(), files))
     }
@@ -237,14 +250,35 @@ impl Repair<'_> {
 
         let replayed = self.replayed.clone();
         let refused = |why: String| replayed.refused(base, &why);
-        let wanted = (&self.job, &self.ranges);
-        let counted = self.counting.of(lake, base, tagged, wanted, &refused).await?;
-        self.lacks = counted.lacks;
+        let gone = self.ranges.iter();
+        let gone: Offsets = gone
+            .map(|(partition, range)| (*partition, [*range].into_iter().collect()))
+            .collect();
+        let found = match base.head() {
+            Some(head) => {
+                without::find(lake, &base.table, head.snapshot_id(), &gone, &mut self.known).await?
+            }
+            None => Found::default(),
+        };
+        if let Some(seen) = &self.seen {
+            seen.refuse_other_files(base, &found.files).map_err(&refused)?;
+        }
         let places = match &self.read {
             Some(places) => places,
             None => self.read.insert(places(lake, &replay, &self.job).await?),
         };
+        let wanted = counted::Wanted {
+            job: &self.job,
+            ranges: &self.ranges,
+            read: places,
+        };
+        let counted = self.counting.of(lake, base, tagged, wanted, &refused).await?;
+        if let Some(seen) = &self.seen {
+            seen.refuse_other_counts(base, &counted).map_err(&refused)?;
+        }
+        self.lacks = counted.lacks;
         let mut repaired = Vec::new();
+        let mut beside_records = BTreeMap::new();
         for (partition, read) in reads {
             let has = places.get(&partition).cloned().unwrap_or_default();
             let had = counted.places.get(&partition).cloned().unwrap_or_default();
@@ -255,11 +289,14 @@ impl Repair<'_> {
             let lost = lost.intersection(&[range].into_iter().collect());
             let still_lost = without_places(lost.clone(), &has);
             let found_again = lost.len_offsets() - still_lost.len_offsets();
-            // Records that are left out now may be any, but no more than were read.
-            let records = had.len() + withdrawn.filtered;
+            let records = counted.records.get(&partition).copied().unwrap_or_default();
             let gone = had - &has;
-            if gone.len() > read.filtered || has.len() + read.filtered < records + found_again {
+            if has.len() + read.filtered < records + found_again {
                 return Err(refused(gone_from_source(partition, &gone)));
+            }
+            // All records that were counted have been read: what is more than those that are left out now is none of theirs.
+            if gone.len() > read.filtered {
+                beside_records.insert(partition, as_ranges(&gone));
             }
             if read.filtered > 0 && !still_lost.is_empty() {
                 let why = format!(
@@ -282,19 +319,10 @@ impl Repair<'_> {
         state
             .repair(&repaired, at.snapshot_ref(), at.timestamp_ms)
             .map_err(|error| refused(error.to_string()))?;
-        self.swaps = swaps(&state, &self.job);
-        let gone = self.ranges.iter();
-        let gone: Offsets = gone
-            .map(|(partition, range)| (*partition, [*range].into_iter().collect()))
-            .collect();
-        let found = match base.head() {
-            Some(head) => {
-                without::find(lake, &base.table, head.snapshot_id(), &gone, &mut self.known).await?
-            }
-            None => Found::default(),
-        };
+        self.swaps = swaps(&state, &self.job, &mut beside_records);
         Ok(Swapped {
             state,
+            counted,
             beside,
             replay,
             letters,
@@ -412,19 +440,13 @@ async fn places(lake: &Lake, replay: &Base<TableState>, job: &JobId) -> Result<P
 
 /// Swapped, these would be in no table any more.
 fn gone_from_source(partition: i32, gone: &RoaringTreemap) -> String {
-    let mut named = RangeSet::new();
-    for offset in gone {
-        named.insert(OffsetRange::new(offset as i64, offset as i64 + 1));
-        if named.ranges().len() > NAMED {
-            break;
-        }
-    }
-    let more = if named.ranges().len() > NAMED {
+    let gone = as_ranges(gone);
+    let more = if gone.ranges().len() > NAMED {
         " and others"
     } else {
         ""
     };
-    let named: RangeSet = named.ranges().iter().take(NAMED).copied().collect();
+    let named: RangeSet = gone.ranges().iter().take(NAMED).copied().collect();
     let at = match gone.is_empty() {
         true => String::new(),
         false => format!(", such as those at {named}{more}"),
@@ -448,8 +470,20 @@ fn without_places(mut set: RangeSet, places: &RoaringTreemap) -> RangeSet {
     set
 }
 
+/// Places as ranges.
+fn as_ranges(places: &RoaringTreemap) -> RangeSet {
+    let mut ranges = Vec::<OffsetRange>::new();
+    for offset in places.iter().map(|offset| offset as i64) {
+        match ranges.last_mut() {
+            Some(last) if last.end == offset => last.end += 1,
+            _ => ranges.push(OffsetRange::new(offset, offset + 1)),
+        }
+    }
+    ranges.into_iter().collect()
+}
+
 /// What the state says that was swapped.
-fn swaps(state: &TableState, job: &JobId) -> Vec<Swap> {
+fn swaps(state: &TableState, job: &JobId, beside: &mut BTreeMap<i32, RangeSet>) -> Vec<Swap> {
     let pairs = state.replaced.iter().zip(&state.added);
     pairs
         .map(|(before, after)| Swap {
@@ -460,6 +494,7 @@ fn swaps(state: &TableState, job: &JobId) -> Vec<Swap> {
             range: before.range,
             before: before.counts,
             after: after.counts,
+            beside: beside.remove(&before.partition).unwrap_or_default(),
         })
         .collect()
 }

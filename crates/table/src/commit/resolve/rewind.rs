@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use tabletopic_offsets::{Held, Kind, SnapshotRef, TableState};
 
-use super::letters_then::letters_then;
+use super::letters_then::{LettersThen, letters_then};
 use super::of_offsets::acknowledge_letters;
 use super::{abandoned, held, held_beyond, nearest, prefix, snapshot_ref};
 use crate::commit::append::never_anchored;
@@ -15,9 +15,21 @@ use crate::lake::Lake;
 
 #[derive(Debug)]
 pub struct Rewind<'a> {
-    pub lake: &'a Lake,
+    lake: &'a Lake,
     /// The operator's words, for the ledger.
-    pub reason: String,
+    reason: String,
+    /// Of the newest plan.
+    letters: Option<LettersThen<'a>>,
+}
+
+impl<'a> Rewind<'a> {
+    pub fn new(lake: &'a Lake, reason: String) -> Self {
+        Self {
+            lake,
+            reason,
+            letters: None,
+        }
+    }
 }
 
 #[async_trait]
@@ -61,26 +73,36 @@ impl Plan<TableState> for Rewind<'_> {
             }
         };
         let reason = self.reason.clone();
-        let change = rewound(self.lake, base, at, (since, older), &held, reason).await?;
+        let (change, letters) = rewound(self.lake, base, at, (since, older), &held, reason).await?;
+        self.letters = letters;
         Ok(Some(change))
+    }
+
+    async fn write(
+        &mut self,
+        change: Change<TableState>,
+        at: SnapshotAt,
+    ) -> Result<Change<TableState>, CommitError> {
+        with_letters(self.letters.as_ref(), change, at).await
     }
 }
 
-/// Progress goes back to `older`, the state of our snapshot `since`; `base` is the table as it is rolled back.
-pub(super) async fn rewound(
-    lake: &Lake,
+/// Progress goes back to `older`, the state of our snapshot `since`; `base` is the table as it is rolled back. With the dead
+/// letters that come back, which [`with_letters`] writes.
+pub(super) async fn rewound<'a>(
+    lake: &'a Lake,
     base: &Base<TableState>,
     at: SnapshotAt,
     (since, older): (Option<SnapshotRef>, TableState),
     held: &Held,
     reason: String,
-) -> Result<Change<TableState>, CommitError> {
+) -> Result<(Change<TableState>, Option<LettersThen<'a>>), CommitError> {
     let Some(tagged) = &base.tagged else {
         return Err(never_anchored(base));
     };
     let mut state = tagged.state.next(Kind::Rewind);
     acknowledge_letters(lake, base, &mut state).await?;
-    let letters = letters_then(lake, base, (since, &older), at).await?;
+    let letters = letters_then(lake, base, (since, &older)).await?;
     if letters.is_some() {
         // All of then come back, and none of now stays.
         state.outbox.dead_letters.clear();
@@ -91,18 +113,31 @@ pub(super) async fn rewound(
             table: base.table.ident.clone(),
             detail: error.to_string(),
         })?;
-    if let Some(letters) = letters {
-        state.put_letters_back(letters, at.snapshot_ref(), at.timestamp_ms);
-    }
     let note = Note {
         actor: lake.actor.to_string(),
         reason,
         abandons_since: since,
     };
-    Ok(Change {
+    let change = Change {
         leaving: Leaving::Abandoned(abandoned(base, since)?),
         ..Change::empty(state, note)
-    })
+    };
+    Ok((change, letters))
+}
+
+/// Writes the dead letters that come back.
+///
+/// # Errors
+/// Those of reading and writing.
+pub(super) async fn with_letters(
+    letters: Option<&LettersThen<'_>>,
+    mut change: Change<TableState>,
+    at: SnapshotAt,
+) -> Result<Change<TableState>, CommitError> {
+    if let (Some(letters), Some(state)) = (letters, &mut change.state) {
+        letters.put_back(state, at).await?;
+    }
+    Ok(change)
 }
 
 async fn is_standing(lake: &Lake, base: &Base<TableState>) -> Result<bool, CommitError> {

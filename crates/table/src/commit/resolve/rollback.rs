@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use iceberg::spec::{Schema, SnapshotRef};
 use tabletopic_offsets::{JobState, Kind, TableState};
 
-use super::rewind::rewound;
+use super::letters_then::LettersThen;
+use super::rewind::{rewound, with_letters};
 use super::{held_beyond, nearest, only_topic, snapshot_ref};
 use crate::commit::append::never_anchored;
 use crate::commit::{Base, Change, CommitError, Halt, Plan, SnapshotAt, TagState};
@@ -15,13 +16,28 @@ use crate::lake::Lake;
 /// from Kafka, and what others did in them is taken back.
 #[derive(Debug)]
 pub struct Rollback<'a> {
-    pub lake: &'a Lake,
-    pub to: i64,
+    lake: &'a Lake,
+    to: i64,
     /// The table's last sequence number when the operator saw what would be taken back: nothing that others have committed
     /// since is taken back unseen.
-    pub looked_at: i64,
+    looked_at: i64,
     /// The operator's words, for the ledger.
-    pub reason: String,
+    reason: String,
+    /// Of the newest plan.
+    letters: Option<LettersThen<'a>>,
+}
+
+impl<'a> Rollback<'a> {
+    /// To the snapshot `to`, as it was looked at when the table's last sequence number was `looked_at`.
+    pub fn new(lake: &'a Lake, to: i64, looked_at: i64, reason: String) -> Self {
+        Self {
+            lake,
+            to,
+            looked_at,
+            reason,
+            letters: None,
+        }
+    }
 }
 
 #[async_trait]
@@ -71,11 +87,20 @@ impl Plan<TableState> for Rollback<'_> {
             (error, _) => error,
         })?;
         let reason = self.reason.clone();
-        let change = rewound(self.lake, base, at, (Some(since), older), &held, reason).await?;
+        let (change, letters) = rewound(self.lake, base, at, (Some(since), older), &held, reason).await?;
+        self.letters = letters;
         Ok(Some(Change {
             schema: columns_then(base),
             ..change
         }))
+    }
+
+    async fn write(
+        &mut self,
+        change: Change<TableState>,
+        at: SnapshotAt,
+    ) -> Result<Change<TableState>, CommitError> {
+        with_letters(self.letters.as_ref(), change, at).await
     }
 }
 
