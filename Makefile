@@ -9,10 +9,10 @@ BENCH_RESULTS ?= benches/results/$(shell date +%F).jsonl
 # Most of the tests wait for a broker, a commit or a clock: more of them than cores run at once.
 TEST_THREADS ?= 4
 
-.PHONY: help check test test-full engines soak bench parts
+.PHONY: help check test test-full engines soak bench instructions parts
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 check: ## The quick loop: format, clippy with warnings denied, unit tests
 	cargo fmt --all --check
@@ -57,6 +57,9 @@ bench: parts ## What it costs: figures into benches/results, and from there into
 	tests/parts/s3.py with -- cargo bench --bench commits -- --warehouse s3://lake/bench >> $(BENCH_RESULTS)
 	tests/parts/kafka.py with -- benches/memory.py $(BENCH_RESULTS)
 	benches/table.py $(BENCH_RESULTS) --write
+
+instructions: ## Stores how many instructions the hot stages take, for `make test` to compare with: CONTRIBUTING.md says when
+	TABLETOPIC_INSTRUCTIONS=store cargo test --workspace --test instructions -- --nocapture
 
 parts: ## Installs what the tests need into the cache folder (TABLETOPIC_CACHE, by default .cache)
 	tests/parts/provision
