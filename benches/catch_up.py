@@ -117,7 +117,7 @@ def measure(options):
                 for line in stages(options):
                     write(line | {"round": round})
             for name, binary in binaries.items():
-                write({"catch_up": name, "round": round} | catch_up(options, binary, records))
+                write({"catch_up": name, "round": round} | catch_up(options, [binary], records))
 
 
 def named(binary):
@@ -169,8 +169,9 @@ def stages(options):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def catch_up(options, binary, records):
-    """Runs the service once, in a folder of its own, and measures the process as a whole."""
+def catch_up(options, command, records):
+    """Runs the service once, in a folder of its own, and measures the process as a whole. `command` is the binary, or
+    begins with a program that runs it."""
     with tempfile.TemporaryDirectory(prefix="catch-up-") as folder:
         config = pathlib.Path(folder) / "tabletopic.toml"
         config.write_text(CONFIG.format(
@@ -180,7 +181,7 @@ def catch_up(options, binary, records):
         ))
         before = time.monotonic()
         process = subprocess.Popen(
-            [binary, "run", "--config", config, "--until-end"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            [*command, "run", "--config", config, "--until-end"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True,
         )
         log = process.stderr.read()
@@ -188,7 +189,7 @@ def catch_up(options, binary, records):
         wall = time.monotonic() - before
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            sys.exit(f"{binary} left with {process.returncode}:\n{log}")
+            sys.exit(f"{' '.join(command)} left with {process.returncode}:\n{log}")
         totals = table_totals(pathlib.Path(folder) / "catalog.db")
     if totals["records"] != records:
         sys.exit(f"the table holds {totals['records']} records, the topic {records}")
