@@ -63,7 +63,7 @@ impl Figures {
             if here != stored {
                 let _ = writeln!(
                     text,
-                    "Stored with {what} {stored}, found with {here}: that alone may be it."
+                    "{what}: stored with {stored}, found with {here}. That alone may be it."
                 );
             }
         }
@@ -134,5 +134,8 @@ fn another_compiler_is_said_to_be_one() {
     let said = stored
         .differences(&figures("1.96", &[("decode", 900.0)]))
         .unwrap();
-    assert!(said.contains("Stored with rustc 1.95, found with 1.96"), "{said}");
+    assert!(
+        said.contains("rustc: stored with 1.95, found with 1.96"),
+        "{said}"
+    );
 }
