@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/instructions/stored.json");
 
 /// The part of a stored figure that may be missing, or be more. Two runs differ by half a thousandth at most, since hash maps
-/// are seeded anew by each process; the rest is room for what the compiler makes of changes elsewhere.
-const TOLERANCE: f64 = 0.03;
+/// are seeded anew by each process; the rest is room for what the compiler makes of changes elsewhere. One more check of a
+/// record's UTF-8, a tenth of what decoding JSON costs in a release, is 2.8 % here.
+const TOLERANCE: f64 = 0.02;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
@@ -93,14 +94,14 @@ fn figures(rustc: &str, of_stages: &[(&str, f64)]) -> Figures {
 fn what_is_stored_is_found_within_the_tolerance() {
     let stored = figures("1.95", &[("decode", 1000.0), ("encode", 5000.0)]);
     assert_eq!(stored.differences(&stored), None);
-    let near = figures("1.95", &[("decode", 1029.0), ("encode", 4851.0)]);
+    let near = figures("1.95", &[("decode", 1019.0), ("encode", 4901.0)]);
     assert_eq!(stored.differences(&near), None);
 }
 
 #[test]
 fn gains_and_losses_are_named_and_nothing_else_is() {
     let stored = figures("1.95", &[("decode", 1000.0), ("encode", 5000.0), ("split", 4.0)]);
-    let found = figures("1.95", &[("decode", 1250.0), ("encode", 4800.0), ("split", 4.1)]);
+    let found = figures("1.95", &[("decode", 1250.0), ("encode", 4800.0), ("split", 4.05)]);
     let said = stored.differences(&found).unwrap();
     let lines: Vec<Vec<&str>> = said
         .lines()
