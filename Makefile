@@ -10,10 +10,10 @@ PEERS_RESULTS ?= benches/results/peers-$(shell date +%F).jsonl
 # Most of the tests wait for a broker, a commit or a clock: more of them than cores run at once.
 TEST_THREADS ?= 4
 
-.PHONY: help check test test-full engines soak bench peers parts
+.PHONY: help check test test-full engines soak bench peers instructions parts
 
 help: ## Lists the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 check: ## The quick loop: format, clippy with warnings denied, unit tests
 	cargo fmt --all --check
@@ -67,6 +67,9 @@ peers: ## Beside Kafka Connect's and Flink's Iceberg sinks, in turns: figures in
 	cargo build --release
 	tests/parts/kafka.py with -- benches/peers/run.py $(PEERS_RESULTS)
 	benches/peers/page.py $(PEERS_RESULTS) --write
+
+instructions: ## Stores how many instructions the hot stages take, for `make test` to compare with: CONTRIBUTING.md says when
+	TABLETOPIC_INSTRUCTIONS=store cargo test --workspace --test instructions -- --nocapture
 
 parts: ## Installs what the tests need into the cache folder (TABLETOPIC_CACHE, by default .cache)
 	tests/parts/provision

@@ -142,10 +142,10 @@ def measure(options):
                 for line in stages(options):
                     write(line | {"round": round})
             for name, binary in binaries.items():
-                write({"catch_up": name, "round": round} | catch_up(options, binary, options.topic, options.work, records))
+                write({"catch_up": name, "round": round} | catch_up(options, [binary], options.topic, options.work, records))
                 if options.work == "late":
                     write({"catch_up": f"{name}, in time and by the day", "round": round}
-                          | catch_up(options, binary, "bids", "bids", in_time))
+                          | catch_up(options, [binary], "bids", "bids", in_time))
 
 
 def named(binary):
@@ -199,8 +199,9 @@ def stages(options):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def catch_up(options, binary, topic, work, records):
-    """Runs the service once, in a folder of its own, and measures the process as a whole."""
+def catch_up(options, command, topic, work, records):
+    """Runs the service once, in a folder of its own, and measures the process as a whole. `command` is the binary, or
+    begins with a program that runs it."""
     with tempfile.TemporaryDirectory(prefix="catch-up-") as folder:
         config = pathlib.Path(folder) / "tabletopic.toml"
         config.write_text(CONFIG.format(
@@ -210,7 +211,7 @@ def catch_up(options, binary, topic, work, records):
         ))
         before = time.monotonic()
         process = subprocess.Popen(
-            [binary, "run", "--config", config, "--until-end"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            [*command, "run", "--config", config, "--until-end"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, text=True,
         )
         log = process.stderr.read()
@@ -218,7 +219,7 @@ def catch_up(options, binary, topic, work, records):
         wall = time.monotonic() - before
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            sys.exit(f"{binary} left with {process.returncode}:\n{log}")
+            sys.exit(f"{' '.join(command)} left with {process.returncode}:\n{log}")
         totals = table_totals(pathlib.Path(folder) / "catalog.db")
     if totals["records"] != records:
         sys.exit(f"the table holds {totals['records']} records, the topic {records}")

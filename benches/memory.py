@@ -40,7 +40,7 @@ def main():
             options.topic, options.partitions = f"bids-{options.count}-{partitions}", partitions
             options.workers, options.job, options.memory = workers, spec, f"{budget}MiB"
             records = catch_up.prepare_topic(options, options.topic, "bids")
-            measured = catch_up.catch_up(options, options.binary, options.topic, "bids", records)
+            measured = catch_up.catch_up(options, [options.binary], options.topic, "bids", records)
             line = {
                 "memory": options.topic, "partitions": partitions, "workers": workers, "budget_mib": budget,
                 "spec": spec.partition("=")[2].strip() or "by day",
