@@ -515,11 +515,14 @@ async fn all_of<S: TagState>(lake: &Lake, base: &Base<S>) -> Result<Vec<Rewrite>
     }
 }
 
+/// Each with the id of its partition spec.
+type Files = Vec<(i32, DataFile)>;
+
 /// Files that were written for an earlier base.
 #[derive(Debug, Default)]
 struct Written {
     /// With when they were written, in milliseconds since the Unix epoch.
-    files: HashMap<Vec<Deleted>, (Millis, Vec<(i32, DataFile)>)>,
+    files: HashMap<Vec<Deleted>, (Millis, Files)>,
 }
 
 impl Written {
@@ -529,7 +532,7 @@ impl Written {
         lake: &Lake,
         table: &TableMetadata,
         rewrites: Vec<Rewrite>,
-    ) -> Result<Vec<(i32, DataFile)>, CommitError> {
+    ) -> Result<Files, CommitError> {
         let files: Vec<Deleted> = rewrites.iter().map(Rewrite::as_deleted).collect();
         let now = lake.clock.now();
         if let Some((at, written)) = self.files.get(&files)
