@@ -223,9 +223,7 @@ impl Leaf {
                 single.map(Plain::Double)
             }
             (
-                Self::Decimal {
-                    precision, scale, ..
-                },
+                Self::Decimal { precision, scale, .. },
                 Scalar::Integer(_, span) | Scalar::Number(span) | Scalar::Text(span),
             ) => {
                 let unscaled = number::decimal(span.of(text).as_bytes(), *precision, *scale);

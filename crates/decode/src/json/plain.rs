@@ -215,7 +215,15 @@ mod tests {
 
     #[test]
     fn other_numbers_are_left_to_their_columns() {
-        for number in ["1.0", "-0", "-0.5", "1e3", "12.5E-1", "9223372036854775807", "1-2"] {
+        for number in [
+            "1.0",
+            "-0",
+            "-0.5",
+            "1e3",
+            "12.5E-1",
+            "9223372036854775807",
+            "1-2",
+        ] {
             let span = Span {
                 start: 0,
                 end: number.len(),
