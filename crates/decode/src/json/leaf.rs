@@ -227,7 +227,9 @@ impl Leaf {
                 Scalar::Integer(_, span) | Scalar::Number(span) | Scalar::Text(span),
             ) => {
                 let unscaled = number::decimal(span.of(text).as_bytes(), *precision, *scale);
-                unscaled.ok().map(Plain::Decimal)
+                unscaled
+                    .ok()
+                    .map(|unscaled| Plain::Decimal(unscaled.to_ne_bytes()))
             }
             (Self::Date(_), Scalar::Text(span)) => {
                 let days = time::date(span.of(text)).ok();
@@ -265,7 +267,9 @@ impl Leaf {
             (Self::Timestamp { values, .. }, Plain::Long(micros)) => values.append_value(micros),
             (Self::Double(values), Plain::Double(double)) => values.append_value(double),
             (Self::Float(values), Plain::Double(double)) => values.append_value(double as f32),
-            (Self::Decimal { values, .. }, Plain::Decimal(unscaled)) => values.append_value(unscaled),
+            (Self::Decimal { values, .. }, Plain::Decimal(unscaled)) => {
+                values.append_value(i128::from_ne_bytes(unscaled));
+            }
             (Self::Date(values), Plain::Long(days)) => values.append_value(days as i32),
             (Self::Time(values), Plain::Long(micros)) => values.append_value(micros),
             (Self::Boolean(values), Plain::Boolean(value)) => values.append_value(value),

@@ -14,8 +14,8 @@ pub(super) enum Plain {
     Boolean(bool),
     Long(i64),
     Double(f64),
-    /// Unscaled.
-    Decimal(i128),
+    /// Unscaled, the bytes of an `i128`: as one it would need room that no other value does.
+    Decimal([u8; 16]),
     Text(Span),
 }
 
@@ -149,17 +149,21 @@ impl<'t> Scanner<'t> {
     fn number(&mut self) -> Option<Scalar> {
         let start = self.at;
         let integer = self.integer()?;
+        let span = Span { start, end: self.at };
+        match self.rest().first() {
+            // -0 is another number than 0 where there are fractions.
+            Some(b',' | b'}' | b' ') if integer != 0 || self.text.as_bytes()[start] == b'0' => {
+                Some(Scalar::Integer(integer, span))
+            }
+            _ => Some(self.rest_of_number(start)),
+        }
+    }
+
+    fn rest_of_number(&mut self, start: usize) -> Scalar {
         let rest = self.rest().iter();
         let more = rest.take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-        let more = more.count();
-        self.at += more;
-        let span = Span { start, end: self.at };
-        // -0 is another number than 0 where there are fractions.
-        let is_integer = more == 0 && (integer != 0 || self.text.as_bytes()[start] == b'0');
-        Some(match is_integer {
-            true => Scalar::Integer(integer, span),
-            false => Scalar::Number(span),
-        })
+        self.at += more.count();
+        Scalar::Number(Span { start, end: self.at })
     }
 
     /// The first digits of a number, all of them if they are no more than fit.
@@ -194,7 +198,9 @@ mod tests {
     use super::*;
 
     fn scalar(text: &str) -> Option<Scalar> {
-        let mut scanner = Scanner::new(text.as_bytes())?;
+        // As the last field of an object.
+        let value = format!("{text}}}");
+        let mut scanner = Scanner::new(value.as_bytes())?;
         let scalar = scanner.scalar()?;
         (scanner.at == text.len()).then_some(scalar)
     }
