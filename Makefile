@@ -2,6 +2,8 @@
 export TABLETOPIC_CACHE ?= $(CURDIR)/.cache
 # The Python that runs tests/readers.
 export TABLETOPIC_PYTHON = $(TABLETOPIC_CACHE)/python/bin/python
+# How the compiler cuts crates into pieces decides what it inlines, and with it what tests/instructions counts.
+export CARGO_INCREMENTAL = 1
 HOURS ?= 8
 BENCH_RESULTS ?= benches/results/$(shell date +%F).jsonl
 PEERS_RESULTS ?= benches/results/peers-$(shell date +%F).jsonl

@@ -59,16 +59,22 @@ impl Figures {
             "found",
             "change"
         );
+        if let Some(others) = self.other_tools(found) {
+            let _ = writeln!(text, "{others}That alone may be it.");
+        }
+        Some(text)
+    }
+
+    /// What else was used than for the stored figures; `None` if nothing was.
+    pub fn other_tools(&self, found: &Self) -> Option<String> {
+        let mut text = String::new();
         for (what, stored) in &self.made_with {
             let here = found.made_with.get(what).map_or("unknown", String::as_str);
             if here != stored {
-                let _ = writeln!(
-                    text,
-                    "{what}: stored with {stored}, found with {here}. That alone may be it."
-                );
+                let _ = writeln!(text, "{what}: stored with {stored}, found with {here}.");
             }
         }
-        Some(text)
+        (!text.is_empty()).then_some(text)
     }
 }
 
