@@ -11,7 +11,7 @@ use tabletopic_catalog::{Catalog as NamesTables, MemoryCatalog};
 use tabletopic_clock::{OsEntropy, SystemClock};
 use tabletopic_registry::{self as registries, Registry, SettingsError};
 use tabletopic_source::{
-    KafkaBroker, KafkaSettings, KafkaTarget, MOST_PREFETCH, MskIam, SourceError, Tokens,
+    KafkaBroker, KafkaSettings, KafkaTarget, LONGEST_FETCH_WAIT, MOST_PREFETCH, MskIam, SourceError, Tokens,
 };
 use tabletopic_table::Lake;
 use tabletopic_table::storage::{AbandonedUploads, Listing, OpenError, RequestCounts, Store};
@@ -31,6 +31,7 @@ pub fn kafka_settings(kafka: &Kafka) -> KafkaSettings {
         group_protocol: kafka.group_protocol,
         instance_id: kafka.instance_id.clone(),
         prefetch: MOST_PREFETCH,
+        fetch_wait: LONGEST_FETCH_WAIT,
         properties: kafka
             .properties
             .iter()

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus::Registry;
 use tabletopic_clock::SystemClock;
@@ -11,7 +12,7 @@ use tabletopic_ingest::run::{
 };
 use tabletopic_ingest::{Job, SchemaLookups};
 use tabletopic_server::CatalogServer;
-use tabletopic_source::{KafkaSettings, KafkaSource, MOST_PREFETCH, Source, SourceError};
+use tabletopic_source::{KafkaSettings, KafkaSource, LONGEST_FETCH_WAIT, MOST_PREFETCH, Source, SourceError};
 use tabletopic_table::storage::RequestCounts;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -174,6 +175,14 @@ pub(super) fn stop_on_signals() -> anyhow::Result<watch::Receiver<Stop>> {
 /// times as much, with what the client allocates for each and what it has asked for already.
 const PREFETCH_PART: usize = 16;
 
+/// A small part of the time between commits, so that it is no part of freshness.
+fn fetch_wait(config: &Config) -> Duration {
+    let shortest = config.topics.iter().map(|topic| topic.commit.interval).min();
+    shortest.map_or(LONGEST_FETCH_WAIT, |interval| {
+        (interval / 8).clamp(Duration::from_millis(1), LONGEST_FETCH_WAIT)
+    })
+}
+
 /// What is read at a bounded rate need not be fetched far ahead.
 const BACKFILL_PREFETCH: usize = 8 << 20;
 
@@ -186,6 +195,7 @@ impl KafkaSources {
         let budget = settings(config).memory_budget;
         Self(KafkaSettings {
             prefetch: (budget / PREFETCH_PART / config.workers).min(MOST_PREFETCH),
+            fetch_wait: fetch_wait(config),
             ..parts::kafka_settings(&config.kafka)
         })
     }

@@ -35,6 +35,6 @@ pub use kafka::{
 pub use memory::{MemoryBroker, MemoryRecord, MemorySource};
 pub use msk_iam::{AwsCredentials, AwsKeys, MskIam};
 pub use renewal::{PropertyFiles, names_a_file};
-pub use settings::{GroupProtocol, KafkaSettings, MOST_PREFETCH, SettingsError};
+pub use settings::{GroupProtocol, KafkaSettings, LONGEST_FETCH_WAIT, MOST_PREFETCH, SettingsError};
 pub use source::{Source, SourceError, Subscription};
 pub use tokens::{Token, Tokens};

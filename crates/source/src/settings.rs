@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -36,6 +37,8 @@ pub struct KafkaSettings {
     pub instance_id: Option<String>,
     /// Bytes of records that a client may have fetched and not handed out, in all its partitions together.
     pub prefetch: usize,
+    /// How long a broker may keep an answer back that has less than 64 KiB.
+    pub fetch_wait: Duration,
     /// Further librdkafka properties, by librdkafka's names.
     pub properties: BTreeMap<String, String>,
     /// Where values of them stand in files: they are read again while clients run.
@@ -47,6 +50,9 @@ pub struct KafkaSettings {
 /// As much as a client gains from. Buffers that outgrow the processor's caches make reading slower: it is far below
 /// librdkafka's default.
 pub const MOST_PREFETCH: usize = 32 << 20;
+
+/// A longer one would hold up what is asked of the broker on the same connection.
+pub const LONGEST_FETCH_WAIT: Duration = Duration::from_millis(250);
 
 /// What librdkafka takes from a broker at once, and from a batch of zstd. Ours for a batch of gzip.
 const LARGEST_ANSWER: &str = "receive.message.max.bytes";
@@ -63,6 +69,7 @@ impl KafkaSettings {
             group_protocol: GroupProtocol::default(),
             instance_id: None,
             prefetch: MOST_PREFETCH,
+            fetch_wait: LONGEST_FETCH_WAIT,
             properties: BTreeMap::new(),
             files: None,
             tokens: None,
@@ -150,12 +157,13 @@ impl KafkaSettings {
         Ok(config)
     }
 
-    /// What bounds the memory of a consuming client. All its partitions share one queue. It goes on fetching while the
+    /// How long a client waits for records, and what bounds its memory. All its partitions share one queue. It goes on fetching while the
     /// queue holds fewer records *and* fewer bytes than these; what it has asked for then still comes, a response for
     /// each broker, which takes several times its bytes once it is decompressed. A message larger than any of these
     /// still passes.
-    fn prefetching(&self) -> [(&'static str, String); 3] {
+    fn prefetching(&self) -> [(&'static str, String); 4] {
         [
+            ("fetch.wait.max.ms", self.fetch_wait.as_millis().to_string()),
             (
                 "queued.max.messages.kbytes",
                 (self.prefetch >> 10).max(1).to_string(),
@@ -347,9 +355,8 @@ fn judge(property: &str) -> Result<(), SettingsError> {
 const DEFAULTS: &[(&str, &str)] = &[
     ("max.partition.fetch.bytes", "1048576"),
     // A response for many records: where they come one by one, librdkafka's 1 byte is a request for nearly each, and
-    // most of what the process does. Nobody waits longer than this for what is less, and commits are seconds apart.
+    // most of what the process does. For what is less nobody waits longer than `fetch_wait`.
     ("fetch.min.bytes", "65536"),
-    ("fetch.wait.max.ms", "250"),
     // How long a partition rests once the queue is full. librdkafka's 1 s is long enough for the
     // worker to empty the queue and idle.
     ("fetch.queue.backoff.ms", "20"),
