@@ -133,11 +133,11 @@ impl KafkaSettings {
     pub(crate) fn consumer(&self) -> Result<ClientConfig, SettingsError> {
         let mut config = self.client()?;
         config.set("group.id", &self.group);
-        let prefetch = self.prefetching();
-        let prefetch = prefetch
+        let fetching = self.fetching();
+        let fetching = fetching
             .iter()
             .map(|(property, value)| (*property, value.as_str()));
-        for (property, value) in DEFAULTS.iter().copied().chain(prefetch) {
+        for (property, value) in DEFAULTS.iter().copied().chain(fetching) {
             if !self.properties.contains_key(property) {
                 config.set(property, value);
             }
@@ -161,7 +161,7 @@ impl KafkaSettings {
     /// queue holds fewer records *and* fewer bytes than these; what it has asked for then still comes, a response for
     /// each broker, which takes several times its bytes once it is decompressed. A message larger than any of these
     /// still passes.
-    fn prefetching(&self) -> [(&'static str, String); 4] {
+    fn fetching(&self) -> [(&'static str, String); 4] {
         [
             ("fetch.wait.max.ms", self.fetch_wait.as_millis().to_string()),
             (
